@@ -1,0 +1,1 @@
+"""Dagster IO manager and resource for KitOps ModelKits."""

@@ -1,0 +1,1 @@
+"""Prefect collection for KitOps ModelKits."""

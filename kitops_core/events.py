@@ -1,0 +1,85 @@
+"""Progress as events, and the switch that stops an operation.
+
+The engine draws nothing and logs nothing: it tells a callback what it is doing. A :class:`Control` travels
+with every operation, carries the callback and the cancel switch, and may be shared by several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kitops_core.errors import CancelledError
+
+Phase = Literal["start", "advance", "finish", "retry", "warning"]
+Outcome = Literal["", "written", "present", "mounted", "unpacked"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step of an operation.
+
+    Attributes:
+        phase: ``start`` and ``finish`` frame one blob; ``advance`` says how far it is; ``retry`` and
+            ``warning`` carry a sentence in ``detail``.
+        name: What is moving, for a person: a path in the kit, ``config`` or ``manifest``.
+        done: Bytes of it done so far.
+        total: Bytes in all, or ``None`` where that cannot be known beforehand (a compressed layer).
+        outcome: With ``finish``: ``written`` (bytes were moved), ``present`` (they were there already),
+            ``mounted`` (the registry took them from another repository), ``unpacked``.
+        detail: A sentence for ``retry`` and ``warning``.
+    """
+
+    phase: Phase
+    name: str
+    done: int = 0
+    total: int | None = None
+    outcome: Outcome = ""
+    detail: str = ""
+
+
+class Cancel:
+    """A switch, safe to flip from another thread or a signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask every operation that holds this switch to stop at its next buffer."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for ``seconds``, or until cancelled; true when cancelled."""
+        return self._event.wait(seconds)
+
+
+class Control:
+    """What travels with an operation: where its events go, and whether it should stop."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None = None, cancel: Cancel | None = None) -> None:
+        self._on_event = on_event
+        self._cancel = cancel or Cancel()
+        self._lock = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the callback; calls from several threads come one at a time."""
+        if self._on_event is not None:
+            with self._lock:
+                self._on_event(event)
+
+    def check(self) -> None:
+        """Raise :class:`CancelledError` when the switch was flipped; called between buffers."""
+        if self._cancel.cancelled:
+            raise CancelledError("cancelled")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait between retries; raises :class:`CancelledError` as soon as the switch is flipped."""
+        if self._cancel.wait(seconds):
+            raise CancelledError("cancelled")

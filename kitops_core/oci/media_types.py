@@ -1,0 +1,95 @@
+"""Media types, artifact types and annotation keys of OCI 1.1, KitOps ModelKits and CNCF ModelPacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
+EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
+
+MODELKIT_ARTIFACT = "application/vnd.kitops.modelkit.manifest.v1+json"
+MODELKIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
+MODELPACK_ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
+MODELPACK_CONFIG = "application/vnd.cncf.model.config.v1+json"
+
+ANNOTATION_CLI_VERSION = "ml.kitops.modelkit.cli-version"
+ANNOTATION_CREATED = "org.opencontainers.image.created"
+ANNOTATION_FILEPATH = "org.cncf.model.filepath"
+ANNOTATION_KITFILE = "ml.kitops.modelkit.kitfile"
+ANNOTATION_SUBTYPE = "ml.kitops.modelkit.layer-subtype"
+ANNOTATION_TITLE = "org.opencontainers.image.title"
+SUBTYPE_PROMPT = "prompt"
+
+Section = Literal["model", "modelpart", "code", "dataset", "docs", "prompt", "mcpb"]
+Format = Literal["tar", "raw"]
+Compression = Literal["none", "gzip", "zstd"]
+
+_MODELKIT_PREFIX = "application/vnd.kitops.modelkit."
+_MODELPACK_PREFIX = "application/vnd.cncf.model."
+_TO_MODELPACK: dict[Section, str] = {
+    "model": "weight",
+    "modelpart": "weight.config",
+    "code": "code",
+    "dataset": "dataset",
+    "docs": "doc",
+    "prompt": "code",
+}
+_FROM_MODELPACK: dict[str, Section] = {
+    "weight": "model",
+    "weight.config": "modelpart",
+    "code": "code",
+    "dataset": "dataset",
+    "doc": "docs",
+}
+
+
+@dataclass(frozen=True)
+class LayerType:
+    """What a layer holds and how its bytes are written.
+
+    Attributes:
+        section: The Kitfile section. ``prompt`` is written as a ``code`` layer with a subtype annotation.
+        format: ``tar``, or ``raw`` for the bytes of one file.
+        compression: ``none``, ``gzip`` or ``zstd``.
+    """
+
+    section: Section
+    format: Format = "tar"
+    compression: Compression = "none"
+
+    def modelkit(self) -> str:
+        """The ModelKit media type."""
+        section = "code" if self.section == "prompt" else self.section
+        suffix = "" if self.compression == "none" else f"+{self.compression}"
+        return f"{_MODELKIT_PREFIX}{section}.v1.{self.format}{suffix}"
+
+    def modelpack(self) -> str:
+        """The ModelPack media type; that format has no compressed raw layers and no MCP bundles."""
+        suffix = "" if self.compression == "none" else f"+{self.compression}"
+        return f"{_MODELPACK_PREFIX}{_TO_MODELPACK[self.section]}.v1.{self.format}{suffix}"
+
+
+def parse_layer_type(media_type: str, annotations: dict[str, str] | None = None) -> LayerType | None:
+    """What a ModelKit or ModelPack layer media type says, or ``None`` for any other media type."""
+    for prefix in (_MODELKIT_PREFIX, _MODELPACK_PREFIX):
+        if not media_type.startswith(prefix):
+            continue
+        head, dot, tail = media_type.removeprefix(prefix).rpartition(".v1.")
+        format_, _, compression = tail.partition("+")
+        compression = compression or "none"
+        if not dot or compression not in ("none", "gzip", "zstd"):
+            return None
+        if prefix == _MODELPACK_PREFIX:
+            if format_ in ("gguf", "safetensors"):  # Docker Model Runner's names for a raw weight
+                format_ = "raw"
+            section = _FROM_MODELPACK.get(head)
+        else:
+            section = cast(Section, head) if head in ("model", "modelpart", "dataset", "code", "docs", "mcpb") else None
+        if section is None or format_ not in ("tar", "raw"):
+            return None
+        if section == "code" and (annotations or {}).get(ANNOTATION_SUBTYPE) == SUBTYPE_PROMPT:
+            section = "prompt"
+        return LayerType(section, cast(Format, format_), cast(Compression, compression))
+    return None

@@ -1,0 +1,136 @@
+"""A reference to a ModelKit: ``registry/repository:tag@digest``, a local name, or ``oci:PATH:tag``.
+
+The grammar of repository, tag and digest is the OCI distribution spec's. The first segment is a registry when it
+has a ``.`` or a ``:``, as in the reference CLI; a name without one lives in the local store only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from kitops_core.errors import InvalidReferenceError
+
+DEFAULT_TAG = "latest"
+LOCAL_REGISTRY = "localhost"
+
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_REGISTRY = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])"
+    r"(?::[0-9]{1,5})?"
+)
+_GRAMMAR = "registry/repository:tag, registry/repository@sha256:<64 hex>, a local name:tag, or oci:PATH:tag"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where a kit is: a storage (registry, local store or layout directory), a repository, and a tag or digest.
+
+    Attributes:
+        registry: Host and port, or ``localhost`` for a name that only means the local store.
+        repository: The path in the registry; empty for a layout directory.
+        tag: The tag, or an empty string.
+        digest: ``sha256:<hex>``, or an empty string. Where both are given, the digest decides.
+        layout: The directory of an OCI image layout for ``oci:PATH``, else an empty string.
+    """
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+    layout: str = ""
+
+    @property
+    def is_local_name(self) -> bool:
+        """Whether the name has no registry, and so only ever means the local store."""
+        return not self.layout and self.registry == LOCAL_REGISTRY
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``, without tag or digest; ``oci:PATH`` for a layout."""
+        return f"oci:{self.layout}" if self.layout else f"{self.registry}/{self.repository}"
+
+    @property
+    def target(self) -> str:
+        """What to resolve in the repository: the digest if there is one, else the tag, else ``latest``."""
+        return self.digest or self.tag or DEFAULT_TAG
+
+    def with_tag(self, tag: str) -> Reference:
+        """The same repository under another tag, without a digest.
+
+        Raises:
+            InvalidReferenceError: ``tag`` does not follow the grammar.
+        """
+        check_tag(tag)
+        return replace(self, tag=tag, digest="")
+
+    def with_digest(self, digest: str) -> Reference:
+        """The same repository pinned to a digest, without a tag."""
+        return replace(self, tag="", digest=digest)
+
+    def __str__(self) -> str:
+        name = self.repository if self.is_local_name else self.name
+        return name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def is_digest(text: str) -> bool:
+    """Whether ``text`` is a digest this engine can check (sha256 or sha512)."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def check_tag(tag: str) -> str:
+    """Return ``tag``.
+
+    Raises:
+        InvalidReferenceError: It does not follow the OCI grammar.
+    """
+    if not _TAG.fullmatch(tag):
+        raise InvalidReferenceError(
+            f"'{tag}' is not a valid tag",
+            hint="a tag has up to 128 letters, digits, '_', '.' or '-', and does not start with '.' or '-'",
+        )
+    return tag
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a reference.
+
+    Raises:
+        InvalidReferenceError: It does not follow the grammar; the message says which part.
+    """
+    if text.startswith("oci:"):
+        return _parse_layout(text)
+    rest, at, digest = text.partition("@")
+    if at and not is_digest(digest):
+        raise InvalidReferenceError(
+            f"'{text}': '{digest}' is not a digest", hint="a digest is sha256: and 64 lower-case hex digits"
+        )
+    first, slash, after = rest.partition("/")
+    registry = LOCAL_REGISTRY
+    if slash and ("." in first or ":" in first):
+        registry, rest = first, after
+        if not _REGISTRY.fullmatch(registry):
+            raise InvalidReferenceError(f"'{text}': '{registry}' is not a registry host", hint=_GRAMMAR)
+    repository, colon, tag = rest.partition(":")
+    if not repository or not _REPOSITORY.fullmatch(repository):
+        lower = " (repository names are lower case)" if repository != repository.lower() else ""
+        raise InvalidReferenceError(f"'{text}' is not a ModelKit reference{lower}", hint=f"write {_GRAMMAR}")
+    if colon:
+        check_tag(tag)
+    return Reference(registry, repository, tag, digest)
+
+
+def _parse_layout(text: str) -> Reference:
+    rest, at, digest = text.removeprefix("oci:").partition("@")
+    if at and not is_digest(digest):
+        raise InvalidReferenceError(f"'{text}': '{digest}' is not a digest", hint=_GRAMMAR)
+    head, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        head, tag = rest, ""
+    if not head:
+        raise InvalidReferenceError(f"'{text}' names no directory", hint="write oci:PATH or oci:PATH:tag")
+    if tag:
+        check_tag(tag)
+    return Reference("", "", tag, digest, layout=head)

@@ -1,0 +1,95 @@
+"""Where kits live: one protocol, implemented by the local store, by layout directories and by registries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kitops_core.events import Control
+from kitops_core.oci.blob import BlobReader, BlobSource
+from kitops_core.oci.manifest import Descriptor, Manifest
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a blob.
+
+    Attributes:
+        descriptor: The blob's descriptor, with the digest learned while it was written.
+        outcome: ``written``, ``present`` (nothing was moved) or ``mounted`` (taken from another repository).
+    """
+
+    descriptor: Descriptor
+    outcome: Literal["written", "present", "mounted"]
+
+
+class Storage(Protocol):
+    """One repository: in a registry, in the local store, or a layout directory. Safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """``registry/repository`` or ``oci:PATH``, for messages and records."""
+
+    def resolve(self, target: str) -> Descriptor:
+        """The manifest's descriptor behind a tag or digest.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+
+    def manifest(self, target: str) -> Manifest:
+        """The manifest behind a tag or digest, its bytes checked against the digest asked for or announced.
+
+        Raises:
+            NotFoundError: There is none.
+            IntegrityError: The bytes have another digest, or are not an image manifest.
+        """
+
+    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+        """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer."""
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is there, with the size the descriptor says."""
+
+    def open_blob(self, descriptor: Descriptor, control: Control) -> BlobReader:
+        """Read a blob, checked while it is read.
+
+        Raises:
+            NotFoundError: It is not there.
+        """
+
+    def write_blob(self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = ()) -> Written:
+        """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
+
+        Args:
+            source: The bytes.
+            control: Progress and cancelling; emits ``start``, ``advance`` and ``finish`` events.
+            mount_from: Names (``registry/repository``) of other repositories that may hold the blob.
+        """
+
+    def tags(self) -> Iterator[str]:
+        """Every tag, sorted, without the tags that only hold referrers (``sha256-<hex>``)."""
+
+    def tag(self, descriptor: Descriptor, tag: str) -> None:
+        """Point a tag at a manifest that is already here."""
+
+    def untag(self, tag: str) -> None:
+        """Remove a tag, leaving its manifest.
+
+        Raises:
+            NotFoundError: There is no such tag.
+        """
+
+    def delete(self, digest: str) -> None:
+        """Remove a manifest and every tag that points at it.
+
+        Raises:
+            NotFoundError: There is no such manifest.
+        """
+
+    def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
+        """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given."""
+
+    def close(self) -> None:
+        """Let go of connections and locks."""
