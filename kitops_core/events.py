@@ -7,6 +7,7 @@ with every operation, carries the callback and the cancel switch, and may be sha
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -63,10 +64,17 @@ class Cancel:
 class Control:
     """What travels with an operation: where its events go, and whether it should stop."""
 
-    def __init__(self, on_event: Callable[[Event], None] | None = None, cancel: Cancel | None = None) -> None:
+    def __init__(
+        self, on_event: Callable[[Event], None] | None = None, cancel: Cancel | None = None, *also: Cancel
+    ) -> None:
         self._on_event = on_event
         self._cancel = cancel or Cancel()
+        self._also = also
         self._lock = threading.Lock()
+
+    def linked(self, stop: Cancel) -> Control:
+        """A control that reports to the same place and also stops when ``stop`` is flipped."""
+        return Control(self.emit, self._cancel, *self._also, stop)
 
     def emit(self, event: Event) -> None:
         """Hand an event to the callback; calls from several threads come one at a time."""
@@ -75,11 +83,14 @@ class Control:
                 self._on_event(event)
 
     def check(self) -> None:
-        """Raise :class:`CancelledError` when the switch was flipped; called between buffers."""
-        if self._cancel.cancelled:
+        """Raise :class:`CancelledError` when a switch was flipped; called between buffers."""
+        if self._cancel.cancelled or any(switch.cancelled for switch in self._also):
             raise CancelledError("cancelled")
 
     def sleep(self, seconds: float) -> None:
-        """Wait between retries; raises :class:`CancelledError` as soon as the switch is flipped."""
-        if self._cancel.wait(seconds):
-            raise CancelledError("cancelled")
+        """Wait between retries; raises :class:`CancelledError` soon after a switch is flipped."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.check()
+            self._cancel.wait(min(left, 0.1))
+        self.check()

@@ -35,7 +35,7 @@ class BlobSource(Protocol):
 
     @property
     def known(self) -> Descriptor | None:
-        """The descriptor where it is known beforehand: a storage asks whether it has the blob, and sends nothing then."""
+        """The descriptor where it is known beforehand: a storage that has the blob already moves nothing."""
 
     @property
     def verified(self) -> bool:
@@ -65,7 +65,8 @@ class BytesSource:
         self.name = name
         self.media_type = media_type
         self.size: int | None = len(data)
-        self.known: Descriptor | None = Descriptor(media_type, sha256_digest(data), len(data))
+        self.descriptor = Descriptor(media_type, sha256_digest(data), len(data))
+        self.known: Descriptor | None = self.descriptor
 
     def stream(self) -> Iterator[memoryview]:
         """The bytes, from the beginning."""

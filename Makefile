@@ -1,0 +1,63 @@
+# Two commands are enough: `make demo` and `make test`. Each brings what it needs, uv included.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export UV_PREVIEW_FEATURES := package-conflicts
+export PATH := $(CURDIR)/.tools/usr/bin:$(PATH)
+
+# One environment for the core and one for each orchestrator: their dependencies exclude each other.
+CORE = UV_PROJECT_ENVIRONMENT=.venv $(UV) run --frozen --all-extras
+AIRFLOW = UV_PROJECT_ENVIRONMENT=.venv-airflow $(UV) run --frozen --package airflow-provider-kitops
+PREFECT = UV_PROJECT_ENVIRONMENT=.venv-prefect $(UV) run --frozen --package prefect-kitops
+DAGSTER = UV_PROJECT_ENVIRONMENT=.venv-dagster $(UV) run --frozen --package dagster-kitops
+
+.PHONY: help
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: demo
+demo: $(UV) ## Train, pack, compare and use a ModelKit, with no server
+	@$(DAGSTER) --extra demo python examples/demo.py
+
+.PHONY: test
+test: $(UV) registry test-core test-airflow test-prefect test-dagster ## All tests, against a real registry
+
+.PHONY: test-fast
+test-fast: $(UV) registry ## The core's fast tests only
+	$(CORE) pytest -q -m "not slow"
+
+.PHONY: test-core
+test-core: $(UV) registry
+	$(CORE) pytest
+
+.PHONY: test-airflow
+test-airflow: $(UV) registry
+	$(AIRFLOW) pytest -c integrations/airflow/pyproject.toml integrations/airflow/tests
+
+.PHONY: test-prefect
+test-prefect: $(UV) registry
+	$(PREFECT) pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests
+
+.PHONY: test-dagster
+test-dagster: $(UV) registry
+	$(DAGSTER) --extra demo pytest -c integrations/dagster/pyproject.toml integrations/dagster/tests
+
+.PHONY: check
+check: $(UV) ## Lint, formatting and types
+	$(UV) lock --check
+	$(CORE) ruff check .
+	$(CORE) ruff format --check .
+	$(CORE) mypy
+	$(DAGSTER) --with mypy --with types-pyyaml mypy --config-file pyproject.toml -p dagster_kitops
+
+.PHONY: bench
+bench: $(UV) registry ## Speed and memory, as ratios measured side by side
+	$(CORE) python -m benchmarks
+
+.PHONY: registry
+registry:
+	@scripts/ensure-registry
+
+.uv/bin/uv:
+	@scripts/ensure-uv

@@ -1,0 +1,191 @@
+"""Copy: storage to storage, bytes and digest unchanged. Push, pull and promote are all this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kitops_core.errors import InvalidReferenceError
+from kitops_core.events import Cancel, Control, Event
+from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.record import ModelKitRecord
+from kitops_core.reference import DEFAULT_TAG, parse_reference
+from kitops_core.storage import Storage, Written
+from kitops_core.verbs.describe import read_kit
+from kitops_core.verbs.locate import digest_of, find_kit, open_storage
+from kitops_core.verbs.parallel import run_all
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+
+def push(
+    reference: str,
+    to: str = "",
+    *,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancel: Cancel | None = None,
+) -> ModelKitRecord:
+    """Send a kit from the local store to its registry, or to ``to``.
+
+    Raises:
+        NotFoundError: The kit is not in the local store.
+        DeniedError, RegistryError: The registry refused or failed.
+        CancelledError: The switch was flipped.
+    """
+    return copy(
+        reference,
+        to or reference,
+        from_remote=False,
+        to_remote=True,
+        store=store,
+        registry=registry,
+        on_event=on_event,
+        cancel=cancel,
+    )
+
+
+def pull(
+    reference: str,
+    *,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancel: Cancel | None = None,
+) -> ModelKitRecord:
+    """Fetch a kit from its registry into the local store, every blob checked.
+
+    Raises:
+        NotFoundError: The registry does not have it.
+        IntegrityError: A blob is not what its digest says; it does not enter the store.
+        DeniedError, RegistryError, StoreError: The registry or the store refused or failed.
+        CancelledError: The switch was flipped.
+    """
+    return copy(
+        reference,
+        reference,
+        from_remote=True,
+        to_remote=False,
+        store=store,
+        registry=registry,
+        on_event=on_event,
+        cancel=cancel,
+    )
+
+
+def copy(
+    source: str,
+    target: str,
+    *,
+    from_remote: bool | None = None,
+    to_remote: bool = True,
+    referrers: bool = False,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancel: Cancel | None = None,
+) -> ModelKitRecord:
+    """Copy a kit, and with ``referrers`` all that is attached to it, under the tag ``target`` names.
+
+    A source named by tag is resolved once; from then on only its digest is used.
+
+    Args:
+        source: The kit to copy.
+        target: Where to; without a tag it takes the source's. A digest alone copies without a tag.
+        from_remote: ``True`` reads from the registry, ``False`` from the local store, ``None`` from the
+            first that has it.
+        to_remote: Whether ``target`` means its registry rather than the local store.
+        referrers: Also copy signatures, attestations and other referrers, recursively.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+        on_event: Called with progress.
+        cancel: A switch that stops between buffers.
+
+    Raises:
+        InvalidReferenceError: A reference cannot serve here.
+        NotFoundError: The source is not there.
+        IntegrityError: A blob is not what its digest says.
+        DeniedError, RegistryError, StoreError: A storage refused or failed.
+        CancelledError: The switch was flipped.
+    """
+    control = Control(on_event, cancel)
+    destination = parse_reference(target)
+    found = find_kit(source, remote=from_remote, store=store, registry=registry)
+    with closing(found.storage):
+        if destination.digest and destination.digest != found.manifest.digest:
+            raise InvalidReferenceError(
+                f"'{target}' names another digest than '{source}', which is {found.manifest.digest}",
+                hint="name a tag, or leave the digest out",
+            )
+        tag = destination.tag or ("" if destination.digest else found.reference.tag or DEFAULT_TAG)
+        with closing(open_storage(destination, remote=to_remote, store=store, registry=registry)) as storage:
+            previous = digest_of(storage, tag or found.manifest.digest)
+            tags = [tag] if tag and previous != found.manifest.digest else []
+            written = copy_manifest(found.storage, storage, found.manifest, tags, control, referrers=referrers)
+        where = destination.with_tag(tag) if tag else destination
+        return read_kit(found.storage, found.manifest).record(where, previous_digest=previous, written=written)
+
+
+def copy_manifest(
+    source: Storage,
+    target: Storage,
+    manifest: Manifest,
+    tags: Sequence[str],
+    control: Control,
+    *,
+    referrers: bool = False,
+) -> list[Written]:
+    """Copy one manifest's blobs, then the manifest, then its referrers, then point the tags at it.
+
+    Returns:
+        What became of each blob, in the manifest's order.
+    """
+    tasks = [partial(_copy_blob, source, target, blob) for blob in manifest.blobs]
+    written = run_all(tasks, control)
+    control.check()
+    target.put_manifest(manifest, () if referrers else tags)
+    if referrers:
+        for descriptor in source.referrers(manifest.digest):
+            copy_manifest(source, target, source.manifest(descriptor.digest), (), control, referrers=True)
+        for tag in tags:
+            target.tag(manifest.descriptor, tag)
+    return written
+
+
+def _copy_blob(source: Storage, target: Storage, blob: Descriptor, control: Control) -> Written:
+    return target.write_blob(_StoredBlob(source, blob, control), control, mount_from=[source.name])
+
+
+@dataclass(frozen=True)
+class _StoredBlob:
+    """A blob of one storage as the source for another; reading checks its digest."""
+
+    storage: Storage
+    known: Descriptor
+    control: Control
+    verified = True
+
+    @property
+    def name(self) -> str:
+        from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE
+
+        annotations = self.known.annotations
+        return annotations.get(ANNOTATION_FILEPATH) or annotations.get(ANNOTATION_TITLE) or self.known.digest[:19]
+
+    @property
+    def media_type(self) -> str:
+        return self.known.media_type
+
+    @property
+    def size(self) -> int:
+        return self.known.size
+
+    def stream(self) -> Iterator[memoryview]:
+        with self.storage.open_blob(self.known, self.control) as reader:
+            yield from reader.chunks()

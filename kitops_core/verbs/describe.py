@@ -1,0 +1,107 @@
+"""What a stored kit is: its Kitfile, which layer holds which entry, and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kitops_core.events import Control
+from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.media_types import ANNOTATION_CREATED, LayerType, parse_layer_type
+from kitops_core.record import LayerRecord, ModelKitRecord
+from kitops_core.reference import Reference
+from kitops_core.storage import Storage, Written
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import KitEntry, Kitfile
+
+MAX_CONFIG_BYTES = 64 * 1024 * 1024
+"""The largest config blob that is read into memory; a Kitfile is seldom more than a few KiB."""
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """A layer together with the Kitfile entry it holds.
+
+    Attributes:
+        entry: The entry.
+        descriptor: The layer's descriptor.
+        type: What the layer's bytes are.
+        diff_id: Digest of the uncompressed bytes, or an empty string where the kit does not say.
+    """
+
+    entry: KitEntry
+    descriptor: Descriptor
+    type: LayerType
+    diff_id: str
+
+
+@dataclass(frozen=True)
+class StoredKit:
+    """A kit as a storage has it.
+
+    Attributes:
+        manifest: Its manifest.
+        kitfile: Its Kitfile; made from the layers where another tool packed it.
+        layers: The layers that hold Kitfile entries, in the manifest's order.
+    """
+
+    manifest: Manifest
+    kitfile: Kitfile
+    layers: tuple[StoredLayer, ...]
+
+    def record(
+        self, reference: Reference, *, previous_digest: str = "", written: Sequence[Written] = ()
+    ) -> ModelKitRecord:
+        """The record of this kit under ``reference``, after an operation that did ``written``."""
+        outcomes = {item.descriptor.digest: item.outcome for item in written}
+        sent = sum(item.descriptor.size for item in written if item.outcome == "written")
+        return ModelKitRecord(
+            digest=self.manifest.digest,
+            reference=str(reference if reference.tag else reference.with_digest(self.manifest.digest)),
+            registry=reference.registry,
+            repository=reference.repository,
+            tag=reference.tag,
+            tags=(reference.tag,) if reference.tag else (),
+            size=self.manifest.size,
+            kit=self.kitfile.package.model_dump(exclude_defaults=True),
+            layers=tuple(
+                LayerRecord(
+                    section=layer.type.section,
+                    path=layer.entry.path,
+                    media_type=layer.descriptor.media_type,
+                    digest=layer.descriptor.digest,
+                    diff_id=layer.diff_id,
+                    size=layer.descriptor.size,
+                    outcome=outcomes.get(layer.descriptor.digest, ""),
+                )
+                for layer in self.layers
+            ),
+            changed=bool(written) and previous_digest != self.manifest.digest,
+            previous_digest=previous_digest,
+            created=self.manifest.annotations.get(ANNOTATION_CREATED, ""),
+            sent=sent,
+            reused=sum(item.descriptor.size for item in written) - sent,
+        )
+
+
+def read_kit(storage: Storage, manifest: Manifest, control: Control | None = None) -> StoredKit:
+    """Read a kit's config and match its entries with its layers.
+
+    Raises:
+        IntegrityError: The config is not a Kitfile, or does not agree with the manifest.
+    """
+    from kitops_core.kitfile import view
+
+    with storage.open_blob(manifest.config, control or Control()) as reader:
+        config = reader.read_all(MAX_CONFIG_BYTES)
+    seen = view(manifest, config)
+    layers = []
+    for entry in seen.kitfile.entries():
+        descriptor = seen.layers[entry.address]
+        # A layer of no known kind was pushed by a general tool: the file as it is, whatever it is called.
+        kind = parse_layer_type(descriptor.media_type, descriptor.annotations) or LayerType(entry.section, "raw")
+        plain = descriptor.digest if kind.compression == "none" else ""
+        layers.append(StoredLayer(entry, descriptor, kind, entry.diff_id or plain))
+    return StoredKit(manifest, seen.kitfile, tuple(layers))

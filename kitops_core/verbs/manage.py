@@ -1,0 +1,122 @@
+"""What is in a store or a repository, and naming, removing and clearing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kitops_core.errors import IntegrityError, InvalidReferenceError
+from kitops_core.record import ModelKitRecord
+from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
+from kitops_core.storage import Storage
+from kitops_core.verbs.describe import read_kit
+from kitops_core.verbs.locate import find_kit, open_storage
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+
+def list_kits(
+    repository: str = "", *, store: Path | None = None, registry: RegistryOptions | None = None
+) -> list[ModelKitRecord]:
+    """Every tagged kit of the local store, or of one repository in a registry or layout.
+
+    Manifests that are not kits are passed over.
+
+    Raises:
+        NotFoundError: The registry has no such repository.
+    """
+    if repository:
+        reference = parse_reference(repository)
+        remote = not reference.is_local_name and not reference.layout
+        with closing(open_storage(reference, remote=remote, store=store, registry=registry)) as storage:
+            return _records(storage, reference)
+    from kitops_core.storage.local import LocalStore
+
+    local = LocalStore(store)
+    records = []
+    for name in local.repositories():
+        registry_name, _, path = name.partition("/")
+        with closing(local.repository(name)) as storage:
+            records += _records(storage, Reference(registry_name, path))
+    return records
+
+
+def tag(
+    reference: str,
+    names: Sequence[str],
+    *,
+    remote: bool = False,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+) -> ModelKitRecord:
+    """Give a kit further names: tags of its repository, or whole references.
+
+    Args:
+        reference: The kit.
+        names: A tag (``prod``) or a reference (``registry/other:1.0``), each.
+        remote: Work in the registry rather than in the local store.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+
+    Raises:
+        NotFoundError: There is no such kit.
+        InvalidReferenceError: A name is neither a tag nor a reference with a tag.
+    """
+    from kitops_core.events import Control
+    from kitops_core.verbs.copy import copy_manifest
+
+    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    with closing(found.storage):
+        targets = [_named(found.reference, name) for name in names]
+        for target in targets:
+            if target.name == found.reference.name:
+                found.storage.tag(found.manifest.descriptor, target.tag)
+            else:
+                with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
+                    copy_manifest(found.storage, storage, found.manifest, [target.tag], Control())
+        return read_kit(found.storage, found.manifest).record(targets[0] if targets else found.reference)
+
+
+def remove(
+    reference: str, *, remote: bool = False, store: Path | None = None, registry: RegistryOptions | None = None
+) -> str:
+    """Remove a tag, or by digest a kit with all its tags. Blobs stay until :func:`gc` finds them unused.
+
+    Returns:
+        The digest the reference had.
+
+    Raises:
+        NotFoundError: There is no such kit.
+        DeniedError, RegistryError: The registry refused or failed.
+    """
+    target = parse_reference(reference)
+    with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
+        digest = storage.resolve(target.target).digest
+        if target.digest:
+            storage.delete(digest)
+        else:
+            storage.untag(target.tag or DEFAULT_TAG)
+        return digest
+
+
+def _named(kit: Reference, name: str) -> Reference:
+    if "/" not in name and ":" not in name and "@" not in name:
+        return kit.with_tag(check_tag(name))
+    target = parse_reference(name)
+    if target.digest:
+        raise InvalidReferenceError(f"'{name}' names a digest, which cannot be moved", hint="name a tag")
+    return target if target.tag else target.with_tag(DEFAULT_TAG)
+
+
+def _records(storage: Storage, reference: Reference) -> list[ModelKitRecord]:
+    records = []
+    for name in storage.tags():
+        try:
+            manifest = storage.manifest(name)
+            records.append(read_kit(storage, manifest).record(reference.with_tag(name)))
+        except IntegrityError:
+            continue  # an image or an index beside the kits is not an error of this listing
+    return records

@@ -1,0 +1,219 @@
+"""Unpack: a stored kit to files, of which nothing appears at the target before all of it was verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
+from kitops_core.events import Cancel, Control, Event
+from kitops_core.storage import Storage
+from kitops_core.verbs.describe import StoredKit, StoredLayer, read_kit
+from kitops_core.verbs.filters import Filter, parse_filters, takes_entry, takes_kitfile
+from kitops_core.verbs.locate import FoundKit, find_kit
+from kitops_core.verbs.parallel import run_all
+
+if TYPE_CHECKING:
+    from kitops_core.layers.extract import Extracted
+    from kitops_core.storage.registry import RegistryOptions
+
+MAX_REFERENCE_CHAIN = 10
+"""How many kits ``model.path`` may lead through, as in the reference CLI."""
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What was unpacked.
+
+    Attributes:
+        reference: The kit, pinned to its digest.
+        digest: Its digest.
+        directory: Where to.
+        storage: Which storage it came from.
+        files: How many files were put in place.
+        size: Their bytes.
+    """
+
+    reference: str
+    digest: str
+    directory: str
+    storage: str
+    files: int
+    size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return dict(vars(self))
+
+
+def unpack(
+    reference: str,
+    directory: str | os.PathLike[str],
+    *,
+    only: Sequence[str] = (),
+    overwrite: bool = False,
+    ignore_existing: bool = False,
+    remote: bool | None = None,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancel: Cancel | None = None,
+) -> Unpacked:
+    """Unpack a kit, or the parts of it that ``only`` names, into a directory.
+
+    Where ``model.path`` names another kit, that kit's model is unpacked too, and so on along the chain.
+
+    Args:
+        reference: The kit. A tag is resolved once.
+        directory: Where to; made if it does not exist.
+        only: Filters, ``model`` or ``datasets:name`` (see :mod:`kitops_core.verbs.filters`); none means everything.
+        overwrite: Replace files that are in the way.
+        ignore_existing: Keep files that are in the way.
+        remote: ``True`` reads from the registry, ``False`` from the local store, ``None`` from the first
+            that has it.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+        on_event: Called with progress.
+        cancel: A switch that stops between buffers.
+
+    Raises:
+        NotFoundError: The kit, or what a filter names, is not there.
+        ConflictError: Files are in the way; none was touched.
+        IntegrityError: A blob is not what its digest says, or holds what must not be unpacked.
+        DeniedError, RegistryError, StoreError: A storage refused or failed.
+        CancelledError: The switch was flipped.
+    """
+    filters = parse_filters(only)
+    control = Control(on_event, cancel)
+    with ExitStack() as stack:
+        found = find_kit(reference, remote=remote, store=store, registry=registry)
+        stack.callback(found.storage.close)
+        kit = read_kit(found.storage, found.manifest, control)
+
+        def find_parent(text: str) -> FoundKit:
+            parent = find_kit(text, store=store, registry=registry)
+            stack.callback(parent.storage.close)
+            return parent
+
+        return unpack_kit(
+            found,
+            kit,
+            Path(directory),
+            filters=filters,
+            find_parent=find_parent,
+            overwrite=overwrite,
+            ignore_existing=ignore_existing,
+            control=control,
+        )
+
+
+def unpack_kit(
+    found: FoundKit,
+    kit: StoredKit,
+    directory: Path,
+    *,
+    filters: Sequence[Filter],
+    find_parent: Callable[[str], FoundKit],
+    overwrite: bool,
+    ignore_existing: bool,
+    control: Control,
+) -> Unpacked:
+    """Unpack a kit that was already found and read; see :func:`unpack`."""
+    from kitops_core.layers.staging import Staging
+
+    if overwrite and ignore_existing:
+        raise InvalidInputError("overwrite and ignore-existing exclude each other", hint="give one of them")
+    layers = [(found.storage, layer) for layer in kit.layers if takes_entry(filters, layer.entry)]
+    layers += _inherited_layers(found, kit, filters, find_parent, control)
+    with_kitfile = takes_kitfile(filters)
+    if filters and not layers and not with_kitfile:
+        names = ", ".join(f"{layer.entry.section} {layer.entry.name or layer.entry.path}" for layer in kit.layers)
+        raise NotFoundError(
+            f"{found.reference} has nothing the filter takes", hint=f"it has {names}" if names else "it has no layers"
+        )
+    with Staging(directory) as staging:
+        tasks = [partial(_extract, storage, layer, staging.fd) for storage, layer in layers]
+        results = run_all(tasks, control)
+        if with_kitfile:
+            staging.write_file("Kitfile", kit.kitfile.to_yaml().encode())
+        control.check()
+        staging.publish(overwrite=overwrite, ignore_existing=ignore_existing)
+    return Unpacked(
+        reference=str(found.reference),
+        digest=found.manifest.digest,
+        directory=str(directory),
+        storage="registry" if found.remote else "local store",
+        files=sum(result.files for result in results) + with_kitfile,
+        size=sum(result.bytes for result in results),
+    )
+
+
+def open_layer(storage: Storage, layer: StoredLayer, control: Control, stack: ExitStack) -> Any:
+    """The uncompressed bytes of a layer, to be read with ``readinto``; verified once it returned 0."""
+    from kitops_core.layers.codecs import decompressed
+
+    reader = stack.enter_context(storage.open_blob(layer.descriptor, control))
+    return decompressed(reader, layer.type.compression)
+
+
+def _extract(storage: Storage, layer: StoredLayer, directory: int, control: Control) -> Extracted:
+    from kitops_core.layers.extract import Limits, extract_raw, extract_tar
+
+    size, path = layer.descriptor.size, layer.entry.path
+    control.emit(Event("start", path, 0, size))
+    limits = Limits.for_layer(size, layer.type.compression)
+    expected = layer.diff_id if layer.type.compression != "none" else ""
+    with ExitStack() as stack:
+        stream = open_layer(storage, layer, control, stack)
+        if layer.type.format == "tar":
+            result = extract_tar(
+                stream, directory, control=control, limits=limits, name=path, hash_diff_id=bool(expected)
+            )
+        else:
+            result = extract_raw(stream, directory, path, control=control, limits=limits, hash_diff_id=bool(expected))
+    if expected and result.diff_id != expected:
+        raise IntegrityError(
+            f"layer '{path}': its uncompressed bytes have digest {result.diff_id}, the Kitfile says {expected}"
+        )
+    control.emit(Event("finish", path, size, size, "unpacked"))
+    return result
+
+
+def _inherited_layers(
+    found: FoundKit,
+    kit: StoredKit,
+    filters: Sequence[Filter],
+    find_parent: Callable[[str], FoundKit],
+    control: Control,
+) -> list[tuple[Storage, StoredLayer]]:
+    """The model layers of the kits that ``model.path`` leads through."""
+    layers: list[tuple[Storage, StoredLayer]] = []
+    if filters and not any(not filter_.types or "model" in filter_.types for filter_ in filters):
+        return layers
+    seen = [found.manifest.digest]
+    chain = [str(found.reference)]
+    while (parent := kit.kitfile.model_reference()) is not None:
+        chain.append(parent)
+        if len(seen) > MAX_REFERENCE_CHAIN:
+            raise InvalidInputError(
+                f"{chain[0]}: model.path leads through more than {MAX_REFERENCE_CHAIN} kits: {' -> '.join(chain)}"
+            )
+        try:
+            found = find_parent(parent)
+        except NotFoundError as error:
+            raise NotFoundError(f"the model of {chain[-2]} is the kit '{parent}': {error}", hint=error.hint) from None
+        if found.manifest.digest in seen:
+            raise InvalidInputError(f"{chain[0]}: model.path leads in a circle: {' -> '.join(chain)}")
+        seen.append(found.manifest.digest)
+        kit = read_kit(found.storage, found.manifest, control)
+        layers += [
+            (found.storage, layer)
+            for layer in kit.layers
+            if layer.entry.section in ("model", "modelpart") and takes_entry(filters, layer.entry)
+        ]
+    return layers
