@@ -1,0 +1,266 @@
+"""A first Kitfile for a directory: what ``kitops init`` writes.
+
+The rules are the reference's (which names are weights, docs, data; how whole directories are taken; which weight is
+the model), extended where those leave a file without its obvious section.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kitops_core.errors import SourceError
+from kitops_core.kitfile.file_kinds import file_kind, is_model_config
+from kitops_core.kitfile.licenses import front_matter, license_of_card, license_of_file
+from kitops_core.kitfile.model import (
+    KITFILE_NAMES,
+    Code,
+    Dataset,
+    Docs,
+    Kitfile,
+    Model,
+    ModelPart,
+    Package,
+    Prompt,
+)
+from kitops_core.kitfile.model_info import model_info
+
+_CATCH_ALL_ABOVE = 5
+_SKIPPED = {*KITFILE_NAMES, ".kitignore", ".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".venv"}
+_SKIPPED |= {"__pycache__", ".ipynb_checkpoints"}
+_CODE_DIRECTORIES = ("src", "pkg", "lib", "build")
+_DATA_DIRECTORIES = ("data", "dataset", "datasets")
+_SHARD = re.compile(r"[-_.]\d{5}-of-\d{5}")
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass
+class _Directory:
+    path: str
+    files: list[_File] = field(default_factory=list)
+    directories: list[_Directory] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def skill(self) -> str:
+        """The path of its SKILL.md, or an empty string."""
+        return next((file.path for file in self.files if file.name.lower() == "skill.md"), "")
+
+    def all_files(self) -> list[_File]:
+        return self.files + [file for directory in self.directories for file in directory.all_files()]
+
+
+def generate(
+    directory: Path,
+    *,
+    name: str = "",
+    description: str = "",
+    authors: Sequence[str] = (),
+    depth: int = 0,
+    ignored: Callable[[str, bool], bool] | None = None,
+) -> Kitfile:
+    """Look at a directory and describe it. Only names, sizes and the heads of a few files are read.
+
+    Args:
+        directory: The context directory.
+        name: The package's name; a skill's name or the directory's where it is empty.
+        description: The package's description.
+        authors: The package's authors.
+        depth: How many levels of subdirectories are taken file by file; those below are taken whole. -1: all.
+        ignored: Told a path in the kit and whether it is a directory, says whether packing will leave it out.
+
+    Raises:
+        SourceError: ``directory`` is not a directory, or something in it cannot be listed.
+    """
+    root = Path(directory)
+    listing = _list(root, "", ignored or (lambda _path, _is_directory: False))
+    package = Package(name=name, description=description, authors=list(authors))
+    draft = _Draft(root, Kitfile(package=package))
+    if listing.skill:
+        draft.add_skill(listing)
+    else:
+        draft.add_files(listing, depth)
+        draft.finish()
+    draft.describe_package(listing)
+    package.name = package.name or root.resolve().name
+    return draft.kitfile
+
+
+def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> _Directory:
+    found = _Directory(path)
+    try:
+        with os.scandir(root / path) as entries:
+            for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
+                inner = f"{path}/{entry.name}" if path else entry.name
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if entry.name in _SKIPPED or ignored(inner, is_directory):
+                    continue
+                if is_directory:
+                    found.directories.append(_list(root, inner, ignored))
+                elif entry.is_file(follow_symlinks=False):
+                    found.files.append(_File(inner, entry.stat(follow_symlinks=False).st_size))
+    except OSError as error:
+        raise SourceError(f"{root / path} cannot be listed: {error.strerror}") from None
+    found.directories = [inner for inner in found.directories if inner.files or inner.directories]
+    return found
+
+
+class _Draft:
+    """The Kitfile as it grows; weights, their metadata and unknown files wait until all is seen."""
+
+    def __init__(self, root: Path, kitfile: Kitfile) -> None:
+        self.root = root
+        self.kitfile = kitfile
+        self.weights: list[_File] = []
+        self.metadata: list[str] = []
+        self.unknown: list[str] = []
+        self.license = ""
+        self.card: dict[str, Any] = {}
+        self.skills: list[dict[str, Any]] = []
+        self.seen: set[str] = set()
+
+    def add_files(self, directory: _Directory, depth: int, *, is_root: bool = True) -> None:
+        """Take a directory's files one by one."""
+        if directory.skill:
+            self.add_skill(directory)
+            return
+        for file in directory.files:
+            self._add_file(file, is_root)
+        for inner in directory.directories:
+            if depth == 0:
+                self._add_whole(inner)
+            else:
+                self.add_files(inner, depth - 1, is_root=False)
+
+    def add_skill(self, directory: _Directory) -> None:
+        """Take a directory with a SKILL.md as one prompt."""
+        skill = front_matter(self.root / directory.skill)
+        self.kitfile.prompts.append(
+            Prompt(path=directory.path or ".", name=_said(skill, "name"), description=_said(skill, "description"))
+        )
+        self.skills.append(skill)
+
+    def _add_file(self, file: _File, is_root: bool) -> None:
+        self.seen.add(file.path)
+        lower = file.name.lower()
+        kind = file_kind(file.path)
+        if lower.startswith("readme"):
+            self.kitfile.docs.append(Docs(path=file.path, description="Readme file"))
+            if is_root and not self.card:
+                self.card = front_matter(self.root / file.path)
+        elif lower.startswith(("license", "licence")):
+            self.kitfile.docs.append(Docs(path=file.path, description="License file"))
+            if is_root:
+                self.license = license_of_file(self.root / file.path) or self.license
+        elif kind == "model":
+            self.weights.append(file)
+        elif kind == "metadata":
+            self.metadata.append(file.path)
+        elif kind == "docs":
+            self.kitfile.docs.append(Docs(path=file.path))
+        elif kind == "dataset":
+            self.kitfile.datasets.append(Dataset(path=file.path))
+        elif kind == "prompt":
+            self.kitfile.prompts.append(Prompt(path=file.path))
+        elif is_root:
+            self.unknown.append(file.path)
+        else:
+            self.kitfile.code.append(Code(path=file.path))
+
+    def _add_whole(self, directory: _Directory) -> None:
+        if directory.skill:
+            self.add_skill(directory)
+            return
+        path = directory.path + "/"
+        weights = [file for file in directory.files if file_kind(file.name) == "model"]
+        self.seen.update(file.path for file in directory.files)
+        kinds = {file_kind(file.name) for file in directory.files}
+        if directory.directories:
+            kinds.add("unknown")
+        main = kinds - {"metadata"}
+        if directory.name == "docs":
+            self.kitfile.docs.append(Docs(path=path))
+        elif directory.name in _CODE_DIRECTORIES:
+            self.kitfile.code.append(Code(path=path))
+        elif main == {"model"}:
+            self.weights += weights
+            self.metadata += [file.path for file in directory.files if file_kind(file.name) == "metadata"]
+        elif main == {"dataset"} or (directory.name in _DATA_DIRECTORIES and not main - {"dataset"}):
+            self.kitfile.datasets.append(Dataset(path=path))
+        elif main == {"docs"}:
+            self.kitfile.docs.append(Docs(path=path))
+        elif main == {"prompt"}:
+            self.kitfile.prompts.append(Prompt(path=path))
+        elif not main and any(is_model_config(file.name) for file in directory.files):
+            self.metadata.append(path)
+        else:
+            self.weights += weights
+            self.kitfile.code.append(Code(path=path))
+
+    def finish(self) -> None:
+        """Decide what waited: the model and its parts, catch-all code, the licence's place."""
+        if len(self.unknown) > _CATCH_ALL_ABOVE:
+            self.kitfile.code.append(Code(path="."))
+        else:
+            self.kitfile.code += [Code(path=path) for path in self.unknown]
+        if self.weights:
+            self.kitfile.model = self._model()
+        else:
+            self.kitfile.datasets += [Dataset(path=path) for path in self.metadata]
+        license_ = self.license or license_of_card(self.card)
+        if self.kitfile.model is not None:
+            self.kitfile.model.license = license_
+        elif len(self.kitfile.datasets) == 1:
+            self.kitfile.datasets[0].license = license_
+        elif len(self.kitfile.code) == 1:
+            self.kitfile.code[0].license = license_
+        else:
+            self.kitfile.package.license = license_
+
+    def _model(self) -> Model:
+        largest = max(self.weights, key=lambda file: file.size)
+        average = sum(file.size for file in self.weights) // len(self.weights)
+        main = largest if largest.size > average + average // 2 else self.weights[0]
+        others = [file.path for file in self.weights if file is not main] + self.metadata
+        info = model_info(self.root, main.path, self.seen)
+        card = {key: self.card[key] for key in ("base_model", "pipeline_tag") if self.card.get(key)}
+        return Model(
+            name=_SHARD.sub("", os.path.splitext(main.path)[0]),
+            path=main.path,
+            framework=info.framework,
+            format=info.format,
+            parts=[ModelPart(path=path) for path in others],
+            parameters={**info.parameters, **card} or None,
+        )
+
+    def describe_package(self, listing: _Directory) -> None:
+        """Fill from a skill's front matter what the caller left empty."""
+        if not self.skills:
+            return
+        kit, package, skill = self.kitfile, self.kitfile.package, self.skills[0]
+        only_prompts = kit.model is None and not (kit.code or kit.datasets or kit.docs)
+        if only_prompts and len(self.skills) == 1:
+            package.name = package.name or _said(skill, "name")
+            package.description = package.description or _said(skill, "description")
+        package.license = package.license or _said(skill, "license")
+
+
+def _said(values: dict[str, Any], key: str) -> str:
+    value = values.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,123 @@
+"""What the files of a model tell about it: framework, format, and a few facts of its configuration."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_READ_BYTES = 8 * 1024 * 1024
+_FORMATS = {
+    ".safetensors": "safetensors",
+    ".gguf": "gguf",
+    ".ggml": "ggml",
+    ".onnx": "onnx",
+    ".joblib": "joblib",
+    ".pkl": "pickle",
+    ".skops": "skops",
+    ".pt": "pytorch",
+    ".pth": "pytorch",
+    ".pt2": "pytorch",
+    ".ptl": "pytorch",
+    ".mar": "torchserve",
+    ".keras": "keras",
+    ".h5": "hdf5",
+    ".tflite": "tflite",
+    ".pb": "protobuf",
+    ".npy": "numpy",
+    ".npz": "numpy",
+    ".pmml": "pmml",
+    ".cbm": "catboost",
+    ".ubj": "ubjson",
+}
+_FRAMEWORKS = {
+    "gguf": "llama.cpp",
+    "ggml": "llama.cpp",
+    "onnx": "onnx",
+    "joblib": "scikit-learn",
+    "skops": "scikit-learn",
+    "pytorch": "pytorch",
+    "torchserve": "pytorch",
+    "keras": "keras",
+    "hdf5": "keras",
+    "tflite": "tensorflow",
+    "protobuf": "tensorflow",
+    "catboost": "catboost",
+    "ubjson": "xgboost",
+}
+_TENSOR_FORMATS = {"pt": "pytorch", "tf": "tensorflow", "flax": "jax", "mlx": "mlx"}
+# Files that a library writes beside its models, most telling first.
+_MARKERS = (
+    ("model_index.json", "diffusers"),
+    ("adapter_config.json", "peft"),
+    ("config_sentence_transformers.json", "sentence-transformers"),
+)
+_PICKLED = ((b"xgboost", "xgboost"), (b"lightgbm", "lightgbm"), (b"catboost", "catboost"), (b"sklearn", "scikit-learn"))
+_CONFIG_FACTS = ("model_type", "architectures", "torch_dtype", "dtype", "max_position_embeddings")
+
+
+class ModelInfo(NamedTuple):
+    """What was found; empty where nothing was."""
+
+    framework: str
+    format: str
+    parameters: dict[str, Any]
+
+
+def model_info(root: Path, path: str, others: Collection[str]) -> ModelInfo:
+    """Look at a model's file and what lies beside it. Nothing is unpickled or executed.
+
+    Args:
+        root: The context directory.
+        path: The model's path in it.
+        others: Paths of the other files of the kit that may describe the model.
+    """
+    suffix = Path(path).suffix.lower()
+    format_ = _FORMATS.get(suffix, "pytorch" if suffix == ".bin" and "pytorch_model" in path else "")
+    config = _config(root, path, others)
+    framework = next((name for marker, name in _MARKERS if _beside(path, marker, others)), "")
+    if not framework and ("model_type" in config or "architectures" in config):
+        framework = "transformers"
+    if not framework and format_ == "safetensors":
+        framework = _safetensors_framework(root / path)
+    if not framework and format_ in ("pickle", "joblib"):
+        framework = _pickled_by(root / path)
+    facts = {key: config[key] for key in _CONFIG_FACTS if config.get(key) not in (None, [], "")}
+    return ModelInfo(framework or _FRAMEWORKS.get(format_, ""), format_, facts)
+
+
+def _beside(path: str, name: str, others: Collection[str]) -> str:
+    directory = path.rpartition("/")[0]
+    near = f"{directory}/{name}" if directory else name
+    return next((candidate for candidate in (near, name) if candidate in others), "")
+
+
+def _config(root: Path, path: str, others: Collection[str]) -> dict[str, Any]:
+    name = _beside(path, "config.json", others)
+    try:
+        with (root / name).open("rb") as file:
+            config = json.loads(file.read(_READ_BYTES)) if name else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _safetensors_framework(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length)) if length <= _READ_BYTES else {}
+        return _TENSOR_FORMATS.get(header["__metadata__"]["format"], "")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, struct.error):
+        return ""
+
+
+def _pickled_by(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(64 * 1024)
+    except OSError:
+        return ""
+    return next((framework for module, framework in _PICKLED if module in start), "")

@@ -1,0 +1,199 @@
+"""ModelPack configs, and Kitfiles for artifacts that have none: ModelPacks of other tools, files pushed by oras."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from kitops_core.errors import IntegrityError
+from kitops_core.kitfile import go_json
+from kitops_core.kitfile.entries import all_entries, clean_path, is_modelkit_reference
+from kitops_core.kitfile.file_kinds import FileKind, file_kind
+from kitops_core.kitfile.model import Code, Dataset, Docs, Kitfile, Model, ModelPart, Package, Prompt
+from kitops_core.kitfile.view import KitView, check_path, view
+from kitops_core.oci import media_types
+from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.media_types import Compression, LayerType, Section, parse_layer_type
+from kitops_core.reference import is_digest
+
+_OLD_FILEPATH = "org.cnai.model.filepath"
+_ORAS_UNPACK = "io.deis.oras.content.unpack"
+_FROM_FILE: dict[FileKind, Section] = {
+    "model": "model",
+    "metadata": "modelpart",
+    "dataset": "dataset",
+    "docs": "docs",
+    "prompt": "prompt",
+    "code": "code",
+    "unknown": "code",
+}
+
+
+def to_modelpack_config(kitfile: Kitfile, layers_diff_ids: Sequence[str], *, created: str = "") -> bytes:
+    """The config of a ModelPack (model-spec v1): descriptor, modelfs, and the model's format.
+
+    Args:
+        kitfile: Where name, version, authors, licences and format come from.
+        layers_diff_ids: Digests of the layers' uncompressed bytes, in layer order.
+        created: RFC 3339 time; left out when empty, so that equal inputs give equal bytes.
+    """
+    package = kitfile.package
+    licenses = {package.license, *(getattr(entry, "license", "") for _, _, entry in all_entries(kitfile))} - {""}
+    descriptor = {
+        "createdAt": created,
+        "authors": package.authors,
+        "name": package.name,
+        "version": package.version,
+        "title": package.name,
+        "description": package.description,
+        "licenses": sorted(licenses),
+    }
+    config = {
+        "descriptor": {key: value for key, value in descriptor.items() if value},
+        "modelfs": {"type": "layers", "diffIds": list(layers_diff_ids)},
+        "config": {"format": kitfile.model.format} if kitfile.model is not None and kitfile.model.format else {},
+    }
+    return go_json.dumps(config, sort_keys=False).encode()
+
+
+def from_foreign_layers(manifest: Manifest, config: bytes | None, where: str = "the artifact") -> Kitfile:
+    """A Kitfile with an entry for every layer of an artifact that has no Kitfile of its own.
+
+    Raises:
+        IntegrityError: The layers have no paths, or the config contradicts the manifest.
+        UnsafeLayerError: A path is absolute or leads out of the kit.
+    """
+    return view(manifest, config or b"", where).kitfile
+
+
+def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
+    """Like :func:`kitops_core.kitfile.view.view`, for a ModelPack without a Kitfile or files with titles.
+
+    The first weight is the model, other weights and configs are its parts. A layer's path is its annotation
+    ``org.cncf.model.filepath``, or ``org.opencontainers.image.title``; layers with neither are left out.
+
+    Raises:
+        IntegrityError: No layer has a path, two have the same, or the config contradicts the manifest.
+        UnsafeLayerError: A path is absolute or leads out of the kit.
+    """
+    is_modelpack = manifest.config.media_type == media_types.MODELPACK_CONFIG
+    described = _read_config(config, where) if is_modelpack and config else {}
+    diff_ids = _diff_ids(described, len(manifest.layers), where)
+    kitfile = Kitfile(package=_package(described))
+    found = KitView(kitfile, {}, {})
+    paths: set[str] = set()
+    has_weights = any(kind.section == "model" for _, _, _, kind in _named_layers(manifest))
+    for index, layer, path, layer_type in _named_layers(manifest):
+        check_path(path, f"{where}: layer {index}")
+        if path in paths:
+            raise IntegrityError(f"{where}: two layers have the path '{path}'")
+        paths.add(path)
+        section = layer_type.section
+        if section == "modelpart" and not has_weights and not is_modelpack:
+            section = "dataset"
+        address, section = _add(kitfile, section, path, layer.digest, diff_ids[index] if diff_ids else "")
+        found.layers[address] = layer
+        found.types[address] = LayerType(section, layer_type.format, layer_type.compression)
+    if not found.layers:
+        raise IntegrityError(
+            f"{where} is not a ModelKit: its config is {manifest.config.media_type} and its layers have no file names",
+            hint="a ModelKit, a ModelPack, or files pushed by oras can be read",
+        )
+    if kitfile.model is not None:
+        kitfile.model.format = _text(described, "config", "format")
+    return found
+
+
+def _add(kitfile: Kitfile, section: Section, path: str, digest: str, diff_id: str) -> tuple[str, Section]:
+    if section in ("model", "modelpart"):
+        if kitfile.model is None:
+            kitfile.model = Model()
+        # A weight whose name reads as a reference cannot be the model: nobody would look for its layer.
+        if section == "model" and not kitfile.model.path and not is_modelkit_reference(path):
+            kitfile.model.path, kitfile.model.digest, kitfile.model.diff_id = path, digest, diff_id
+            return "model", "model"
+        kitfile.model.parts.append(ModelPart(path=path, digest=digest, diff_id=diff_id))
+        return f"model.parts[{len(kitfile.model.parts) - 1}]", "modelpart"
+    if section == "dataset":
+        kitfile.datasets.append(Dataset(path=path, digest=digest, diff_id=diff_id))
+        return f"datasets[{len(kitfile.datasets) - 1}]", section
+    if section == "docs":
+        kitfile.docs.append(Docs(path=path, digest=digest, diff_id=diff_id))
+        return f"docs[{len(kitfile.docs) - 1}]", section
+    if section == "prompt":
+        kitfile.prompts.append(Prompt(path=path, digest=digest, diff_id=diff_id))
+        return f"prompts[{len(kitfile.prompts) - 1}]", section
+    kitfile.code.append(Code(path=path, digest=digest, diff_id=diff_id))
+    return f"code[{len(kitfile.code) - 1}]", "code"
+
+
+def _named_layers(manifest: Manifest) -> Iterator[tuple[int, Descriptor, str, LayerType]]:
+    for index, layer in enumerate(manifest.layers):
+        notes = layer.annotations
+        path = (
+            notes.get(media_types.ANNOTATION_FILEPATH)
+            or notes.get(_OLD_FILEPATH)
+            or notes.get(media_types.ANNOTATION_TITLE)
+        )
+        if path:
+            yield index, layer, clean_path(path), _layer_type(layer, path)
+
+
+def _layer_type(layer: Descriptor, path: str) -> LayerType:
+    known = parse_layer_type(layer.media_type, dict(layer.annotations))
+    if known is not None:
+        return known
+    # oras gives plain files any media type, a tar one among them; only a directory it packed says so in an annotation.
+    if layer.annotations.get(_ORAS_UNPACK) == "true":
+        suffix = layer.media_type.rpartition("+")[2]
+        compression = cast(Compression, suffix if suffix in ("gzip", "zstd") else "none")
+        if layer.media_type.endswith(".gzip"):
+            compression = "gzip"
+        return LayerType(_FROM_FILE[file_kind(path)], "tar", compression)
+    return LayerType(_FROM_FILE[file_kind(path)], "raw")
+
+
+def _read_config(config: bytes, where: str) -> dict[str, Any]:
+    try:
+        data = json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{where}: the ModelPack config is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise IntegrityError(f"{where}: the ModelPack config is not a JSON object")
+    return data
+
+
+def _diff_ids(described: dict[str, Any], count: int, where: str) -> list[str]:
+    modelfs = described.get("modelfs")
+    diff_ids = modelfs.get("diffIds") if isinstance(modelfs, dict) else None
+    if diff_ids is None:
+        return []
+    if not isinstance(diff_ids, list) or not all(isinstance(d, str) and is_digest(d) for d in diff_ids):
+        raise IntegrityError(f"{where}: the ModelPack config's diffIds are not digests")
+    if len(diff_ids) != count:
+        raise IntegrityError(f"{where}: the ModelPack config has {len(diff_ids)} diffIds, the manifest {count} layers")
+    return diff_ids
+
+
+def _package(described: dict[str, Any]) -> Package:
+    descriptor = described.get("descriptor")
+    values = descriptor if isinstance(descriptor, dict) else {}
+    licenses = _texts(values.get("licenses"))
+    return Package(
+        name=_text(described, "descriptor", "name"),
+        version=_text(described, "descriptor", "version"),
+        description=_text(described, "descriptor", "description"),
+        license=licenses[0] if len(licenses) == 1 else "",
+        authors=_texts(values.get("authors")),
+    )
+
+
+def _text(described: dict[str, Any], section: str, key: str) -> str:
+    values = described.get(section)
+    value = values.get(key) if isinstance(values, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
