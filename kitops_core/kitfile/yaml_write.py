@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _UNBROKEN = 1 << 30
 # Lines of printable text without indentation or trailing spaces: what a block scalar keeps exactly.
 _BLOCK = re.compile("(?:[^\\s\x00-\x1f\x7f-\xa0\ufeff\u2028\u2029][^\x00-\x1f\x7f-\xa0\ufeff\u2028\u2029]*\n+)+")
+# Unicode line breaks, which YAML 1.1 folds like newlines where they are not escaped.
+_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 
 class _Flow(list[Any]):
@@ -65,7 +67,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None
     if "\n" in text:
         style = "|" if _BLOCK.fullmatch(text.removesuffix("\n") + "\n") and " \n" not in text else '"'
-    elif resolve(text).kind != "text":
+    elif resolve(text).kind != "text" or _BREAKS.search(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
