@@ -1,0 +1,136 @@
+"""A real registry for the tests: the ``docker-registry`` program on a free loopback port.
+
+Where it cannot be had the tests fail with what to install; they never skip.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = ("docker-registry", "registry")
+INSTALL = (
+    "the tests need a registry: install one (`apt-get install docker-registry`, or `make registry`), "
+    "or set KITOPS_TEST_REGISTRY=host:port to one that takes anonymous pushes over plain HTTP"
+)
+
+USERNAME = "tester"
+PASSWORD = "correct-horse"  # of the test registries only
+HTPASSWD = f"{USERNAME}:$2b$04$8WeEJd4hScp5LpYEemYxluTdlg2gEU.AJK.pLZDPkICFilKRCYdVe\n"
+
+CONFIG = """version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage:
+  filesystem: {{rootdirectory: {root}/data}}
+  delete: {{enabled: true}}
+http:
+  addr: {address}
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running registry.
+
+    Attributes:
+        address: ``127.0.0.1:port``.
+        root: The directory with its configuration, its log and, below ``data``, its storage.
+    """
+
+    address: str
+    root: Path
+
+    def blob_path(self, digest: str) -> Path:
+        """Where a blob's bytes lie, for tests that alter them."""
+        algorithm, _, value = digest.partition(":")
+        return self.root / "data/docker/registry/v2/blobs" / algorithm / value[:2] / value / "data"
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def scratch_directory() -> str | None:
+    """Where a registry's bytes go: memory where there is some, so that tests do not wait for a disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@contextmanager
+def serve_registry(
+    extra: str = "", *, scheme: str = "http", files: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """Run a registry until the block ends.
+
+    Args:
+        extra: More YAML for its configuration; ``{root}`` stands for its directory.
+        scheme: ``https`` where ``extra`` configures TLS; only then is a bare connection enough to call it up.
+        files: Files to write below its directory first, by name.
+    """
+    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.fail(INSTALL, pytrace=False)
+    with tempfile.TemporaryDirectory(prefix="kitops-registry-", dir=scratch_directory()) as name:
+        root = Path(name)
+        for file, text in (files or {}).items():
+            (root / file).write_text(text)
+        address = f"127.0.0.1:{free_port()}"
+        config = root / "config.yml"
+        config.write_text(CONFIG.format(root=root, address=address) + extra.replace("{root}", str(root)))
+        log = root / "log"
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                [program, "serve", str(config)], stdout=output, stderr=output, env={"PATH": ""}
+            ) as process,
+        ):
+            try:
+                _wait(process, address, scheme, log)
+                yield Served(address, root)
+            finally:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, scheme: str, log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if _answers(address, scheme):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"the test registry did not come up on {address}: {log.read_text()[-2000:]}", pytrace=False)
+
+
+def _answers(address: str, scheme: str) -> bool:
+    host, _, port = address.partition(":")
+    try:
+        if scheme == "https":
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return True
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener.open(f"http://{address}/v2/", timeout=2).close()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code == 401
+    except OSError:
+        return False
+    return True
