@@ -81,8 +81,8 @@ def test_a_hugging_face_repository(make):
     root = make(
         {
             "README.md": card, "config.json": json.dumps(config), "generation_config.json": "{}",
-            "tokenizer.json": "{}", "tokenizer.model": "x", "model-00001-of-00002.safetensors": 1000, "model-00002-of-00002.safetensors": 900,
-            "model.safetensors.index.json": "{}", ".gitattributes": "x",
+            "tokenizer.json": "{}", "tokenizer.model": "x", "model-00001-of-00002.safetensors": 1000,
+            "model-00002-of-00002.safetensors": 900, "model.safetensors.index.json": "{}", ".gitattributes": "x",
         }
     )  # fmt: skip
     kitfile = generate(root)

@@ -37,7 +37,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _SEPARATOR = re.compile(r"(?<=[0-9])_(?=[0-9])")
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d?)-(\d\d?)"
-    r"(?:([Tt ])(\d\d?):(\d\d?):(\d\d?)(?:[.,](\d+))?(Z|[-+]\d\d:\d\d)?)?",
+    r"(?:([Tt]| +)(\d\d?):(\d\d?):(\d\d?)(?:[.,](\d+))?(Z|[-+]\d\d:\d\d)?)?",
     re.ASCII,
 )
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -87,7 +87,7 @@ def _timestamp(text: str) -> Scalar | None:
     separator, hour, minute, second, fraction, zone = match.group(4, 5, 6, 7, 8, 9)
     if separator is None:
         return Scalar("timestamp", f"{date}T00:00:00Z")
-    if int(hour) > 23 or int(minute) > 59 or int(second) > 59 or (separator == " ") != (zone is None):
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 59 or (separator[0] == " ") != (zone is None):
         return None
     offset = _offset(zone or "Z")
     if offset is None:
