@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.oci.media_types import ANNOTATION_CREATED, LayerType, parse_layer_type
+from kitops_core.oci.media_types import ANNOTATION_CREATED, LayerType
 from kitops_core.record import LayerRecord, ModelKitRecord
 from kitops_core.reference import Reference
 from kitops_core.storage import Storage, Written
@@ -100,8 +100,7 @@ def read_kit(storage: Storage, manifest: Manifest, control: Control | None = Non
     layers = []
     for entry in seen.kitfile.entries():
         descriptor = seen.layers[entry.address]
-        # A layer of no known kind was pushed by a general tool: the file as it is, whatever it is called.
-        kind = parse_layer_type(descriptor.media_type, descriptor.annotations) or LayerType(entry.section, "raw")
+        kind = seen.types[entry.address]
         plain = descriptor.digest if kind.compression == "none" else ""
         layers.append(StoredLayer(entry, descriptor, kind, entry.diff_id or plain))
     return StoredKit(manifest, seen.kitfile, tuple(layers))

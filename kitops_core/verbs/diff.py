@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kitops_core.verbs.describe import StoredKit, StoredLayer, read_kit
-from kitops_core.verbs.locate import find_kit
+from kitops_core.verbs.locate import FoundKit, find_kit
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions
@@ -63,6 +63,8 @@ class KitDiff:
         layers: Layers that differ.
         fields: Fields of the Kitfile that differ.
         shared_size: Bytes of layers that both have.
+        before_storage: Which storage the first kit was read from: ``registry``, ``local store`` or ``layout``.
+        after_storage: Which storage the second kit was read from.
     """
 
     before: str
@@ -71,6 +73,8 @@ class KitDiff:
     layers: tuple[LayerChange, ...]
     fields: tuple[FieldChange, ...]
     shared_size: int
+    before_storage: str = ""
+    after_storage: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The difference as JSON."""
@@ -81,6 +85,8 @@ class KitDiff:
             "layers": [dict(vars(change)) for change in self.layers],
             "fields": [dict(vars(change)) for change in self.fields],
             "shared_size": self.shared_size,
+            "before_storage": self.before_storage,
+            "after_storage": self.after_storage,
         }
 
 
@@ -94,6 +100,8 @@ def diff(
 ) -> KitDiff:
     """Compare two kits without reading their layers.
 
+    As in the reference CLI, ``local://`` or ``remote://`` before a reference says where to look for that kit.
+
     Args:
         before: The first kit.
         after: The second kit.
@@ -104,10 +112,10 @@ def diff(
     Raises:
         NotFoundError: One of them is not there.
     """
-    first = find_kit(before, remote=remote, store=store, registry=registry)
+    first = _find(before, remote, store, registry)
     with closing(first.storage):
         one = read_kit(first.storage, first.manifest)
-    second = find_kit(after, remote=remote, store=store, registry=registry)
+    second = _find(after, remote, store, registry)
     with closing(second.storage):
         two = read_kit(second.storage, second.manifest)
     layers = tuple(_layer_changes(one, two))
@@ -119,7 +127,16 @@ def diff(
         layers=layers,
         fields=tuple(_field_changes("", _plain(one), _plain(two))),
         shared_size=sum(layer.descriptor.size for key, layer in _by_path(two).items() if key not in moved),
+        before_storage=first.where,
+        after_storage=second.where,
     )
+
+
+def _find(text: str, remote: bool | None, store: Path | None, registry: RegistryOptions | None) -> FoundKit:
+    for prefix, place in (("local://", False), ("remote://", True)):
+        if text.startswith(prefix):
+            text, remote = text.removeprefix(prefix), place
+    return find_kit(text, remote=remote, store=store, registry=registry)
 
 
 def _by_path(kit: StoredKit) -> dict[tuple[str, str], StoredLayer]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kitops_core.errors import NotFoundError
+from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.events import Cancel, Control, Event
+from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.manifest import Manifest
 from kitops_core.record import ModelKitRecord
 from kitops_core.verbs.describe import StoredLayer, read_kit
@@ -20,6 +21,7 @@ from kitops_core.verbs.unpack import Unpacked, open_layer, unpack_kit
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
+    from kitops_core.layers.tar_reader import Readable
     from kitops_core.storage.registry import RegistryOptions
 
 MAX_READ_BYTES = 1024 * 1024 * 1024
@@ -34,6 +36,7 @@ class ModelKit:
         manifest: Its manifest.
         layers: Its layers and the Kitfile entries they hold.
         remote: Whether it is read from a registry rather than from the local store or a layout.
+        storage: Which storage it is read from: ``registry``, ``local store`` or ``layout``.
     """
 
     def __init__(self, found: FoundKit, find_parent: Callable[[str], FoundKit], control: Control) -> None:
@@ -46,6 +49,7 @@ class ModelKit:
         self.manifest: Manifest = found.manifest
         self.layers: tuple[StoredLayer, ...] = self._kit.layers
         self.remote = found.remote
+        self.storage = found.where
 
     @property
     def reference(self) -> str:
@@ -75,9 +79,10 @@ class ModelKit:
 
         Raises:
             NotFoundError: The kit has no such file.
-            IntegrityError: The layer is not what its digest says, or the file is larger than ``limit``.
+            InvalidInputError: The file is larger than ``limit``.
+            IntegrityError: The layer is not what its digest says.
         """
-        from kitops_core.layers.extract import read_raw, read_tar_member
+        from kitops_core.layers.tar_reader import read_tar_member
 
         wanted = os.path.normpath(path)
         candidates = [layer for layer in self.layers if _may_hold(layer, wanted)]
@@ -85,8 +90,8 @@ class ModelKit:
             with ExitStack() as stack:
                 stream = open_layer(self._found.storage, layer, self._control, stack)
                 if layer.type.format == "raw":
-                    return read_raw(stream, limit=limit)
-                data = read_tar_member(stream, wanted, limit=limit)
+                    return _read_raw(stream, layer.entry.path, limit)
+                data = read_tar_member(stream, wanted, where=f"layer '{layer.entry.path}'", limit=limit)
             if data is not None:
                 return data
         raise NotFoundError(
@@ -176,3 +181,15 @@ def _may_hold(layer: StoredLayer, path: str) -> bool:
     if layer.type.format == "raw":
         return prefix == path
     return prefix in (".", path) or path.startswith(prefix + "/")
+
+
+def _read_raw(stream: Readable, name: str, limit: int) -> bytes:
+    data = bytearray()
+    buffer = memoryview(bytearray(BUFFER_BYTES))
+    while count := stream.readinto(buffer):
+        data += buffer[:count]
+        if len(data) > limit:
+            raise InvalidInputError(
+                f"'{name}' has more than the {limit} bytes that are read into memory", hint="unpack it instead"
+            )
+    return bytes(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kitops_core.errors import InvalidReferenceError, NotFoundError
 from kitops_core.reference import Reference, parse_reference
@@ -55,6 +55,13 @@ class FoundKit(NamedTuple):
     storage: Storage
     manifest: Manifest
     remote: bool
+
+    @property
+    def where(self) -> Literal["registry", "local store", "layout"]:
+        """The kind of storage it was found in."""
+        if self.reference.layout:
+            return "layout"
+        return "registry" if self.remote else "local store"
 
 
 def find_kit(

@@ -12,18 +12,29 @@ from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
 from kitops_core.storage import Storage
 from kitops_core.verbs.describe import read_kit
-from kitops_core.verbs.locate import find_kit, open_storage
+from kitops_core.verbs.locate import digest_of, find_kit, open_storage
 
 if TYPE_CHECKING:
+    from kitops_core.storage.local import LocalRepository
     from kitops_core.storage.registry import RegistryOptions
 
 
 def list_kits(
-    repository: str = "", *, store: Path | None = None, registry: RegistryOptions | None = None
+    repository: str = "",
+    *,
+    untagged: bool = False,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
 ) -> list[ModelKitRecord]:
     """Every tagged kit of the local store, or of one repository in a registry or layout.
 
     Manifests that are not kits are passed over.
+
+    Args:
+        repository: The repository; the local store where it is empty.
+        untagged: Of the local store, also the kits without a tag, such as those whose tag moved on.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
 
     Raises:
         NotFoundError: The registry has no such repository.
@@ -40,7 +51,10 @@ def list_kits(
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
         with closing(local.repository(name)) as storage:
-            records += _records(storage, Reference(registry_name, path))
+            tagged = _records(storage, Reference(registry_name, path))
+            records += tagged
+            if untagged:
+                records += _untagged(storage, Reference(registry_name, path), {record.digest for record in tagged})
     return records
 
 
@@ -81,9 +95,24 @@ def tag(
 
 
 def remove(
-    reference: str, *, remote: bool = False, store: Path | None = None, registry: RegistryOptions | None = None
+    reference: str,
+    *,
+    force: bool = False,
+    remote: bool = False,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
 ) -> str:
-    """Remove a tag, or by digest a kit with all its tags. Blobs stay until :func:`gc` finds them unused.
+    """Remove a kit by digest with all its tags, or by tag that tag only.
+
+    In the local store, as in the reference CLI, a kit goes with its last tag. Blobs stay until
+    :meth:`~kitops_core.storage.local.LocalStore.gc` finds them unused.
+
+    Args:
+        reference: The kit.
+        force: Remove the kit and all its tags though it is named by a tag.
+        remote: Remove it from the registry rather than from the local store.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
 
     Returns:
         The digest the reference had.
@@ -95,11 +124,38 @@ def remove(
     target = parse_reference(reference)
     with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
         digest = storage.resolve(target.target).digest
-        if target.digest:
+        name = target.tag or DEFAULT_TAG
+        if target.digest or force:
             storage.delete(digest)
+        elif remote or any(digest_of(storage, other) == digest for other in storage.tags() if other != name):
+            storage.untag(name)
         else:
-            storage.untag(target.tag or DEFAULT_TAG)
+            storage.delete(digest)
         return digest
+
+
+def remove_all(*, tagged: bool = False, store: Path | None = None) -> list[str]:
+    """Remove the kits of the local store that have no tag, and with ``tagged`` all the others too.
+
+    Returns:
+        What was removed, as ``registry/repository@digest``.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    from kitops_core.storage.local import LocalStore
+
+    local = LocalStore(store)
+    removed = []
+    for name in local.repositories():
+        registry_name, _, path = name.partition("/")
+        with closing(local.repository(name)) as storage:
+            keep = set() if tagged else {digest_of(storage, tag) for tag in storage.tags()}
+            for manifest in storage.manifests():
+                if manifest.digest not in keep:
+                    storage.delete(manifest.digest)
+                    removed.append(str(Reference(registry_name, path, digest=manifest.digest)))
+    return removed
 
 
 def _named(kit: Reference, name: str) -> Reference:
@@ -119,4 +175,16 @@ def _records(storage: Storage, reference: Reference) -> list[ModelKitRecord]:
             records.append(read_kit(storage, manifest).record(reference.with_tag(name)))
         except IntegrityError:
             continue  # an image or an index beside the kits is not an error of this listing
+    return records
+
+
+def _untagged(storage: LocalRepository, reference: Reference, tagged: set[str]) -> list[ModelKitRecord]:
+    records = []
+    for descriptor in storage.manifests():
+        if descriptor.digest not in tagged:
+            try:
+                manifest = storage.manifest(descriptor.digest)
+                records.append(read_kit(storage, manifest).record(reference))
+            except IntegrityError:
+                continue
     return records

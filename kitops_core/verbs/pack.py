@@ -164,7 +164,14 @@ class _Layer:
         if written.outcome == "written":
             self.diff_id = source.diff_id or written.descriptor.digest
         self.known, self.outcome = written.descriptor, written.outcome
-        self.cache.put(self._cache_key(), written.descriptor, self.diff_id, storage.name)
+        self.cache.put(
+            self._cache_key(),
+            written.descriptor,
+            self.diff_id,
+            storage.name,
+            newest_ns=self.plan.newest_ns,
+            started_ns=started,
+        )
 
     def descriptor(self) -> Descriptor:
         """The layer's descriptor as the manifest carries it."""

@@ -20,6 +20,7 @@ from kitops_core.verbs.parallel import run_all
 
 if TYPE_CHECKING:
     from kitops_core.layers.extract import Extracted
+    from kitops_core.layers.tar_reader import Readable
     from kitops_core.storage.registry import RegistryOptions
 
 MAX_REFERENCE_CHAIN = 10
@@ -34,7 +35,7 @@ class Unpacked:
         reference: The kit, pinned to its digest.
         digest: Its digest.
         directory: Where to.
-        storage: Which storage it came from.
+        storage: Which storage it came from: ``registry``, ``local store`` or ``layout``.
         files: How many files were put in place.
         size: Their bytes.
     """
@@ -147,13 +148,13 @@ def unpack_kit(
         reference=str(found.reference),
         digest=found.manifest.digest,
         directory=str(directory),
-        storage="registry" if found.remote else "local store",
+        storage=found.where,
         files=sum(result.files for result in results) + with_kitfile,
         size=sum(result.bytes for result in results),
     )
 
 
-def open_layer(storage: Storage, layer: StoredLayer, control: Control, stack: ExitStack) -> Any:
+def open_layer(storage: Storage, layer: StoredLayer, control: Control, stack: ExitStack) -> Readable:
     """The uncompressed bytes of a layer, to be read with ``readinto``; verified once it returned 0."""
     from kitops_core.layers.codecs import decompressed
 
@@ -175,7 +176,9 @@ def _extract(storage: Storage, layer: StoredLayer, directory: int, control: Cont
                 stream, directory, control=control, limits=limits, name=path, hash_diff_id=bool(expected)
             )
         else:
-            result = extract_raw(stream, directory, path, control=control, limits=limits, hash_diff_id=bool(expected))
+            result = extract_raw(
+                stream, directory, path, control=control, limits=limits, name=path, hash_diff_id=bool(expected)
+            )
     if expected and result.diff_id != expected:
         raise IntegrityError(
             f"layer '{path}': its uncompressed bytes have digest {result.diff_id}, the Kitfile says {expected}"
