@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kitops_core.verbs.kit import open_kit as open
     from kitops_core.verbs.manage import list_kits as list_kits
     from kitops_core.verbs.manage import remove as remove
+    from kitops_core.verbs.manage import remove_all as remove_all
     from kitops_core.verbs.manage import tag as tag
     from kitops_core.verbs.pack import pack as pack
     from kitops_core.verbs.unpack import Unpacked as Unpacked
@@ -64,7 +65,7 @@ _HOMES = {
     "kitops_core.events": "Cancel Event",
     "kitops_core.verbs.kit": "ModelKit open=open_kit",
     "kitops_core.kitfile": "Kitfile generate_kitfile=generate",
-    "kitops_core.verbs.manage": "list_kits remove tag",
+    "kitops_core.verbs.manage": "list_kits remove remove_all tag",
     "kitops_core.verbs.pack": "pack",
     "kitops_core.record": "LayerRecord ModelKitRecord Source",
     "kitops_core.reference": "Reference parse_reference",
