@@ -158,11 +158,19 @@ class _Layer:
         """Write the layer, unless the storage has it, and remember its digest."""
         from kitops_core.layers.sources import LayerSource
 
-        source = LayerSource(self.plan, self.type, model_pack=self.model_pack, known=self.known)
+        source = LayerSource(
+            self.plan,
+            self.type,
+            model_pack=self.model_pack,
+            fastest=self.compression == "gzip-fastest",
+            known=self.known,
+        )
         started = time.time_ns()
         written = storage.write_blob(source, control, mount_from=self.mount_from)
-        if written.outcome == "written":
-            self.diff_id = source.diff_id or written.descriptor.digest
+        if self.type.compression == "none":
+            self.diff_id = written.descriptor.digest
+        elif source.diff_id:  # else nothing was read, and the cache knew it
+            self.diff_id = source.diff_id
         self.known, self.outcome = written.descriptor, written.outcome
         self.cache.put(
             self._cache_key(),
