@@ -1,0 +1,128 @@
+"""What the local store's repositories and layout directories have in common: a directory of blobs under an index."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Control
+from kitops_core.oci import media_types
+from kitops_core.oci.blob import BlobReader, BlobSource
+from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
+from kitops_core.storage import Written
+from kitops_core.storage.local.blobs import BlobDirectory
+from kitops_core.storage.local.index import Entry
+
+_REFERRERS_TAG = re.compile(r"sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})(?:\.[a-z]+)?")
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag only holds referrers: the OCI fallback ``sha256-<hex>``, or a tool's ``sha256-<hex>.sig``."""
+    return _REFERRERS_TAG.fullmatch(tag) is not None
+
+
+class DirectoryStorage(ABC):
+    """The half of the storage protocol that does not depend on how the index is kept.
+
+    Args:
+        name: ``registry/repository`` or ``oci:PATH``.
+        blobs: Where the blobs are.
+    """
+
+    def __init__(self, name: str, blobs: BlobDirectory) -> None:
+        self._name = name
+        self._blobs = blobs
+
+    @property
+    def name(self) -> str:
+        """``registry/repository`` or ``oci:PATH``, for messages and records."""
+        return self._name
+
+    @abstractmethod
+    def resolve(self, target: str) -> Descriptor:
+        """The manifest's descriptor behind a tag or digest."""
+
+    @abstractmethod
+    def _prepare_write(self, control: Control) -> None:
+        """Make the directories, and take what keeps the collector away from blobs no manifest names yet."""
+
+    @abstractmethod
+    def _index(self) -> list[Entry]:
+        """The entries of ``index.json``."""
+
+    def manifest(self, target: str) -> Manifest:
+        """The manifest behind a tag or digest, its bytes checked.
+
+        Raises:
+            NotFoundError: There is none.
+            IntegrityError: The bytes have another digest, or are not an image manifest.
+        """
+        descriptor = self.resolve(target)
+        return self._read_manifest(descriptor)
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is there, with the size the descriptor says."""
+        return self._blobs.has(descriptor)
+
+    def open_blob(self, descriptor: Descriptor, control: Control) -> BlobReader:
+        """Read a blob, checked while it is read.
+
+        Raises:
+            NotFoundError: It is not there.
+            StoreError: It cannot be opened.
+        """
+        control.check()
+        return self._blobs.open(descriptor)
+
+    def write_blob(self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = ()) -> Written:
+        """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
+
+        ``mount_from`` changes nothing here: all repositories of a store share its blobs.
+
+        Raises:
+            IntegrityError: The bytes are not those the source announced.
+            StoreError: The disk is full, or the directory cannot be written.
+            CancelledError: The switch was flipped.
+        """
+        self._prepare_write(control)
+        return self._blobs.write(source, control)
+
+    def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
+        """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given."""
+        found = {}
+        for manifest in self._image_manifests(self._index()):
+            if manifest.subject is not None and manifest.subject.digest == digest:
+                kind = manifest.artifact_type or manifest.config.media_type
+                if artifact_type in ("", kind):
+                    found[manifest.digest] = replace(
+                        manifest.descriptor, artifact_type=kind, annotations=manifest.annotations
+                    )
+        return list(found.values())
+
+    def _image_manifests(self, entries: Iterable[Entry]) -> Iterator[Manifest]:
+        """The image manifests that can be read; what is missing, altered or another kind cannot be a referrer."""
+        for entry in entries:
+            if entry["mediaType"] == media_types.IMAGE_MANIFEST:
+                try:
+                    yield self._read_manifest(Descriptor.from_dict(entry, self._name))
+                except (NotFoundError, IntegrityError):
+                    continue
+
+    def _read_manifest(self, descriptor: Descriptor) -> Manifest:
+        with self._blobs.open(descriptor) as reader:
+            raw = reader.read_all(MAX_MANIFEST_BYTES)
+        return parse_manifest(raw, f"{self._name}@{descriptor.digest}")
+
+    def _write_manifest_blob(self, manifest: Manifest) -> None:
+        """Write the manifest's bytes, once everything it names is here, and make all names durable."""
+        for blob in manifest.blobs:
+            if not self._blobs.has(blob):
+                raise NotFoundError(
+                    f"{self._name}: the manifest {manifest.digest} names blob {blob.digest}, which is not here",
+                    hint="write the config and all layers before the manifest",
+                )
+        self._blobs.put(manifest.digest, manifest.raw)
+        self._blobs.sync()

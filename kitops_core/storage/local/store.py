@@ -1,0 +1,180 @@
+"""The local store: its directory, its locks, and the way every change to its index files is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kitops_core.events import Control
+from kitops_core.reference import is_digest
+from kitops_core.storage.local.blobs import BlobDirectory
+from kitops_core.storage.local.files import (
+    make_directory,
+    remove_file,
+    replace_file,
+    store_errors,
+    sync_directory,
+)
+from kitops_core.storage.local.home import store_home
+from kitops_core.storage.local.index import ANNOTATION_REF_NAME, Entry, IndexFiles, digests
+from kitops_core.storage.local.layer_cache import LayerCache
+from kitops_core.storage.local.layout_file import ensure_layout_file
+from kitops_core.storage.local.locks import FileLock
+
+if TYPE_CHECKING:
+    from kitops_core.storage.local.gc import GcReport
+    from kitops_core.storage.local.repository import LocalRepository
+
+DEFAULT_GRACE_SECONDS = 24 * 3600.0
+
+
+class LocalStore:
+    """The kits on this machine, shared with the reference CLI. Nothing is made on disk before the first write.
+
+    Args:
+        home: The store's home; ``None`` for the default one (:func:`~kitops_core.storage.local.home.store_home`).
+        fsync: Whether what is written is flushed to the disk, so that it survives a power cut. A killed process
+            loses nothing either way.
+    """
+
+    def __init__(self, home: Path | None = None, *, fsync: bool = True) -> None:
+        self.home = (home or store_home()).absolute()
+        self.root = self.home / "storage"
+        self.own = self.root / ".kitops-core"
+        self.scratch = self.own / "ingest"  # not storage/ingest: the reference CLI empties that after every pull
+        self.fsync = fsync
+        self.files = IndexFiles(self.root, self.scratch, fsync=fsync)
+
+    def repositories(self) -> list[str]:
+        """Names (``registry/repository``) of all repositories, sorted.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return self.files.repositories()
+
+    def repository(self, name: str) -> LocalRepository:
+        """The repository ``name`` (``registry/repository``), which need not exist yet."""
+        from kitops_core.storage.local.repository import LocalRepository
+
+        return LocalRepository(self, name)
+
+    def layer_cache(self) -> LayerCache:
+        """What is known of layers packed before, so that unchanged files are not read again."""
+        return LayerCache(self.home / "cache" / "layers")
+
+    def gc(
+        self,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        dry_run: bool = False,
+        *,
+        control: Control | None = None,
+        patience: float = 60.0,
+    ) -> GcReport:
+        """Remove the blobs no kit needs.
+
+        Args:
+            grace_seconds: Spare what is younger, for the sake of the reference CLI, which takes no locks. Our own
+                writers are safe with 0.
+            dry_run: Only say what would go.
+            control: Cancelling.
+            patience: How many seconds to wait for writers of this store to finish.
+
+        Raises:
+            StoreError: An index file is broken, the store cannot be written, or writers did not finish.
+            IntegrityError: A kit's manifest was altered, so nobody can tell which blobs it needs.
+        """
+        from kitops_core.storage.local.gc import collect
+
+        return collect(self, grace_seconds, dry_run, control or Control(), patience)
+
+    def blobs(self, name: str) -> BlobDirectory:
+        """The blobs of the store, for the repository that messages shall name."""
+        return BlobDirectory(self.root, self.scratch, f"{name} in the local store", fsync=self.fsync)
+
+    def prepare(self) -> None:
+        """Make the directories and the ``oci-layout`` file, where missing.
+
+        Raises:
+            StoreError: They cannot be made, or the directory is of a layout version we do not know.
+        """
+        make_directory(self.scratch)
+        ensure_layout_file(self.root, self.scratch)
+
+    def writers(self, *, shared: bool, control: Control, patience: float | None = None) -> FileLock:
+        """The lock that writers of blobs hold shared, and the collector holds alone."""
+        return FileLock(self.own / "writers", shared=shared, control=control, patience=patience)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the index files; first drop what a process that died here had not finished.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        self.prepare()
+        with FileLock(self.own / "lock"):
+            self._recover()
+            yield
+            remove_file(self._pending)
+            if self.fsync:
+                sync_directory(self.root)
+
+    @property
+    def _pending(self) -> Path:
+        return self.own / "pending.json"
+
+    def note_pending(self, name: str, digest: str, *, was_listed: bool = False) -> None:
+        """Note, while changing, that a manifest of a repository is half-way in or out, until the change ends.
+
+        Needs no flush: it is for a process that dies, and what a dead process wrote is still there.
+
+        Args:
+            name: The repository.
+            digest: The manifest.
+            was_listed: Whether ``index.json`` had it before and shall keep it, should the change not end.
+        """
+        note = json.dumps({"repository": name, "digest": digest, "wasListed": was_listed})
+        replace_file(self._pending, note.encode(), self.scratch, fsync=False)
+
+    def add_to_index(self, entries: list[Entry]) -> None:
+        """Put manifests into ``index.json``, where missing, while changing."""
+        index = self.files.read_index()
+        have = digests(index)
+        missing = [entry for entry in entries if entry["digest"] not in have]
+        if missing:
+            self.files.write_index([*index, *missing])
+
+    def drop_manifest(self, name: str, digest: str, *, from_index: bool = True) -> None:
+        """Take a manifest that has no tag out of a repository, while changing.
+
+        With ``from_index``, also out of ``index.json``, unless another repository has it.
+        """
+        repository = self.files.read_repository(name)
+        if digest in digests(repository.manifests):
+            self.files.write_manifests(name, [e for e in repository.manifests if e["digest"] != digest])
+        if not from_index or any(self.files.read_repository(other).find(digest) for other in self.repositories()):
+            return
+        index = self.files.read_index()
+        kept = [e for e in index if e["digest"] != digest or ANNOTATION_REF_NAME in (e.get("annotations") or {})]
+        if len(kept) < len(index):
+            self.files.write_index(kept)
+
+    def _recover(self) -> None:
+        with store_errors("read", self._pending):
+            try:
+                data = self._pending.read_bytes()
+            except FileNotFoundError:
+                return
+        try:
+            note = json.loads(data)
+            name, digest, was_listed = note["repository"], note["digest"], note["wasListed"]
+        except (ValueError, KeyError, TypeError):
+            return  # an unflushed note that a power cut emptied: the change it was for is lost as a whole or done
+        tagged = digests(self.files.read_repository(name).tags.values())
+        if is_digest(digest) and digest not in tagged:
+            self.drop_manifest(name, digest, from_index=not was_listed)
+        remove_file(self._pending)
