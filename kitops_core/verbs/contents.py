@@ -80,7 +80,7 @@ class Contents:
                 )
             return path
 
-        if self.model is None and (self.parameters or _items(self.parts)):
+        if self.model is None and (self.parameters or list(_items(self.parts))):
             raise InvalidInputError("parameters and parts belong to a model, and none is named", hint="pass model=...")
         model = None
         if self.model is not None:
