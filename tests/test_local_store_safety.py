@@ -73,7 +73,7 @@ class TestManyProcesses:
         repository.close()
 
     def test_collecting_while_others_write_loses_nothing(self, tmp_path: Path) -> None:
-        """Every writer deletes its last kit and packs one with the same layer, which the collector would love to take."""
+        """Every writer deletes its kit and packs one with the same layer, which the collector would love to take."""
         script = (
             "import sys; from pathlib import Path; from local_kits import put_kit\n"
             "from kitops_core.storage.local import LocalStore\n"
@@ -116,6 +116,7 @@ class TestAKillAtAnyPoint:
             check_nothing_but_kits(store)
             put_new_kit(store)
 
+    @pytest.mark.slow
     def test_in_a_new_store(self, tmp_path: Path) -> None:
         template = tmp_path / "template"
         template.mkdir()
