@@ -1,0 +1,23 @@
+"""The ``kitops`` command: one module a command, imported only when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command with the process's arguments and exit with its code (see ``docs/cli.md``)."""
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        from kitops_core.cli.summary import help_text
+
+        try:
+            sys.stdout.write(help_text())
+            sys.stdout.flush()
+        except BrokenPipeError:
+            from kitops_core.cli.failures import reader_gone
+
+            sys.exit(reader_gone())
+        return
+    from kitops_core.cli.group import kitops
+
+    kitops(prog_name="kitops")

@@ -1,0 +1,1 @@
+"""The commands. Each module has the command it is named after as ``command``."""

@@ -1,0 +1,49 @@
+"""``kitops diff``."""
+
+from __future__ import annotations
+
+from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.output import answer, answer_json, answer_rows, note_storage, plain_value, size_text
+from kitops_core.cli.settings import Settings
+
+
+@new_command("diff", network=True)
+@kit_argument("before")
+@kit_argument("after")
+def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
+    """Say what differs between the ModelKits BEFORE and AFTER: layers, and fields of the Kitfile.
+
+    No layer is fetched. Looks in the local store first, then in the registry; local:// or remote:// before a reference
+    decides. The exit code is 0 whether they differ or not.
+    """
+    from kitops_core.verbs.diff import diff
+
+    result = diff(before, after, **settings.api())
+    note_storage(settings, result.before, result.before_storage)
+    note_storage(settings, result.after, result.after_storage)
+    if as_json:
+        answer_json(result.to_dict())
+        return
+    if result.same:
+        answer("same", result.after)
+        return
+    answer_rows(
+        [
+            *(
+                (change.change, change.section, change.path, _sizes(change.before, change.after))
+                for change in result.layers
+            ),
+            *(("field", change.field, f"{_value(change.before)} → {_value(change.after)}") for change in result.fields),
+        ]
+    )
+    answer(f"{size_text(result.shared_size)} in layers that both have")
+
+
+def _sizes(before: int, after: int) -> str:
+    if before and after:
+        return f"{size_text(before)} → {size_text(after)}"
+    return size_text(before or after)
+
+
+def _value(value: object) -> str:
+    return "(none)" if value is None else plain_value(value)

@@ -1,0 +1,37 @@
+"""``kitops gc``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from kitops_core.cli.options import new_command
+from kitops_core.cli.output import answer, answer_json, count_text, size_text
+from kitops_core.cli.parsing import parse_duration
+from kitops_core.cli.settings import Settings
+
+
+@new_command("gc")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--grace", default="24h", show_default=True, metavar="TIME", help="Spare what is younger: 90s, 30m, 24h, 7d."
+)
+def command(settings: Settings, dry_run: bool, grace: str, as_json: bool) -> None:
+    """Free the space of blobs in the local store that no ModelKit needs.
+
+    Kits stay, with or without a tag: `kitops remove` removes those.
+    """
+    seconds = parse_duration(grace)
+    from kitops_core.cli.transfer import stoppable
+    from kitops_core.events import Control
+    from kitops_core.storage.local import LocalStore
+
+    with stoppable() as cancel:
+        report = LocalStore(settings.store).gc(seconds, dry_run, control=Control(cancel=cancel))
+    if as_json:
+        answer_json(asdict(report))
+        return
+    spared = [f"{report.spared} younger than {grace} spared"] if report.spared else []
+    blobs = count_text(len(report.removed), "blob")
+    answer("would free" if dry_run else "freed", size_text(report.freed), blobs, *spared)

@@ -1,0 +1,83 @@
+"""``kitops init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kitops_core.cli.options import new_command
+from kitops_core.cli.output import answer, answer_json, answer_text, count_text
+from kitops_core.cli.settings import Settings
+from kitops_core.errors import ConflictError
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import Kitfile
+
+
+@new_command("init")
+@click.argument("directory", type=click.Path(path_type=Path), default=".")
+@click.option("--name", default="", help="The package's name (default: the directory's).")
+@click.option("--desc", default="", help="The package's description.")
+@click.option("--author", "authors", multiple=True, help="An author of the package; may be given several times.")
+@click.option("-f", "--force", is_flag=True, help="Replace the Kitfile that is there.")
+@click.option(
+    "--depth",
+    type=click.IntRange(min=-1),
+    default=0,
+    show_default=True,
+    help="How many levels of subdirectories to list file by file; -1: all.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="Where to write; '-' for standard output (default: DIRECTORY/Kitfile).",
+)
+def command(
+    settings: Settings,
+    directory: Path,
+    name: str,
+    desc: str,
+    authors: tuple[str, ...],
+    force: bool,
+    depth: int,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Write a Kitfile from what is in DIRECTORY (default: the current one).
+
+    Models, datasets, code, documentation and prompts are told apart by their names. Nothing is asked, and nothing but
+    the Kitfile is written. Whatever the Kitfile says can be changed in an editor afterwards.
+    """
+    from kitops_core.kitfile import find_kitfile, generate
+
+    target = Path(output) if output else find_kitfile(directory) or directory / "Kitfile"
+    if output != "-" and target.exists() and not force:
+        raise ConflictError(f"'{target}' is there already", hint="give --force to replace it")
+    kitfile = generate(directory, name=name, description=desc, authors=authors, depth=depth)
+    if output == "-":
+        answer_text(kitfile.to_yaml())
+        return
+    try:
+        with target.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(kitfile.to_yaml())
+    except FileExistsError:
+        raise ConflictError(f"'{target}' is there already", hint="give --force to replace it") from None
+    if as_json:
+        answer_json({"path": str(target), "kitfile": kitfile.to_yaml()})
+    else:
+        answer("wrote", target, _contents(kitfile))
+
+
+def _contents(kitfile: Kitfile) -> str:
+    counts = {
+        "model": int(kitfile.model is not None),
+        "model part": len(kitfile.model.parts) if kitfile.model else 0,
+        "dataset": len(kitfile.datasets),
+        "prompt": len(kitfile.prompts),
+    }
+    said = [count_text(count, noun) for noun, count in counts.items() if count]
+    said += [f"{len(entries)} {noun}" for noun, entries in (("code", kitfile.code), ("docs", kitfile.docs)) if entries]
+    return ", ".join(said) or "nothing found to pack"

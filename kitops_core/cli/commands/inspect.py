@@ -1,0 +1,32 @@
+"""``kitops inspect``."""
+
+from __future__ import annotations
+
+import json
+
+from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.output import answer_json, note_storage
+from kitops_core.cli.settings import Settings
+
+
+@new_command("inspect", network=True)
+@kit_argument()
+@remote_option
+def command(settings: Settings, reference: str, remote: bool, as_json: bool) -> None:
+    """Show digest, manifest and Kitfile of the ModelKit REFERENCE as JSON, with or without --json.
+
+    Looks in the local store first, then in the registry.
+    """
+    from kitops_core.oci.media_types import ANNOTATION_CLI_VERSION
+    from kitops_core.verbs.kit import open_kit
+
+    with open_kit(reference, remote=True if remote else None, **settings.api()) as kit:
+        note_storage(settings, kit.reference, kit.storage)
+        answer_json(
+            {
+                "digest": kit.digest,
+                "cliVersion": kit.manifest.annotations.get(ANNOTATION_CLI_VERSION, "unknown"),
+                "kitfile": json.loads(kit.kitfile.to_config({})),
+                "manifest": json.loads(kit.manifest.raw),
+            }
+        )

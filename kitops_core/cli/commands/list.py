@@ -1,0 +1,78 @@
+"""``kitops list``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.output import answer_json, answer_table, size_text
+from kitops_core.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from kitops_core.record import ModelKitRecord
+
+_HEADER = ("REPOSITORY", "TAG", "MAINTAINER", "NAME", "SIZE", "DIGEST")
+
+
+@new_command("list", network=True)
+@kit_argument("repository", required=False, default="")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="json: the reference CLI's keys. --json: this tool's.",
+)
+def command(settings: Settings, repository: str, format_: str, as_json: bool) -> None:
+    """List the ModelKits of the local store, or those of REPOSITORY in its registry.
+
+    A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those.
+    """
+    from kitops_core.verbs.manage import list_kits
+
+    records = list_kits(repository, untagged=True, **settings.api())
+    if as_json:
+        answer_json([record.to_dict() for record in records])
+    elif format_ == "json":
+        answer_json(_as_the_reference_does(records))
+    else:
+        answer_table(_HEADER, [_row(record) for record in records])
+
+
+def _row(record: ModelKitRecord) -> tuple[object, ...]:
+    repository, author = _repository(record), _author(record)
+    return repository, record.tag or "<none>", author, record.kit.get("name", ""), size_text(record.size), record.digest
+
+
+def _as_the_reference_does(records: list[ModelKitRecord]) -> list[dict[str, Any]]:
+    """Each kit once with all its tags, under the keys of ``kit list --format json``; sizes are bytes, as of 1.17."""
+    kits: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in records:
+        repository = _repository(record)
+        kit = kits.setdefault(
+            (repository, record.digest),
+            {
+                "repo": repository,
+                "digest": record.digest,
+                "tags": [],
+                "modelName": record.kit.get("name", ""),
+                "size": record.size,
+                "author": _author(record),
+            },
+        )
+        kit["tags"] += [record.tag] if record.tag else []
+    return list(kits.values())
+
+
+def _repository(record: ModelKitRecord) -> str:
+    """The repository as a person writes it, without tag or digest."""
+    name = record.reference.partition("@")[0]
+    return name.removesuffix(f":{record.tag}") if record.tag else name
+
+
+def _author(record: ModelKitRecord) -> str:
+    authors = record.kit.get("authors") or [""]
+    return str(authors[0])

@@ -1,0 +1,151 @@
+"""``kitops pack``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kitops_core.cli.options import new_command
+from kitops_core.cli.output import answer, answer_json, count_text, note, size_text
+from kitops_core.cli.parsing import parse_names, parse_time
+from kitops_core.cli.settings import Settings
+from kitops_core.errors import InvalidReferenceError
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import Kitfile
+    from kitops_core.record import ModelKitRecord
+
+_DIRECTORY = click.Path(path_type=Path)
+
+
+@new_command("pack", network=True)
+@click.argument("directory", type=_DIRECTORY, required=False)
+@click.option("--from", "source", type=_DIRECTORY, help="The directory to pack; the same as DIRECTORY.")
+@click.option(
+    "-t", "--tag", "names", multiple=True, metavar="REFERENCE", help="What to call the kit, as REPOSITORY:TAG[,TAG...]."
+)
+@click.option(
+    "-f",
+    "--file",
+    "kitfile",
+    metavar="KITFILE",
+    help="The Kitfile to use; '-' reads standard input (default: the directory's).",
+)
+@click.option(
+    "--push", is_flag=True, help="Send the kit to its registry in the same pass, and keep nothing in the local store."
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["none", "gzip", "gzip-fastest", "zstd"]),
+    default="none",
+    show_default=True,
+    help="How to compress layers.",
+)
+@click.option(
+    "--layer-format",
+    type=click.Choice(["tar", "raw"]),
+    default="tar",
+    show_default=True,
+    help="raw: store single files as they are.",
+)
+@click.option("--use-model-pack", is_flag=True, help="Pack a CNCF ModelPack instead of a ModelKit.")
+@click.option(
+    "--created",
+    metavar="TIME",
+    help="Stamp a time into the kit, which changes its digest: 2026-01-31T12:00:00Z, or 'now'.",
+)
+def command(
+    settings: Settings,
+    directory: Path | None,
+    source: Path | None,
+    names: tuple[str, ...],
+    kitfile: str | None,
+    push: bool,
+    compression: Any,
+    layer_format: Any,
+    use_model_pack: bool,
+    created: str | None,
+    as_json: bool,
+) -> None:
+    """Pack DIRECTORY (default: the current one) as a ModelKit, into the local store or with --push into its registry.
+
+    The Kitfile says what is packed; where there is none, all that is in the directory is packed as `kitops init` would
+    describe it. Paths in the Kitfile are relative to DIRECTORY, wherever the Kitfile is.
+
+    The same files give the same digest, on any machine and at any time. What did not change is not read again.
+
+    Without --tag the kit goes into the local store under the package's name (or the directory's) and the tag `latest`.
+    """
+    if directory and source and directory != source:
+        raise click.UsageError("DIRECTORY and --from name different directories.")
+    if push and not names:
+        raise click.UsageError("--push needs --tag: a registry, a repository and a tag.")
+    root = directory or source or Path()
+    when = parse_time(created) if created else None
+    described = _kitfile(settings, root, kitfile)
+    reference, tags = parse_names(names) if names else (_default_name(root, described), ())
+
+    from kitops_core.cli.transfer import transfer
+    from kitops_core.verbs.pack import pack
+
+    with transfer(settings, written="sent" if push else "written") as control:
+        record = pack(
+            root,
+            reference,
+            push=push,
+            tags=tags,
+            kitfile=described,
+            compression=compression,
+            layer_format=layer_format,
+            model_pack=use_model_pack,
+            created=when,
+            **control,
+        )
+    if as_json:
+        answer_json(record.to_dict())
+    else:
+        _say(record, push)
+
+
+def _say(record: ModelKitRecord, push: bool) -> None:
+    if not push:
+        contents = f"{count_text(len(record.layers), 'layer')}, {size_text(record.size)}"
+        also = [f"also tagged {', '.join(record.tags[1:])}"] if record.tags[1:] else []
+        answer("packed" if record.changed else "unchanged", record.reference, record.digest, contents, *also)
+    elif record.changed or record.sent:
+        answer("pushed", record.digest, f"{size_text(record.sent)} sent, {size_text(record.reused)} already there")
+    else:
+        answer("unchanged", record.digest, "nothing sent")
+
+
+def _kitfile(settings: Settings, root: Path, given: str | None) -> Kitfile | Path | None:
+    """The Kitfile to pack by; ``None`` where one is to be generated, which is said."""
+    from kitops_core.kitfile import Kitfile, find_kitfile
+
+    if given == "-":
+        return Kitfile.parse(sys.stdin.buffer.read(), "standard input")
+    if given is not None:
+        return Path(given)
+    found = find_kitfile(root)
+    if found is None and root.is_dir():
+        note(settings, f"no Kitfile in '{root}': packing what is there (`kitops init {root}` writes one to edit)")
+    return found
+
+
+def _default_name(root: Path, described: Kitfile | Path | None) -> str:
+    """The name of a kit that was given none.
+
+    Raises:
+        InvalidReferenceError: Neither the package's name nor the directory's can be made one.
+    """
+    from kitops_core.kitfile import Kitfile
+
+    kitfile = Kitfile.load(described) if isinstance(described, Path) else described
+    for name in (kitfile.package.name if kitfile else "", root.resolve().name):
+        if slug := re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"):
+            return f"{slug}:latest"
+    raise InvalidReferenceError(f"'{root}' has no name that a kit could have", hint="name it with --tag")

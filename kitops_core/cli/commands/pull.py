@@ -1,0 +1,28 @@
+"""``kitops pull``."""
+
+from __future__ import annotations
+
+from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.output import answer, answer_json, size_text
+from kitops_core.cli.settings import Settings
+
+
+@new_command("pull", network=True)
+@kit_argument()
+def command(settings: Settings, reference: str, as_json: bool) -> None:
+    """Fetch the ModelKit REFERENCE from its registry into the local store.
+
+    Every blob is checked against its digest before it enters the store; what is there already is not fetched.
+    """
+    from kitops_core.cli.transfer import transfer
+    from kitops_core.verbs.copy import pull
+
+    with transfer(settings, written="fetched") as control:
+        record = pull(reference, **control)
+    if as_json:
+        answer_json(record.to_dict())
+    elif record.changed or record.sent:
+        moved = f"{size_text(record.sent)} fetched, {size_text(record.reused)} already there"
+        answer("pulled", record.reference, record.digest, moved)
+    else:
+        answer("unchanged", record.reference, record.digest, "nothing fetched")

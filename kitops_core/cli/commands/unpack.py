@@ -1,0 +1,77 @@
+"""``kitops unpack``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text
+from kitops_core.cli.settings import Settings
+
+
+@new_command("unpack", network=True)
+@kit_argument()
+@click.option(
+    "-d",
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=".",
+    help="Where to; made if need be (default: the current directory).",
+)
+@click.option(
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FILTER",
+    help="Unpack only this: TYPES, TYPES:NAMES or :NAMES. May be given several times.",
+)
+@click.option("-o", "--overwrite", is_flag=True, help="Replace files that are in the way.")
+@click.option("-i", "--ignore-existing", is_flag=True, help="Keep files that are in the way.")
+@remote_option
+@click.option("--kitfile", is_flag=True, help="The same as --filter kitfile.")
+@click.option("--model", is_flag=True, help="The same as --filter model.")
+@click.option("--code", is_flag=True, help="The same as --filter code.")
+@click.option("--datasets", is_flag=True, help="The same as --filter datasets.")
+@click.option("--docs", is_flag=True, help="The same as --filter docs.")
+def command(
+    settings: Settings,
+    reference: str,
+    directory: Path,
+    filters: tuple[str, ...],
+    overwrite: bool,
+    ignore_existing: bool,
+    remote: bool,
+    as_json: bool,
+    **only: bool,
+) -> None:
+    """Put the files of the ModelKit REFERENCE into a directory.
+
+    Looks in the local store first, then in the registry. Nothing appears in the directory before all of it was checked,
+    and no file that is there is touched unless --overwrite says so.
+
+    A filter is a list of types (kitfile, model, code, datasets, docs, prompts, mcpServers), a list of names or paths,
+    or both: model, datasets:train,test or docs:README.md. An entry is taken when any filter takes it.
+    """
+    from kitops_core.cli.transfer import transfer
+    from kitops_core.verbs.unpack import unpack
+
+    with transfer(settings, written="fetched") as control:
+        result = unpack(
+            reference,
+            directory,
+            only=[*filters, *(type_ for type_, wanted in only.items() if wanted)],
+            overwrite=overwrite,
+            ignore_existing=ignore_existing,
+            remote=True if remote else None,
+            **control,
+        )
+    note_storage(settings, result.reference, result.storage)
+    if as_json:
+        answer_json(result.to_dict())
+    else:
+        what = f"{count_text(result.files, 'file')}, {size_text(result.size)}"
+        answer("unpacked", result.digest, f"{what} in {result.directory}")

@@ -1,0 +1,102 @@
+"""What commands write: answers on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kitops_core.cli.settings import Settings
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def size_text(size: int) -> str:
+    """A size for people: ``0 B``, ``1.2 GiB``, ``310 MiB``."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in _UNITS:
+        value /= 1024
+        if value < 999.5 or unit == _UNITS[-1]:
+            break
+    return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+
+
+def count_text(count: int, noun: str) -> str:
+    """A count for people: ``1 layer``, ``5 layers``."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def printable(text: object) -> str:
+    """One line of text in which what a kit's author wrote cannot steer the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+    )
+
+
+class ReaderGoneError(Exception):
+    """Whoever reads our output has left: ``kitops list | head -1``."""
+
+
+def answer_text(text: str) -> None:
+    """Write a part of the answer as it is.
+
+    Raises:
+        ReaderGoneError: Nobody reads it any more.
+    """
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise ReaderGoneError from None
+
+
+def answer(*parts: object) -> None:
+    """One line of the answer: its parts, two spaces between them."""
+    answer_text("  ".join(printable(part) for part in parts) + "\n")
+
+
+def answer_json(data: Any) -> None:
+    """The answer as one JSON document."""
+    answer_text(json.dumps(data, indent=2) + "\n")
+
+
+def answer_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """The answer as columns that line up."""
+    answer_rows([header, *rows])
+
+
+def answer_rows(rows: Sequence[Sequence[object]]) -> None:
+    """Lines of the answer whose parts line up; a row may have fewer parts than others."""
+    lines = [[printable(cell) for cell in row] for row in rows]
+    columns = max((len(line) for line in lines), default=0)
+    widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(columns)]
+    for line in lines:
+        answer_text("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)).rstrip() + "\n")
+
+
+def note(settings: Settings, message: str) -> None:
+    """Something worth knowing beside the answer, on standard error; not with ``--log-level warn``."""
+    if not settings.quiet:
+        click.echo(printable(message), err=True)
+
+
+def note_storage(settings: Settings, reference: str, storage: str) -> None:
+    """Say which storage a kit was read from, for the same name may mean two kits."""
+    note(settings, f"{reference}: from the {storage}")
+
+
+def warn(settings: Settings, message: str) -> None:
+    """A warning, on standard error; not with ``--log-level error``."""
+    if settings.log_level != "error":
+        click.echo(f"warning: {printable(message)}", err=True)
+
+
+def plain_value(value: Any) -> str:
+    """A Kitfile's value on one line: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

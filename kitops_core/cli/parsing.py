@@ -1,0 +1,71 @@
+"""What options of several commands mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from kitops_core.errors import InvalidInputError, InvalidReferenceError
+from kitops_core.reference import DEFAULT_TAG, check_tag, parse_reference
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_names(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Read ``repository:tag1,tag2``, given once or several times for the same repository.
+
+    Returns:
+        The first reference, and the further tags.
+
+    Raises:
+        InvalidReferenceError: A name does not follow the grammar, or is of another repository.
+    """
+    first = ""
+    tags: list[str] = []
+    for name in names:
+        path, slash, last = name.rpartition("/")
+        last, *more = last.split(",")
+        reference = parse_reference(path + slash + last)
+        if reference.digest:
+            raise InvalidReferenceError(
+                f"'{name}' names a digest", hint="name a tag: what is packed decides the digest"
+            )
+        if not first:
+            first = str(reference)
+        elif reference.name != parse_reference(first).name:
+            raise InvalidReferenceError(
+                f"'{name}' and '{first}' are in different repositories",
+                hint="pack to one of them, then use `kitops tag` or `kitops push` for the other",
+            )
+        else:
+            tags.append(reference.tag or DEFAULT_TAG)
+        tags += [check_tag(tag) for tag in more]
+    return first, tuple(tags)
+
+
+def parse_time(text: str) -> datetime:
+    """Read a time: RFC 3339, in UTC where no offset is said, or ``now``.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
+    if text == "now":
+        return datetime.now(timezone.utc)
+    try:
+        time = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+    except ValueError:
+        raise InvalidInputError(f"'{text}' is not a time", hint="write 2026-01-31T12:00:00Z, or now") from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def parse_duration(text: str) -> float:
+    """Read a number of seconds, minutes, hours or days: ``90``, ``30m``, ``24h``, ``7d``.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if match is None:
+        raise InvalidInputError(f"'{text}' is not a duration", hint="write 90s, 30m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,55 @@
+"""The help of ``kitops`` itself. It is plain text, and imports nothing, so that it is there at once."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "init": "Write a Kitfile from what is in a directory",
+    "pack": "Pack a directory as a ModelKit",
+    "push": "Send a ModelKit from the local store to a registry",
+    "pull": "Fetch a ModelKit from a registry into the local store",
+    "unpack": "Put a ModelKit's files, or some of them, into a directory",
+    "list": "List the ModelKits of the local store or of a repository",
+    "info": "Show a ModelKit's Kitfile",
+    "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
+    "diff": "Say what differs between two ModelKits",
+    "tag": "Give a ModelKit further names",
+    "remove": "Remove ModelKits or their tags",
+    "gc": "Free the space of blobs that no ModelKit needs",
+    "login": "Log in to a registry",
+    "logout": "Forget the credentials of a registry",
+    "version": "Show the version",
+    "completion": "Print the completion script for a shell",
+}
+"""Every command and its one line of help. The module of the same name in ``commands`` has the command."""
+
+_HELP = """\
+Usage: kitops [OPTIONS] COMMAND [ARGS]...
+
+  Pack, push, pull, unpack and compare KitOps ModelKits, with any OCI registry.
+
+  $ kitops init my-model
+  $ kitops pack --from my-model --tag registry.example.com/ml/my-model:1.0 --push
+  $ kitops unpack registry.example.com/ml/my-model:1.0 --dir out --filter model
+
+  A reference is registry/repository:tag or registry/repository@sha256:...; a name:tag
+  without a registry, which only means the local store; or oci:PATH:tag, a directory.
+
+Commands:
+{commands}
+
+Options, before or after the command:
+  --config DIRECTORY     The local store's directory (default: $KITOPS_HOME)
+  --progress MODE        none, plain or fancy (default: fancy on a terminal, else plain)
+  --log-level LEVEL      trace, debug, info, warn or error (default: info)
+  -v, --verbose          Show more; the same as --log-level debug
+  --version              Show the version and exit
+  -h, --help             Show this help, or with a command that command's
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 unusable input, 4 not found, 5 denied,
+6 altered or unsafe content, 7 registry failed, 8 conflict, 130 cancelled.
+"""
+
+
+def help_text() -> str:
+    """What ``kitops --help`` writes."""
+    return _HELP.format(commands="\n".join(f"  {name:<12}{line}" for name, line in COMMANDS.items()))

@@ -1,0 +1,55 @@
+"""What surrounds an operation that moves bytes: its progress is shown, and Ctrl-C or SIGTERM stop it cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from kitops_core.cli.progress import reporter
+from kitops_core.cli.settings import Settings
+from kitops_core.events import Cancel
+from kitops_core.verbs.parallel import at_most
+
+_STOPPING = b"\nstopping; nothing half-written will stay (again to leave at once)\n"
+
+
+@contextmanager
+def transfer(settings: Settings, *, written: str) -> Iterator[dict[str, Any]]:
+    """The arguments for a verb that moves bytes: where its events go, and the switch that stops it.
+
+    Args:
+        settings: Where the store is, how to talk to registries, how to show progress.
+        written: What to call a blob that was moved: ``sent``, ``fetched``.
+    """
+    with stoppable() as cancel, reporter(settings, written) as on_event, at_most(settings.concurrency):
+        yield {**settings.api(), "on_event": on_event, "cancel": cancel}
+
+
+@contextmanager
+def stoppable() -> Iterator[Cancel]:
+    """A switch that the first SIGINT or SIGTERM flips; a second one acts as it does everywhere."""
+    cancel = Cancel()
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel  # signals are the main thread's
+        return
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def flip(number: int, frame: FrameType | None) -> None:
+        cancel.cancel()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if number == signal.SIGINT:
+            os.write(2, _STOPPING)  # not through a buffer that the interrupted code may be writing to
+
+    for number in before:
+        signal.signal(number, flip)
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

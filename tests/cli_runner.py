@@ -1,0 +1,56 @@
+"""Runs the command as a user does, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from click.testing import CliRunner
+
+from kitops_core.cli.group import kitops
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command answered, said and ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def kit(*args: object, stdin: str | bytes | None = None) -> Ran:
+    """Run ``kitops`` in this process; anything but an exit with a code fails the test."""
+    result = CliRunner().invoke(kitops, [str(arg) for arg in args], input=stdin, prog_name="kitops")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+def ok(*args: object, stdin: str | bytes | None = None) -> Ran:
+    """Run ``kitops``, which must succeed."""
+    ran = kit(*args, stdin=stdin)
+    assert ran.code == 0, ran
+    return ran
+
+
+def start(*args: object, **options: Any) -> subprocess.Popen[str]:
+    """Start ``kitops`` as a process."""
+    command = [sys.executable, "-m", "kitops_core.cli", *(str(arg) for arg in args)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": dict(os.environ), **options}
+    return subprocess.Popen(command, **options)
+
+
+def run(*args: object, **options: Any) -> Ran:
+    """Run ``kitops`` as a process."""
+    with start(*args, **options) as process:
+        out, err = process.communicate(timeout=60)
+    return Ran(process.returncode, out, err)
