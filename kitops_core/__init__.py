@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from kitops_core.events import Cancel as Cancel
     from kitops_core.events import Event as Event
     from kitops_core.kitfile import Kitfile as Kitfile
-    from kitops_core.kitfile import generate as generate_kitfile
     from kitops_core.record import LayerRecord as LayerRecord
     from kitops_core.record import ModelKitRecord as ModelKitRecord
     from kitops_core.record import Source as Source
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from kitops_core.verbs.describe import StoredLayer as StoredLayer
     from kitops_core.verbs.diff import KitDiff as KitDiff
     from kitops_core.verbs.diff import diff as diff
+    from kitops_core.verbs.generate import generate_kitfile as generate_kitfile
     from kitops_core.verbs.kit import ModelKit as ModelKit
     from kitops_core.verbs.kit import open_kit as open
     from kitops_core.verbs.manage import list_kits as list_kits
@@ -64,7 +64,8 @@ _HOMES = {
     ),
     "kitops_core.events": "Cancel Event",
     "kitops_core.verbs.kit": "ModelKit open=open_kit",
-    "kitops_core.kitfile": "Kitfile generate_kitfile=generate",
+    "kitops_core.kitfile": "Kitfile",
+    "kitops_core.verbs.generate": "generate_kitfile",
     "kitops_core.verbs.manage": "list_kits remove remove_all tag",
     "kitops_core.verbs.pack": "pack",
     "kitops_core.record": "LayerRecord ModelKitRecord Source",

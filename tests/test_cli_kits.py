@@ -52,6 +52,18 @@ class TestInit:
         assert "path: src/train.py" in ok("init", project, "--depth", "-1", "--output", "-").out
         assert not (project / "Kitfile").exists()
 
+    def test_leaves_out_what_kitignore_names(self, project: Path) -> None:
+        (project / "secret.csv").write_text("a,b\n")
+        (project / "data").mkdir()
+        (project / "data" / "all.csv").write_text("a,b\n")
+        (project / ".kitignore").write_text("secret.csv\n/data\n")
+        assert ok("init", project).out.endswith("Kitfile  1 model, 1 code, 1 docs\n")
+        by_kitfile = ok("pack", project, "-t", "m:1").out.split()[2]
+        (project / "Kitfile").unlink()
+        assert ok("pack", project, "-t", "m:2").out.split()[2] == by_kitfile
+        (project / ".kitignore").write_text("data\n!data/all.csv\n")
+        assert "path: data/" in ok("init", project, "-o", "-").out
+
     def test_needs_a_directory(self, tmp_path: Path) -> None:
         ran = kit("init", tmp_path / "nothing")
         assert ran.code == 3
@@ -88,6 +100,14 @@ class TestPack:
         generated = ran.out.split()[2]
         ok("init", project)
         assert ok("pack", project, "-t", "m:2").out.split()[2] == generated
+
+    @pytest.mark.parametrize(("name", "says"), [("empty", "has nothing to pack"), ("missing", "does not exist")])
+    def test_needs_something_to_pack(self, tmp_path: Path, name: str, says: str) -> None:
+        (tmp_path / "empty").mkdir()
+        ran = kit("pack", tmp_path / name)
+        assert ran.code == 3
+        assert ran.out == ""
+        assert says in ran.err
 
     def test_without_a_tag_is_called_by_the_package_name(self, project: Path) -> None:
         assert ok("pack", project).out.split()[1] == "my-model:latest"

@@ -21,6 +21,7 @@ from kitops_core.record import LayerRecord, ModelKitRecord, Source
 from kitops_core.reference import DEFAULT_TAG, check_tag, parse_reference
 from kitops_core.storage import Storage
 from kitops_core.verbs.contents import Contents
+from kitops_core.verbs.generate import generate_kitfile
 from kitops_core.verbs.locate import digest_of, open_storage
 from kitops_core.verbs.parallel import run_all
 
@@ -278,7 +279,7 @@ def _load(
     source: str | os.PathLike[str] | Contents, kitfile: str | os.PathLike[str] | Kitfile | None
 ) -> tuple[Context, Kitfile, str]:
     """The files, the Kitfile that describes them, and what to call it in errors."""
-    from kitops_core.kitfile import Kitfile, find_kitfile, generate
+    from kitops_core.kitfile import Kitfile, find_kitfile
     from kitops_core.layers.plan import Context
 
     if isinstance(source, Contents):
@@ -296,7 +297,10 @@ def _load(
         return context, kitfile, "the Kitfile given"
     found = Path(kitfile) if kitfile is not None else find_kitfile(directory)
     if found is None:
-        return context, generate(directory), f"the Kitfile generated for '{directory}'"
+        description = generate_kitfile(directory)
+        if not description.entries():
+            raise SourceError(f"'{directory}' has nothing to pack", hint="is it the right directory?")
+        return context, description, f"the Kitfile generated for '{directory}'"
     return context, Kitfile.load(found), str(found)
 
 

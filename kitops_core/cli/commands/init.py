@@ -48,15 +48,16 @@ def command(
 ) -> None:
     """Write a Kitfile from what is in DIRECTORY (default: the current one).
 
-    Models, datasets, code, documentation and prompts are told apart by their names. Nothing is asked, and nothing but
-    the Kitfile is written. Whatever the Kitfile says can be changed in an editor afterwards.
+    Models, datasets, code, documentation and prompts are told apart by their names; what .kitignore names is left out.
+    Nothing is asked, and nothing but the Kitfile is written. Whatever it says can be changed in an editor afterwards.
     """
-    from kitops_core.kitfile import find_kitfile, generate
+    from kitops_core.kitfile import find_kitfile
+    from kitops_core.verbs.generate import generate_kitfile
 
     target = Path(output) if output else find_kitfile(directory) or directory / "Kitfile"
     if output != "-" and target.exists() and not force:
         raise ConflictError(f"'{target}' is there already", hint="give --force to replace it")
-    kitfile = generate(directory, name=name, description=desc, authors=authors, depth=depth)
+    kitfile = generate_kitfile(directory, name=name, description=desc, authors=authors, depth=depth)
     if output == "-":
         answer_text(kitfile.to_yaml())
         return

@@ -1,0 +1,54 @@
+"""A Kitfile for a directory that has none, without what its ``.kitignore`` leaves out."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import Kitfile
+    from kitops_core.layers.ignore import IgnoreRules
+
+
+def generate_kitfile(
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "",
+    description: str = "",
+    authors: Sequence[str] = (),
+    depth: int = 0,
+) -> Kitfile:
+    """Look at a directory and describe it, as ``kitops init`` and packing without a Kitfile do.
+
+    Args:
+        directory: The directory.
+        name: The package's name; the directory's where it is empty.
+        description: The package's description.
+        authors: The package's authors.
+        depth: How many levels of subdirectories are taken file by file; those below are taken whole. -1: all.
+
+    Raises:
+        SourceError: It is not a directory, something in it cannot be listed, or its ``.kitignore`` is malformed.
+    """
+    from kitops_core.kitfile import generate
+    from kitops_core.layers.context import Context
+
+    ignored = _ignored(Context.from_directory(directory).rules())
+    return generate(Path(directory), name=name, description=description, authors=authors, depth=depth, ignored=ignored)
+
+
+def _ignored(rules: IgnoreRules) -> Callable[[str, bool], bool]:
+    """Whether packing leaves out a path; asked about every directory before what lies in it."""
+    states = {"": 0}
+
+    def ignored(path: str, is_directory: bool) -> bool:
+        parent = states[posixpath.dirname(path)]
+        if not is_directory:
+            return rules.ignores(path, parent)
+        left_out, states[path] = rules.enter(path, parent)
+        return left_out and not rules.has_negations  # with negations, something in it may be taken back
+
+    return ignored
