@@ -1,0 +1,155 @@
+"""Manifests as raw bytes: fetched and checked, stored, deleted. They are never parsed and written again."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Control
+from kitops_core.oci import media_types
+from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, sha256_digest
+from kitops_core.reference import is_digest
+from kitops_core.storage.registry.endpoint import DELETE, PULL, PUSH, Endpoint
+
+_ACCEPT = {
+    "Accept": ", ".join(
+        (
+            media_types.IMAGE_MANIFEST,
+            media_types.IMAGE_INDEX,
+            "application/vnd.docker.distribution.manifest.v2+json",
+            "application/vnd.docker.distribution.manifest.list.v2+json",
+        )
+    )
+}
+
+
+class RawManifest(NamedTuple):
+    """A manifest or index as it was stored.
+
+    Attributes:
+        raw: The bytes.
+        digest: Their digest, checked.
+        media_type: The media type it is served with.
+    """
+
+    raw: bytes
+    digest: str
+    media_type: str
+
+
+class ManifestApi:
+    """The manifests of one repository."""
+
+    def __init__(self, endpoint: Endpoint, control: Control) -> None:
+        self._endpoint = endpoint
+        self._control = control
+
+    def where(self, target: str) -> str:
+        """The full reference of a tag or digest, for messages."""
+        return f"{self._endpoint.name}{'@' if is_digest(target) else ':'}{target}"
+
+    def head(self, target: str) -> Descriptor:
+        """The descriptor behind a tag or digest, without the bytes where the registry tells all of it.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        url, expect = self._url(target), (200, 400, 404, 405)
+        answer = self._endpoint.call(
+            PULL, "HEAD", url, f"look up {self.where(target)}", self._control, expect=expect, headers=_ACCEPT
+        )
+        size, media_type = answer.headers.get("content-length", ""), _media_type(answer.headers.get("content-type", ""))
+        digest = target if is_digest(target) else answer.headers.get("docker-content-digest", "")
+        if answer.status == 200 and size.isdecimal() and int(size) and media_type and is_digest(digest):
+            return Descriptor(media_type, digest, int(size))
+        if answer.status == 404:
+            raise NotFoundError(f"{self.where(target)} does not exist")
+        found = self.fetch(target)
+        return Descriptor(found.media_type, found.digest, len(found.raw))
+
+    def fetch(self, target: str) -> RawManifest:
+        """The bytes behind a tag or digest.
+
+        Raises:
+            NotFoundError: There are none.
+            IntegrityError: They have another digest than the one asked for or announced.
+        """
+        where = self.where(target)
+        try:
+            answer = self._endpoint.call(
+                PULL,
+                "GET",
+                self._url(target),
+                f"read {where}",
+                self._control,
+                headers=_ACCEPT,
+                limit=MAX_MANIFEST_BYTES,
+            )
+        except NotFoundError as error:
+            raise NotFoundError(f"{where} does not exist") from error
+        announced = target if is_digest(target) else answer.headers.get("docker-content-digest", "")
+        digest = sha256_digest(answer.body)
+        if is_digest(announced):
+            algorithm = announced.partition(":")[0]
+            digest = f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}"
+            if digest != announced:
+                raise IntegrityError(
+                    f"{where}: the registry sent {len(answer.body)} bytes with digest {digest} for {announced}",
+                    hint="the registry, or a proxy before it, altered the manifest",
+                )
+        media_type = _media_type(answer.headers.get("content-type", "")) or media_types.IMAGE_MANIFEST
+        return RawManifest(answer.body, digest, media_type)
+
+    def put(self, manifest: RawManifest, target: str) -> bool:
+        """Store a manifest under a tag or its digest.
+
+        Returns:
+            Whether the registry says that it listed a manifest with a subject as a referrer.
+
+        Raises:
+            IntegrityError: The registry has it under another digest.
+        """
+        answer = self._endpoint.call(
+            PUSH,
+            "PUT",
+            self._url(target),
+            f"store {self.where(target)}",
+            self._control,
+            expect=(200, 201, 202, 204),
+            headers={"Content-Type": manifest.media_type},
+            body=manifest.raw,
+        )
+        stored = answer.headers.get("docker-content-digest", manifest.digest)
+        if is_digest(stored) and stored != manifest.digest and stored.startswith("sha256:"):
+            raise IntegrityError(
+                f"{self.where(target)}: the registry stored the manifest {manifest.digest} as {stored}",
+                hint="the registry, or a proxy before it, altered the manifest",
+            )
+        return "oci-subject" in answer.headers
+
+    def delete(self, target: str) -> bool:
+        """Remove a tag, or a manifest with its tags; false where the registry does not do that.
+
+        Raises:
+            NotFoundError: It does not exist.
+        """
+        try:
+            answer = self._endpoint.call(
+                DELETE,
+                "DELETE",
+                self._url(target),
+                f"remove {self.where(target)}",
+                self._control,
+                expect=(200, 202, 204, 400, 405),
+            )
+        except NotFoundError as error:
+            raise NotFoundError(f"{self.where(target)} does not exist") from error
+        return answer.status not in (400, 405)
+
+    def _url(self, target: str) -> str:
+        return self._endpoint.url(f"manifests/{target}")
+
+
+def _media_type(header: str) -> str:
+    return header.partition(";")[0].strip()

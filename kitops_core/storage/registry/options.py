@@ -1,0 +1,58 @@
+"""How to talk to registries, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kitops_core.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class RegistryOptions:
+    """How to talk to registries. Repositories opened with equal options share connections and tokens.
+
+    Attributes:
+        plain_http: Whether to use plain HTTP; ``None`` means only for a loopback host, and there only where
+            neither ``ca_file`` nor ``client_cert`` is given.
+        tls_verify: Whether to check the registry's certificate.
+        ca_file: PEM file of certificate authorities to trust besides the system's.
+        client_cert: PEM file of a client certificate (with its chain, and perhaps its key).
+        client_key: PEM file of its key, where ``client_cert`` does not hold it.
+        proxy: URL of a proxy for every registry; empty means what ``HTTPS_PROXY``, ``HTTP_PROXY`` and
+            ``NO_PROXY`` say.
+        username: User name; together with ``password`` it comes before any credential file.
+        password: Password or access token of ``username``.
+        token: Bearer token sent to the registry as it is.
+        identity_token: OAuth2 refresh token, exchanged for bearer tokens where the registry says.
+        credential_files: Docker or Podman credential files to look into before the usual ones.
+        connect_timeout: Seconds to wait for a connection.
+        timeout: Seconds to wait while no byte moves. A registry gets five times as long to store a whole blob.
+        retries: How often a request is repeated after a dropped connection or a status worth repeating.
+        backoff: Upper bound of the first wait between retries, in seconds; it doubles each time, up to 30 s.
+    """
+
+    plain_http: bool | None = None
+    tls_verify: bool = True
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    proxy: str = field(default="", repr=False)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    credential_files: tuple[Path, ...] = ()
+    connect_timeout: float = 10.0
+    timeout: float = 60.0
+    retries: int = 5
+    backoff: float = 0.5
+
+    def __post_init__(self) -> None:
+        if bool(self.username) != bool(self.password):
+            missing = "password" if self.username else "username"
+            raise InvalidInputError(f"registry options: {missing} is missing", hint="give both, or neither")
+        if self.client_key and not self.client_cert:
+            raise InvalidInputError("registry options: client_key is given without client_cert")
+        if self.retries < 0 or self.backoff < 0 or self.timeout <= 0 or self.connect_timeout <= 0:
+            raise InvalidInputError("registry options: timeouts must be positive, retries and backoff not negative")

@@ -1,0 +1,221 @@
+"""One repository in a registry, as a storage for kits (OCI distribution spec 1.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError, RegistryError
+from kitops_core.events import Control
+from kitops_core.oci.blob import BlobReader, BlobSource
+from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
+from kitops_core.oci.referrers import is_referrers_tag
+from kitops_core.reference import check_tag
+from kitops_core.storage import Written
+from kitops_core.storage.registry.client import RegistryClient
+from kitops_core.storage.registry.downloads import BlobStream
+from kitops_core.storage.registry.endpoint import Endpoint
+from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
+from kitops_core.storage.registry.options import RegistryOptions
+from kitops_core.storage.registry.referrers import Referrers
+from kitops_core.storage.registry.uploads import Uploader
+
+_PAGE = "1000"
+
+
+class RegistryRepository:
+    """A repository in a registry; safe to use from several threads.
+
+    Args:
+        registry: Host and port.
+        repository: The repository's name.
+        options: How to talk to the registry.
+        control: Where retries and warnings are reported, and what stops them, for the methods that take no
+            control of their own.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        repository: str,
+        options: RegistryOptions | None = None,
+        control: Control | None = None,
+    ) -> None:
+        self._client = RegistryClient.open(options or RegistryOptions())
+        self._open = True
+        self._control = control or Control()
+        self._endpoint = Endpoint(self._client.transport, registry, repository)
+        self._manifests = ManifestApi(self._endpoint, self._control)
+        self._referrers = Referrers(self._endpoint, self._manifests, self._control)
+        self._uploader = Uploader(self._endpoint)
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``, for messages and records."""
+        return self._endpoint.name
+
+    def resolve(self, target: str) -> Descriptor:
+        """The manifest's descriptor behind a tag or digest.
+
+        Raises:
+            NotFoundError: There is none.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        return self._manifests.head(target)
+
+    def manifest(self, target: str) -> Manifest:
+        """The manifest behind a tag or digest, its bytes checked against the digest asked for or announced.
+
+        Raises:
+            NotFoundError: There is none.
+            IntegrityError: The bytes have another digest, or are not an image manifest.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        return parse_manifest(self._manifests.fetch(target).raw, self._manifests.where(target))
+
+    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+        """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
+
+        Raises:
+            InvalidInputError: A tag does not follow the grammar, or the manifest is too large for a registry.
+            IntegrityError: The registry took other bytes for it.
+            ConflictError: A tag is there already and cannot be moved.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        for tag in tags:
+            check_tag(tag)
+        if len(manifest.raw) > MAX_MANIFEST_BYTES:
+            raise InvalidInputError(
+                f"{self.name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
+                hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
+            )
+        raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
+        listed = [self._manifests.put(raw, target) for target in tags or (manifest.digest,)]
+        if not all(listed):
+            self._referrers.add(manifest)
+        return manifest.descriptor
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is there, with the size the descriptor says."""
+        return self._endpoint.has_blob(descriptor, self._control)
+
+    def open_blob(self, descriptor: Descriptor, control: Control) -> BlobReader:
+        """Read a blob, checked while it is read; a connection that breaks is taken up again where it broke.
+
+        Raises:
+            NotFoundError: It is not there.
+            DeniedError, RegistryError: The registry refused or failed; also while reading.
+        """
+        return BlobReader(BlobStream(self._endpoint, descriptor, control), descriptor, self.name)
+
+    def write_blob(self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = ()) -> Written:
+        """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
+
+        Args:
+            source: The bytes.
+            control: Progress and cancelling; emits ``start``, ``advance`` and ``finish`` events.
+            mount_from: Names (``registry/repository``) of other repositories that may hold the blob; those in
+                other registries are passed over.
+
+        Raises:
+            IntegrityError: The bytes are not those the source announced, or the registry got others.
+            DeniedError, RegistryError: The registry refused or failed.
+            CancelledError: The switch was flipped.
+        """
+        return self._uploader.write(source, control, mount_from)
+
+    def tags(self) -> Iterator[str]:
+        """Every tag, sorted, without the tags that only hold referrers.
+
+        Raises:
+            NotFoundError: There is no such repository.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        tags: set[str] = set()
+        try:
+            url = self._endpoint.url("tags/list", {"n": _PAGE})
+            for page in self._endpoint.pages(url, f"list the tags of {self.name}", self._control):
+                tags.update(_tags(page.body, self.name))
+        except NotFoundError as error:
+            raise NotFoundError(f"there is no repository {self.name}", hint="check its name") from error
+        return iter(sorted(tag for tag in tags if not is_referrers_tag(tag)))
+
+    def tag(self, descriptor: Descriptor, tag: str) -> None:
+        """Point a tag at a manifest that is already here.
+
+        Raises:
+            NotFoundError: The manifest is not here.
+            ConflictError: The tag is there already and cannot be moved.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        check_tag(tag)
+        self._manifests.put(self._manifests.fetch(descriptor.digest), tag)
+
+    def untag(self, tag: str) -> None:
+        """Remove a tag, leaving its manifest.
+
+        Raises:
+            NotFoundError: There is no such tag.
+            RegistryError: The registry cannot remove a tag alone (``code`` is ``UNSUPPORTED``), or failed.
+            DeniedError: The registry refused.
+        """
+        if not self._manifests.delete(check_tag(tag)):
+            digest = self.resolve(tag).digest
+            raise RegistryError(
+                f"{self._endpoint.registry} cannot remove the tag '{tag}' and leave its manifest",
+                code="UNSUPPORTED",
+                hint=f"delete the manifest with all its tags ({digest}), or use the registry's own interface",
+            )
+
+    def delete(self, digest: str) -> None:
+        """Remove a manifest and every tag that points at it.
+
+        Raises:
+            NotFoundError: There is no such manifest.
+            RegistryError: The registry does not delete (``code`` is ``UNSUPPORTED``), or failed.
+            DeniedError: The registry refused.
+        """
+        try:
+            manifest = self._manifests.fetch(digest)
+        except IntegrityError:  # an altered manifest can be deleted, but cannot say what it was attached to
+            manifest = None
+        if not self._manifests.delete(digest):
+            raise RegistryError(
+                f"{self._endpoint.registry} does not delete manifests",
+                code="UNSUPPORTED",
+                hint="deleting may have to be enabled there, or go through the registry's own interface",
+            )
+        if manifest is not None:
+            self._referrers.forget(manifest)
+
+    def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
+        """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given.
+
+        Raises:
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        return self._referrers.of(digest, artifact_type)
+
+    def ping(self) -> None:
+        """Ask whether the registry is there and speaks the API.
+
+        Raises:
+            RegistryError: It cannot be reached, or is not a registry.
+        """
+        self._client.ping(self._endpoint.registry, self._control)
+
+    def close(self) -> None:
+        """Let go of the connections; a second call does nothing."""
+        if self._open:
+            self._open = False
+            self._client.release()
+
+
+def _tags(body: bytes, name: str) -> list[str]:
+    try:
+        tags = json.loads(body).get("tags") or []
+    except (ValueError, AttributeError):
+        tags = None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise RegistryError(f"cannot list the tags of {name}: the answer is not the JSON a registry gives")
+    return tags
