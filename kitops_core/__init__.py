@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kitops_core.verbs.diff import diff as diff
     from kitops_core.verbs.generate import generate_kitfile as generate_kitfile
     from kitops_core.verbs.kit import ModelKit as ModelKit
-    from kitops_core.verbs.kit import open_kit as open
+    from kitops_core.verbs.kit import open_kit as _open_kit
     from kitops_core.verbs.manage import list_kits as list_kits
     from kitops_core.verbs.manage import remove as remove
     from kitops_core.verbs.manage import remove_all as remove_all
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from kitops_core.verbs.pack import pack as pack
     from kitops_core.verbs.unpack import Unpacked as Unpacked
     from kitops_core.verbs.unpack import unpack as unpack
+
+    # Type checkers take a name as exported only where it is imported as itself, or assigned.
+    open = _open_kit
 
 __version__ = "0.1.0"
 
