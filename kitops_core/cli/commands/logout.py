@@ -13,7 +13,7 @@ from kitops_core.cli.settings import Settings
 @click.argument("registry")
 def command(settings: Settings, registry: str) -> None:
     """Forget the credentials that `kitops login` keeps for REGISTRY."""
-    from kitops_core.storage.registry.login import logout
+    from kitops_core.storage.registry import logout
 
     logout(registry, home=settings.store)
     answer("logged out", registry)
