@@ -345,8 +345,10 @@ class TestUnpack:
         ran = kit("unpack", "m:1", "-d", out)
         assert ran.code == 8
         assert "README.md" in ran.err
+        assert "checked" not in ran.err  # nothing was read for nothing
         assert files(out) == {"README.md": b"mine"}
-        ok("unpack", "m:1", "-d", out, "--ignore-existing")
+        kept = ok("unpack", "m:1", "-d", out, "--ignore-existing", "--json")
+        assert kept.json["files"] == 3
         assert files(out)["README.md"] == b"mine"
         assert len(files(out)) == 4
         ok("unpack", "m:1", "-d", out, "-o")

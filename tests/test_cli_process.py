@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -39,6 +40,21 @@ def test_a_signal_cancels_and_nothing_half_written_stays(
     assert ("stopping" in err) is says
     assert scratch(store) == []
     assert ok("list", "--json").json == []
+
+
+def test_a_second_signal_does_not_wait_for_a_silent_registry() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with start("pull", f"{address}/ml/m:1") as process:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                process.send_signal(signal.SIGINT)
+                assert process.stderr is not None
+                assert process.stderr.readline() == "\n"
+                assert process.stderr.readline().startswith("stopping")
+                process.send_signal(signal.SIGINT)
+                assert process.wait(10) == 130
 
 
 def scratch(store: Path) -> list[Path]:

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from kitops_core.cli.failures import CANCELLED
 from kitops_core.cli.progress import reporter
 from kitops_core.cli.settings import Settings
 from kitops_core.events import Cancel
 from kitops_core.verbs.parallel import at_most
 
 _STOPPING = b"\nstopping; nothing half-written will stay (again to leave at once)\n"
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 @contextmanager
@@ -32,24 +34,25 @@ def transfer(settings: Settings, *, written: str) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def stoppable() -> Iterator[Cancel]:
-    """A switch that the first SIGINT or SIGTERM flips; a second one acts as it does everywhere."""
+    """A switch that the first SIGINT or SIGTERM flips; a second one ends the process where it is."""
     cancel = Cancel()
     if threading.current_thread() is not threading.main_thread():
         yield cancel  # signals are the main thread's
         return
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def flip(number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        # Not through buffers: the interrupted code may be writing to them.
+        if cancel.cancelled:
+            if os.isatty(2):
+                os.write(2, _SHOW_CURSOR)
+            os._exit(CANCELLED)  # threads that wait for a silent registry would keep any gentler exit waiting
         cancel.cancel()
-        for each, handler in before.items():
-            signal.signal(each, handler)
         if number == signal.SIGINT:
-            os.write(2, _STOPPING)  # not through a buffer that the interrupted code may be writing to
+            os.write(2, _STOPPING)
 
-    for number in before:
-        signal.signal(number, flip)
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield cancel
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
+from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Cancel, Control, Event
 from kitops_core.storage import Storage
 from kitops_core.verbs.describe import StoredKit, StoredLayer, read_kit
@@ -37,7 +37,7 @@ class Unpacked:
         directory: Where to.
         storage: Which storage it came from: ``registry``, ``local store`` or ``layout``.
         files: How many files were put in place.
-        size: Their bytes.
+        size: Bytes of the files that were read.
     """
 
     reference: str
@@ -137,21 +137,34 @@ def unpack_kit(
         raise NotFoundError(
             f"{found.reference} has nothing the filter takes", hint=f"it has {names}" if names else "it has no layers"
         )
+    if not overwrite and not ignore_existing:
+        _refuse_what_exists(directory, [layer.entry.path for _, layer in layers] + ["Kitfile"] * with_kitfile)
     with Staging(directory) as staging:
         tasks = [partial(_extract, storage, layer, staging.fd) for storage, layer in layers]
         results = run_all(tasks, control)
         if with_kitfile:
             staging.write_file("Kitfile", kit.kitfile.to_yaml().encode())
         control.check()
-        staging.publish(overwrite=overwrite, ignore_existing=ignore_existing)
+        published = staging.publish(overwrite=overwrite, ignore_existing=ignore_existing)
     return Unpacked(
         reference=str(found.reference),
         digest=found.manifest.digest,
         directory=str(directory),
         storage=found.where,
-        files=sum(result.files for result in results) + with_kitfile,
+        files=published.files,
         size=sum(result.bytes for result in results),
     )
+
+
+def _refuse_what_exists(directory: Path, paths: Sequence[str]) -> None:
+    """Find the conflicts that can be known from the Kitfile alone, before gigabytes are fetched for nothing."""
+    there = [path for path in paths if os.path.lexists(directory / path) and not (directory / path).is_dir()]
+    if there:
+        raise ConflictError(
+            f"{directory} already has {len(there)} of the kit's files: "
+            + ", ".join(f"'{path}'" for path in there[:10]),
+            hint="--overwrite replaces them, --ignore-existing keeps them",
+        )
 
 
 def open_layer(storage: Storage, layer: StoredLayer, control: Control, stack: ExitStack) -> Readable:
