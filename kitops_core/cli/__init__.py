@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -18,6 +19,8 @@ def main() -> None:
 
             sys.exit(reader_gone())
         return
+    # No plugin has a say here, and looking for one reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from kitops_core.cli.group import kitops
 
     kitops(prog_name="kitops")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LINE_EVERY = 15.0
 """Seconds between two lines about one blob, where there are no bars: logs stay short, and nobody thinks it hangs."""
 _DRAW_EVERY = 0.05
+_SMALL = ("config", "manifest")
 
 
 @contextmanager
@@ -76,7 +77,7 @@ class _Lines(_Notices):
             self._spoke[event.name] = now
             of = f" of {size_text(event.total)}, {event.done * 100 // event.total} %" if event.total else ""
             self.say(f"  {event.name}  {size_text(event.done)}{of}")
-        elif event.phase == "finish" and (self._settings.chatty or event.name not in ("config", "manifest")):
+        elif event.phase == "finish" and (self._settings.chatty or event.name not in _SMALL):
             self.say(f"  {event.name}  {size_text(event.done)}  {self._words.get(event.outcome, event.outcome)}")
         else:
             super().__call__(event)
@@ -92,7 +93,7 @@ class _Bars(_Notices):
         self._drawn: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
-        if event.phase == "start":
+        if event.phase == "start" and event.name not in _SMALL:
             progress = self._started()
             self._bars[event.name] = progress.add_task(printable(event.name), total=event.total)
         elif event.phase == "advance" and self._progress and event.name in self._bars:
