@@ -114,7 +114,7 @@ def extract_tar(
             if path[:2] == b"./":
                 path = path[2:]  # as `tar -c .` writes them
             if is_directory:
-                path = path[:-1] if path[-1:] == b"/" else path
+                path = path[:-1] if path[-1:] == b"/" and path != b"/" else path
                 if path not in (b"", b"."):
                     tree.make_directory(path, mode)
                 continue
