@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from registry_fixture import HTPASSWD, Served, serve_registry
+import trustme
+from fault_proxy import FaultProxy, fault_proxy
+from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, serve_registry
+from token_server import ISSUER, SERVICE, TokenServer, token_server
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +50,68 @@ def auth_registry() -> Iterator[Served]:
     extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
     with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
         yield served
+
+
+@dataclass(frozen=True)
+class TlsRegistry:
+    """A registry that speaks TLS and wants a client certificate.
+
+    Attributes:
+        address: ``127.0.0.1:port``.
+        ca: PEM file of the authority of both certificates.
+        client: PEM file of the client's certificate and key.
+    """
+
+    address: str
+    ca: Path
+    client: Path
+
+
+@pytest.fixture(scope="session")
+def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRegistry]:
+    """A registry with its own certificate authority, and client certificates."""
+    directory = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(directory / "ca.pem"))
+    authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(str(directory / "client.pem"))
+    server = authority.issue_cert("127.0.0.1")
+    files = {
+        "cert.pem": "".join(pem.bytes().decode() for pem in server.cert_chain_pems),
+        "key.pem": server.private_key_pem.bytes().decode(),
+        "ca.pem": authority.cert_pem.bytes().decode(),
+    }
+    extra = "  tls: {certificate: {root}/cert.pem, key: {root}/key.pem, clientcas: ['{root}/ca.pem']}\n"
+    with serve_registry(extra, scheme="https", files=files) as served:
+        yield TlsRegistry(served.address, directory / "ca.pem", directory / "client.pem")
+
+
+@dataclass(frozen=True)
+class TokenRegistry:
+    """A registry that wants bearer tokens, and the service that gives them."""
+
+    address: str
+    service: TokenServer
+
+
+@pytest.fixture(scope="session")
+def _token_registry() -> Iterator[TokenRegistry]:
+    with token_server({USERNAME: PASSWORD}) as service:
+        settings = (
+            f"realm: '{service.realm}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: '{{root}}/root.pem'"
+        )
+        with serve_registry(f"auth: {{token: {{{settings}}}}}\n", files={"root.pem": service.certificate}) as served:
+            yield TokenRegistry(served.address, service)
+
+
+@pytest.fixture
+def token_registry(_token_registry: TokenRegistry) -> TokenRegistry:
+    """A registry that wants bearer tokens, its service as new."""
+    _token_registry.service.reset()
+    return _token_registry
+
+
+@pytest.fixture
+def faults(registry: str) -> Iterator[FaultProxy]:
+    """A reverse proxy before ``registry`` that misbehaves when told to."""
+    with fault_proxy(registry) as proxy:
+        yield proxy

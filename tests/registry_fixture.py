@@ -34,7 +34,7 @@ CONFIG = """version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage:
   filesystem: {{rootdirectory: {root}/data}}
-  delete: {{enabled: true}}
+  delete: {{enabled: {delete}}}
 http:
   addr: {address}
 """
@@ -72,7 +72,7 @@ def scratch_directory() -> str | None:
 
 @contextmanager
 def serve_registry(
-    extra: str = "", *, scheme: str = "http", files: Mapping[str, str] | None = None
+    extra: str = "", *, scheme: str = "http", files: Mapping[str, str] | None = None, delete: bool = True
 ) -> Iterator[Served]:
     """Run a registry until the block ends.
 
@@ -80,6 +80,7 @@ def serve_registry(
         extra: More YAML for its configuration; ``{root}`` stands for its directory.
         scheme: ``https`` where ``extra`` configures TLS; only then is a bare connection enough to call it up.
         files: Files to write below its directory first, by name.
+        delete: Whether it deletes manifests.
     """
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
@@ -90,7 +91,9 @@ def serve_registry(
             (root / file).write_text(text)
         address = f"127.0.0.1:{free_port()}"
         config = root / "config.yml"
-        config.write_text(CONFIG.format(root=root, address=address) + extra.replace("{root}", str(root)))
+        config.write_text(
+            CONFIG.format(root=root, address=address, delete=str(delete).lower()) + extra.replace("{root}", str(root))
+        )
         log = root / "log"
         with (
             log.open("wb") as output,

@@ -7,21 +7,23 @@ token service it names.
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from kitops_core.errors import DeniedError, RegistryError
 from kitops_core.storage.registry.challenge import Challenge, parse_challenges
-from kitops_core.storage.registry.credentials import Credential, Lookup, encode_basic, find_credential
-from kitops_core.storage.registry.ecr import ECR_TOKEN_SECONDS, ecr_authorization, is_ecr
 from kitops_core.storage.registry.hosts import base_url, is_loopback
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.redact import clean_text, redact_url
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry.credentials import Credential, Lookup
 
 DEFAULT_TOKEN_SECONDS = 60
 _CLIENT_ID = "kitops-core"
@@ -99,7 +101,7 @@ class Authenticator:
                 return f"Bearer {self._token(access, challenge, credential, lasting)}"
             if credential is not None:
                 return f"Basic {encode_basic(credential.username, credential.password)}"
-            return self._ecr(access, challenge) if is_ecr(access.registry, challenge) else ""
+            return self._ecr(access, challenge)
 
     def challenged(self, access: Access, headers: Iterable[str], sent: str) -> bool:
         """Learn from a 401; true when asking again can help.
@@ -138,6 +140,8 @@ class Authenticator:
     def _lookup(self, access: Access) -> Lookup:
         key = (access.registry, access.repository)
         if key not in self._lookups:
+            from kitops_core.storage.registry.credentials import find_credential  # open registries do without
+
             self._lookups[key] = find_credential(access.registry, access.repository, self._options)
         return self._lookups[key]
 
@@ -188,6 +192,10 @@ class Authenticator:
         return _Token(value, life, asked + life)
 
     def _ecr(self, access: Access, challenge: Challenge) -> str:
+        from kitops_core.storage.registry.ecr import ECR_TOKEN_SECONDS, ecr_authorization, is_ecr
+
+        if not is_ecr(access.registry, challenge):
+            return ""
         key = (access.registry, "ecr", ())
         token = self._tokens.get(key)
         if token is None or not token.lasts(60):
@@ -207,6 +215,11 @@ class Authenticator:
 
     def _speaks_plain_http(self, registry: str) -> bool:
         return base_url(registry, self._options).startswith("http:")
+
+
+def encode_basic(username: str, password: str) -> str:
+    """``user:password`` in base64, as the Basic scheme and the entries of credential files have it."""
+    return base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def merge_scopes(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:

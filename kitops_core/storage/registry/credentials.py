@@ -113,11 +113,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def encode_basic(username: str, password: str) -> str:
-    """``user:password`` in base64, as ``auths`` entries and the Basic scheme have it."""
-    return base64.b64encode(f"{username}:{password}".encode()).decode()
-
-
 def _files(options: RegistryOptions) -> Iterator[tuple[Path, bool]]:
     for path in options.credential_files:
         yield path, True

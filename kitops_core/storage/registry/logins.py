@@ -10,7 +10,12 @@ from typing import Any
 
 from kitops_core.errors import DeniedError, InvalidInputError, NotFoundError, StoreError
 from kitops_core.events import Control
-from kitops_core.storage.registry.credentials import CREDENTIALS_FILE, encode_basic, read_config
+from kitops_core.storage.local.files import ScratchFile, make_directory, store_errors
+from kitops_core.storage.local.home import store_home
+from kitops_core.storage.local.locks import FileLock
+from kitops_core.storage.registry.auth import encode_basic
+from kitops_core.storage.registry.client import RegistryClient
+from kitops_core.storage.registry.credentials import CREDENTIALS_FILE, read_config
 from kitops_core.storage.registry.hosts import credential_keys
 from kitops_core.storage.registry.options import RegistryOptions
 
@@ -35,8 +40,6 @@ def login(
         RegistryError: It could not be reached.
         StoreError: The file cannot be written.
     """
-    from kitops_core.storage.registry.client import RegistryClient
-
     if not username or not password:
         raise InvalidInputError("a user name and a password are needed to log in")
     if ":" in username:
@@ -85,10 +88,6 @@ def logout(registry: str, *, home: Path | None = None) -> Path:
 
 
 def _change(home: Path | None, change: Callable[[dict[str, Any]], None]) -> Path:
-    from kitops_core.storage.local.files import ScratchFile, make_directory, store_errors
-    from kitops_core.storage.local.home import store_home
-    from kitops_core.storage.local.locks import FileLock
-
     directory = home or store_home()
     path = directory / CREDENTIALS_FILE
     make_directory(directory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from kitops_core.storage.registry.transport import Backoff
 
 _NO_API = (400, 404, 405, 406, 501)
 _ATTEMPTS = 8
+
+_writing = threading.Lock()  # writers of one process take turns; others can only be noticed
 
 Entries = list[dict[str, Any]]
 
@@ -58,7 +61,8 @@ class Referrers:
         def change(entries: Entries) -> Entries:
             return entries if any(e.get("digest") == manifest.digest for e in entries) else [*entries, entry]
 
-        self._change(manifest.subject.digest, change)
+        with _writing:
+            self._change(manifest.subject.digest, change)
 
     def forget(self, manifest: RawManifest) -> None:
         """Take a deleted manifest off its subject's fallback tag, if it stands there."""
@@ -67,7 +71,8 @@ class Referrers:
         except IntegrityError:
             return
         if subject is not None:
-            self._change(subject.digest, lambda entries: [e for e in entries if e.get("digest") != manifest.digest])
+            with _writing:
+                self._change(subject.digest, lambda entries: [e for e in entries if e.get("digest") != manifest.digest])
 
     def _from_api(self, digest: str, artifact_type: str) -> Entries | None:
         """The API's entries, or ``None`` where there is no API."""
