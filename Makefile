@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PREVIEW_FEATURES := package-conflicts
+export UV_COMPILE_BYTECODE := 1
 export PATH := $(CURDIR)/.tools/usr/bin:$(PATH)
 
 # One environment for the core and one for each orchestrator: their dependencies exclude each other.
@@ -53,7 +54,7 @@ check: $(UV) ## Lint, formatting and types
 
 .PHONY: bench
 bench: $(UV) registry ## Speed and memory, as ratios measured side by side
-	$(CORE) python -m benchmarks
+	PYTHONPATH=tests $(CORE) python -m benchmarks --readme README.md
 
 .PHONY: registry
 registry:

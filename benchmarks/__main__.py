@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from registry_fixture import serve_registry
+
 from benchmarks import floor, workloads
 from benchmarks.measure import Command, Side, in_turn, machine, ratio, run
-from benchmarks.registry import serve
 
 GIB = 1024**3
 MIB = 1024**2
@@ -150,7 +151,10 @@ def unpack_from(
     digests = [layer["digest"] for layer in json.loads(shown.stdout)["manifest"]["layers"]]
     out = bench.work / "out"
     home = bench.home("unpack")
-    clean = lambda _: shutil.rmtree(out, ignore_errors=True)  # noqa: E731
+
+    def clean(_: int) -> None:
+        shutil.rmtree(out, ignore_errors=True)
+
     ours = Side("kitops unpack", lambda _: kitops(home, "unpack", "--remote", reference, "-d", str(out)), clean, clean)
     script = Side(
         "curl, sha256sum, tar x",
@@ -234,21 +238,12 @@ def peers(bench: Bench) -> None:
         )
     ]
     if oras := shutil.which("oras"):
-        target = lambda i: bench.reference("oras", i)  # noqa: E731
-        push_command = lambda i: ["sh", "-c", f"cd {source} && {oras} push --plain-http {target(i)} weights src"]  # noqa: E731
-        others.append(Side("oras push", push_command))
+        send = f"cd {source} && {oras} push --plain-http"
+        others.append(Side("oras push", lambda i: ["sh", "-c", f"{send} {bench.reference('oras', i)} weights src"]))
     if modctl := shutil.which("modctl"):
         (source / "Modelfile").write_text("NAME big\nMODEL weights/*\nCODE src/*\n")
-        build = lambda i: [
-            modctl,
-            "build",
-            "-t",
-            bench.reference("modctl", i),
-            "--output-remote",
-            "--plain-http",
-            str(source),
-        ]  # noqa: E731,E501
-        others.append(Side("modctl build to the registry", build))
+        build = [modctl, "build", "--output-remote", "--plain-http", str(source), "-t"]
+        others.append(Side("modctl build to the registry", lambda i: [*build, bench.reference("modctl", i)]))
     in_turn([ours, *others], min(3, bench.rounds))
     for side in others:
         print(f"pack --push against {side.name}: {ratio(ours, side):.2f} ({ours.wall:.2f} s, {side.wall:.2f} s)")
@@ -312,8 +307,8 @@ def main() -> None:
     )
     parser.add_argument("--readme", type=Path, help="write the table between the markers of this file")
     arguments = parser.parse_args()
-    with workplace() as work, serve(work / "registry") as registry:
-        bench = Bench(work, registry, arguments.rounds)
+    with workplace() as work, serve_registry() as served:
+        bench = Bench(work, served.address, arguments.rounds)
         for name in arguments.only or ALL:
             ALL[name](bench)
     lines = [

@@ -45,7 +45,8 @@ def pull_script(registry: str, repository: str, digests: Sequence[str], work: Pa
         hex_ = digest.removeprefix("sha256:")
         steps.append(
             f"curl -sS -f -o {work}/{hex_} http://{registry}/v2/{repository}/blobs/{digest}; "
-            f"echo '{hex_}  {work}/{hex_}' | sha256sum --quiet -c -; tar -C {work}/out -xf {work}/{hex_}; rm {work}/{hex_}"
+            f"echo '{hex_}  {work}/{hex_}' | sha256sum --quiet -c -; "
+            f"tar -C {work}/out -xf {work}/{hex_}; rm {work}/{hex_}"
         )
     return "; ".join(steps)
 

@@ -75,7 +75,7 @@ class ModelKitRecord:
         size: Bytes of config and layers as stored.
         kit: Name, version, description, license and authors from the Kitfile's package.
         layers: The layers, in the manifest's order.
-        changed: Whether the tag moved or is new; false when the same kit was there already.
+        changed: Whether a tag moved or is new; false when the same kit was under all of them already.
         previous_digest: What the tag pointed at before, or an empty string.
         source: What made it.
         parents: References, pinned by digest, of the kits it was made from.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -158,16 +159,13 @@ def _layer_changes(one: StoredKit, two: StoredKit) -> Iterator[LayerChange]:
 
 
 def _plain(kit: StoredKit) -> Any:
-    """The Kitfile as plain data, without what follows from the layers' bytes."""
+    """The Kitfile as plain data, without the digests of its entries, which follow from their bytes."""
     data = kit.kitfile.model_dump(by_alias=True, exclude_defaults=True)
-    return _without_digests(data)
-
-
-def _without_digests(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {key: _without_digests(value) for key, value in data.items() if key not in ("digest", "diffId")}
-    if isinstance(data, list):
-        return [_without_digests(value) for value in data]
+    model = data.get("model", {})
+    lists = (data.get(key, []) for key in ("code", "datasets", "docs", "prompts", "mcpServers"))
+    for entry in (model, *model.get("parts", []), *chain.from_iterable(lists)):
+        entry.pop("digest", None)
+        entry.pop("diffId", None)
     return data
 
 

@@ -119,7 +119,7 @@ def pack(
         size=manifest.size,
         kit=description.package.model_dump(exclude_defaults=True),
         layers=tuple(layer.record() for layer in layers),
-        changed=before[all_tags[0]] != manifest.digest,
+        changed=set(before.values()) != {manifest.digest},
         previous_digest=before[all_tags[0]],
         source=made_by or Source(),
         parents=tuple(parents),
