@@ -1,0 +1,50 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from readme import snippet, unmarked
+
+
+@pytest.fixture
+def place(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A directory with what the snippets speak of; returns what stands for their registry."""
+    model = tmp_path / "my-model"
+    (model / "src").mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    (model / "src" / "train.py").write_text("print('train')\n")
+    (model / "README.md").write_text("# my-model\n")
+    (tmp_path / "out").mkdir()
+    for source, target in (("model.safetensors", "out/model.safetensors"), ("README.md", "README.md")):
+        (tmp_path / target).write_bytes((model / source).read_bytes())
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("a = 1\n")
+    (tmp_path / "eval.parquet").write_bytes(b"PAR1")
+    monkeypatch.chdir(tmp_path)
+    return f"{registry}/{uuid.uuid4().hex[:8]}"
+
+
+def test_the_commands_run_one_after_the_other(place: str, tmp_path: Path) -> None:
+    (tmp_path / "out" / "model.safetensors").unlink()
+    kitops = str(Path(sys.executable).with_name("kitops"))
+    for line in snippet("command").replace("registry.example.com", place).splitlines():
+        command = line.removeprefix("$ kitops ").split()
+        done = subprocess.run([kitops, *command], capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_the_python_runs(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(snippet("python").replace("registry.example.com", place), "README.md", "exec"), {})
+    assert "sha256:" in capsys.readouterr().out
+    assert (tmp_path / "unpacked" / "model.safetensors").is_file()
+
+
+def test_every_snippet_is_run_by_a_test() -> None:
+    assert unmarked() == []
