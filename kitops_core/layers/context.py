@@ -1,0 +1,167 @@
+"""Where a kit's files come from, and whether the paths a Kitfile names are there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from kitops_core.errors import SourceError
+from kitops_core.layers.ignore import IGNORE_FILE, IgnoreRules
+from kitops_core.layers.snapshot import Node
+
+
+class Context:
+    """A directory, or files and directories from anywhere under paths of their own.
+
+    Attributes:
+        node: Where its root is.
+        where: What to call it in messages.
+    """
+
+    def __init__(self, node: Node, where: str) -> None:
+        """Use :meth:`from_directory` or :meth:`from_files`."""
+        self.node = node
+        self.where = where
+
+    @staticmethod
+    def from_directory(directory: str | os.PathLike[str]) -> Context:
+        """The directory's files under their own paths.
+
+        Raises:
+            SourceError: It is no directory.
+        """
+        if not os.path.isdir(directory):
+            raise SourceError(f"'{os.fspath(directory)}' is not a directory", hint="name the directory to pack")
+        return Context(os.fsencode(os.path.realpath(directory)), f"'{os.fspath(directory)}'")
+
+    @staticmethod
+    def from_files(files: Mapping[str, Path]) -> Context:
+        """Files and directories from anywhere, by their path in the kit.
+
+        Directories that only the kit has get mode 0755. A symbolic link named here is followed. A path below another
+        one must be what that other one has there.
+
+        Raises:
+            SourceError: A path in the kit leads out of it, or two contradict each other; all such are named.
+        """
+        root: Node = {}
+        problems = []
+        for path, source in sorted(files.items(), key=lambda item: clean_path(item[0]).split("/")):
+            path = clean_path(path)
+            real = os.path.realpath(os.fsencode(source))
+            if leads_out(path):
+                problems.append(f"'{path}' is not a path in a kit")
+            elif path == ".":
+                root = real
+            elif not _mount(root, os.fsencode(path).split(b"/"), real):
+                problems.append(f"'{path}' would be '{source}' and also part of another directory that is named")
+        if problems:
+            raise problems_error(problems, "give each file or directory a path of its own in the kit")
+        return Context(root, "the files given")
+
+    def rules(self) -> IgnoreRules:
+        """The rules of the ``.kitignore`` at the root, if there is one.
+
+        Raises:
+            SourceError: It cannot be read, or a pattern in it is malformed.
+        """
+        place = self.find(IGNORE_FILE)
+        if not isinstance(place, bytes):
+            return IgnoreRules()
+        try:
+            return IgnoreRules.parse(Path(os.fsdecode(place)).read_bytes())
+        except FileNotFoundError:
+            return IgnoreRules()
+        except OSError as error:
+            raise SourceError(f"'{IGNORE_FILE}' cannot be read: {error.strerror}") from None
+
+    def find(self, path: str) -> Node | None:
+        """Where a clean path of the kit would be; whether anything is there is not asked."""
+        node = self.node
+        names = [] if path == "." else os.fsencode(path).split(b"/")
+        for depth, name in enumerate(names):
+            if isinstance(node, bytes):
+                return os.path.join(node, *names[depth:])
+            if name not in node:
+                return None
+            node = node[name]
+        return node
+
+    def place(self, path: str) -> bytes:
+        """Where a clean path of the kit would be on disk.
+
+        Raises:
+            FileNotFoundError: It is no path on any disk.
+        """
+        found = self.find(path)
+        if not isinstance(found, bytes):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return found
+
+    def kind(self, path: str) -> int:
+        """What a clean path of the kit is: ``stat.S_IFREG`` or ``stat.S_IFDIR``.
+
+        Raises:
+            ValueError: It cannot be packed; the message ends a sentence that starts with the path.
+        """
+        if leads_out(path):
+            raise ValueError("is not inside the context")
+        if isinstance(self.find(path), dict):
+            return stat.S_IFDIR
+        place = b""
+        try:
+            place = self.place(path)
+            mode = os.stat(place).st_mode
+            real = os.path.realpath(place)
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.islink(place):
+                raise ValueError("is a symbolic link to nothing") from None
+            raise ValueError(f"does not exist in {self.where}") from None
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from None
+        if real != place:
+            self._refuse_link(place, real)
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise ValueError("is neither a file nor a directory")
+        return stat.S_IFMT(mode)
+
+    def _refuse_link(self, place: bytes, real: bytes) -> NoReturn:
+        """Links are left out of layers, so a path that is one, or leads through one, would be an empty layer."""
+        root = self.node if isinstance(self.node, bytes) else b""
+        inside = root and os.path.commonpath((root, real)) == root
+        what = "is" if os.path.islink(place) else "leads through"
+        where = "" if inside else " out of the context"
+        raise ValueError(f"{what} a symbolic link{where} to '{os.fsdecode(real)}'")
+
+
+def clean_path(path: str) -> str:
+    """``path`` without ``.``, doubled slashes, trailing slashes and what ``..`` undoes; ``.`` when it is empty."""
+    return posixpath.normpath(path.strip() or ".")
+
+
+def leads_out(path: str) -> bool:
+    """Whether a clean path is absolute or starts with ``..``."""
+    return path.startswith("/") or path == ".." or path.startswith("../")
+
+
+def problems_error(problems: Sequence[str], hint: str) -> SourceError:
+    """All problems in one error."""
+    if len(problems) == 1:
+        return SourceError(problems[0], hint=hint)
+    return SourceError(f"{len(problems)} paths cannot be packed\n" + "\n".join(f"  * {p}" for p in problems), hint=hint)
+
+
+def _mount(node: Node, names: Sequence[bytes], real: bytes) -> bool:
+    """Put ``real`` at a path below ``node``; false where something else is there."""
+    for depth, name in enumerate(names):
+        if isinstance(node, bytes):
+            return real == os.path.join(node, *names[depth:])
+        if depth == len(names) - 1:
+            return node.setdefault(name, real) == real
+        node = node.setdefault(name, {})
+    return False

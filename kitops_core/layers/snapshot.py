@@ -1,0 +1,208 @@
+"""What is on disk: one walk over a context's files with ``stat``, kept small enough for millions of them.
+
+A directory is one object with its names and one array of numbers, not an object a file. Names are bytes, as the file
+system has them: they sort in byte order, and none is lost to decoding.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from array import array
+from collections.abc import Iterator, Sequence
+
+from kitops_core.events import Control
+from kitops_core.layers.ignore import IgnoreRules
+
+MODE, SIZE, MTIME, CTIME, INODE, DEVICE = range(6)
+FIELDS = 6
+"""How many numbers :attr:`Folder.stats` has for each entry, in the order of the constants above."""
+
+Stamp = tuple[int, int, int, int, int, int]
+
+_KIT_ONLY: Stamp = (stat.S_IFDIR | 0o755, 0, 0, 0, 0, 0)  # a directory that no disk has
+_CHECK_EVERY = 4096  # entries between two looks at the cancel switch
+
+Node = bytes | dict[bytes, "Node"]
+"""Where part of a context is: a path on disk, or a directory that only exists in the kit, by name."""
+Wanted = dict[bytes, "Wanted"] | None
+"""Which names below a directory belong to some layer; ``None`` for all."""
+
+
+class Folder:
+    """A directory of the kit, as it was when it was looked at.
+
+    Attributes:
+        prefix: What comes before its entries' names in the kit: ``b"data/raw/"``, or ``b""`` for the root.
+        listed: Whether it belongs into layers itself; false where the ignore rules only take back some of its content.
+        names: Its entries' names, in byte order.
+        stats: Six numbers for each of them, see :func:`stamp`.
+        folders: Those entries that are directories, by index; all others are regular files.
+    """
+
+    __slots__ = ("_node", "folders", "listed", "names", "prefix", "stats")
+
+    def __init__(self, prefix: bytes, node: Node, *, listed: bool = True) -> None:
+        """A directory without entries yet, at ``node``."""
+        self.prefix = prefix
+        self.listed = listed
+        self.names: list[bytes] = []
+        self.stats: array[int] = array("q")
+        self.folders: dict[int, Folder] = {}
+        self._node = node
+
+    @property
+    def disk(self) -> bytes | None:
+        """The directory's path on disk; ``None`` where it only exists in the kit."""
+        return self._node if isinstance(self._node, bytes) else None
+
+    def node(self, name: bytes) -> Node:
+        """Where its entry ``name`` is."""
+        return os.path.join(self._node, name) if isinstance(self._node, bytes) else self._node[name]
+
+    def path(self, name: bytes) -> bytes:
+        """Where its entry ``name``, which is on a disk, is.
+
+        Raises:
+            FileNotFoundError: It only exists in the kit.
+        """
+        node = self.node(name)
+        if isinstance(node, bytes):
+            return node
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def list(self) -> list[bytes]:
+        """The names there are, in no order, whether they become entries or not."""
+        return os.listdir(self._node) if isinstance(self._node, bytes) else [*self._node]
+
+    def add(self, name: bytes, numbers: Sequence[int], folder: Folder | None = None) -> None:
+        """Append an entry; entries come in order."""
+        if folder is not None:
+            self.folders[len(self.names)] = folder
+        self.names.append(name)
+        self.stats.extend(numbers)
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """Mode, size, mtime and ctime in nanoseconds, inode and device (these two cut to 63 bits)."""
+    return (
+        status.st_mode,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino & 0x7FFFFFFFFFFFFFFF,
+        status.st_dev & 0x7FFFFFFFFFFFFFFF,
+    )
+
+
+def single_file(path: bytes, place: bytes) -> Folder:
+    """A folder with just the file at ``place`` on disk, which is at ``path`` in the kit.
+
+    Raises:
+        OSError: It is gone, or cannot be read.
+    """
+    directory, slash, name = path.rpartition(b"/")
+    folder = Folder(directory + slash, {name: place})
+    folder.add(name, stamp(os.lstat(place)))
+    if not os.access(place, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return folder
+
+
+def wanted_names(paths: Sequence[bytes]) -> Wanted:
+    """Which names a walk must look at for these paths (``b"."`` is everything)."""
+    tree: dict[bytes, Wanted] = {}
+    for path in paths:
+        if path == b".":
+            return None
+        *parents, last = path.split(b"/")
+        level: Wanted = tree
+        for name in parents:
+            if level is not None:
+                level = level.setdefault(name, {})
+        if level is not None:
+            level[last] = None
+    return tree
+
+
+class Walk:
+    """One walk over a context.
+
+    Attributes:
+        root: What was found, once :meth:`run` is done.
+        problems: What cannot be read, a sentence each.
+        links: How many symbolic links were left out.
+        first_link: The path of one of them.
+    """
+
+    def __init__(self, node: Node, rules: IgnoreRules, control: Control) -> None:
+        self.root = Folder(b"", node)
+        self.problems: list[str] = []
+        self.links = 0
+        self.first_link = ""
+        self._rules = rules
+        self._control = control
+        self._pending: list[tuple[Folder, Wanted, int]] = []
+
+    def run(self, wanted: Wanted) -> None:
+        """Look at what is ``wanted``; problems are collected, not raised."""
+        self._pending.append((self.root, wanted, 0))
+        while self._pending:
+            self._control.check()
+            self._look(*self._pending.pop())
+
+    def _look(self, folder: Folder, wanted: Wanted, ignored_by: int) -> None:
+        try:
+            if folder.disk is None:
+                self._add_entries(folder, wanted, ignored_by, None)
+                return
+            handle = os.open(folder.disk, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                self._add_entries(folder, wanted, ignored_by, handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            where = os.fsdecode(folder.prefix.rstrip(b"/")) or "."
+            self.problems.append(f"directory '{where}' cannot be read: {error.strerror}")
+
+    def _add_entries(self, folder: Folder, wanted: Wanted, ignored_by: int, handle: int | None) -> None:
+        rules = None if self._rules.only_root and folder.prefix else self._rules
+        for count, (name, numbers) in enumerate(self._entries(folder, wanted, handle)):
+            if count % _CHECK_EVERY == 0:
+                self._control.check()
+            mode = numbers[MODE]
+            is_folder = stat.S_ISDIR(mode)
+            ignored, state = False, 0
+            if rules is not None:
+                path = os.fsdecode(folder.prefix + name)
+                if is_folder:
+                    ignored, state = rules.enter(path, ignored_by)
+                else:
+                    ignored = rules.ignores(path, ignored_by)
+                if ignored and not (is_folder and rules.has_negations):
+                    continue
+            if is_folder:
+                below = Folder(folder.prefix + name + b"/", folder.node(name), listed=not ignored)
+                folder.add(name, numbers, below)
+                self._pending.append((below, wanted[name] if wanted is not None else None, state))
+            elif stat.S_ISREG(mode):
+                # Asking costs a system call a file, and what everyone may read needs no asking.
+                if mode & 0o444 != 0o444 and not os.access(folder.path(name), os.R_OK):
+                    self.problems.append(f"'{os.fsdecode(folder.prefix + name)}' cannot be read: Permission denied")
+                folder.add(name, numbers)
+            elif stat.S_ISLNK(mode):
+                self.links += 1
+                self.first_link = self.first_link or os.fsdecode(folder.prefix + name)
+
+    def _entries(self, folder: Folder, wanted: Wanted, handle: int | None) -> Iterator[tuple[bytes, Stamp]]:
+        """The wanted names in byte order, with their stamps; a name that disappeared since is left out."""
+        for name in sorted(folder.list() if wanted is None else wanted):
+            try:
+                if handle is not None:
+                    yield name, stamp(os.stat(name, dir_fd=handle, follow_symlinks=False))
+                else:
+                    node = folder.node(name)
+                    yield name, stamp(os.lstat(node)) if isinstance(node, bytes) else _KIT_ONLY
+            except FileNotFoundError:
+                continue
