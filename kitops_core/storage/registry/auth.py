@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 from kitops_core.errors import DeniedError, RegistryError
 from kitops_core.storage.registry.challenge import Challenge, parse_challenges
-from kitops_core.storage.registry.hosts import base_url, is_loopback
+from kitops_core.storage.registry.hosts import is_loopback
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.redact import clean_text, redact_url
 
@@ -206,15 +206,12 @@ class Authenticator:
 
     def _check_realm(self, registry: str, realm: str) -> None:
         parts = urlsplit(realm)
-        plain = parts.scheme == "http" and (is_loopback(parts.netloc) or self._speaks_plain_http(registry))
+        plain = parts.scheme == "http" and (is_loopback(parts.netloc) or self._options.plain_http is True)
         if parts.scheme != "https" and not plain:
             raise RegistryError(
                 f"{registry} names a token service that is not reached over TLS: '{redact_url(realm)}'",
                 hint="credentials are not sent there; set plain_http only where the network can be trusted",
             )
-
-    def _speaks_plain_http(self, registry: str) -> bool:
-        return base_url(registry, self._options).startswith("http:")
 
 
 def encode_basic(username: str, password: str) -> str:

@@ -135,7 +135,7 @@ class Transport:
         while True:
             try:
                 response, url = self._answered(request, control, backoff)
-                return Answer(response.status, response.headers, read_body(response, request.limit), url)
+                return Answer(response.status, response.headers, read_body(response, request.limit, request.doing), url)
             except LostError as problem:
                 if not backoff.wait(problem.problem):
                     raise problem.error(request.doing) from problem.__cause__
@@ -254,28 +254,28 @@ class Transport:
     def _ask_token_service(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, registry: str
     ) -> tuple[int, bytes]:
-        backoff = Backoff(self.options, Control(), registry)
+        backoff, doing = Backoff(self.options, Control(), registry), f"get a token for {registry}"
         while True:
             try:
                 response = self.send(method, url, headers, body)
                 after, status = retry_after(response.headers), response.status
-                answer = read_body(response, _JSON_BYTES)
+                answer = read_body(response, _JSON_BYTES, doing)
             except LostError as broken:
                 if not backoff.wait(broken.problem, most=broken.attempts):
-                    raise broken.error(f"get a token for {registry}") from broken.__cause__
+                    raise broken.error(doing) from broken.__cause__
                 continue
             if status in RETRY_STATUSES and backoff.wait(f"the token service answered {status}", at_least=after):
                 continue
             return status, answer
 
 
-def read_body(response: Response, limit: int, *, cut: bool = False) -> bytes:
+def read_body(response: Response, limit: int, doing: str = "") -> bytes:
     """The body of an answer, after which its connection is free again.
 
     Args:
         response: The answer.
         limit: How many bytes to read at most.
-        cut: Whether a longer body is cut rather than an error.
+        doing: What a longer body makes impossible; where there is nothing to say, it is cut.
 
     Raises:
         LostError: The connection broke.
@@ -290,8 +290,8 @@ def read_body(response: Response, limit: int, *, cut: bool = False) -> bytes:
         raise lost(error) from error
     if len(body) > limit:
         response.close()
-        if not cut:
-            raise RegistryError(f"a registry's answer is longer than {limit} bytes", status=response.status)
+        if doing:
+            raise RegistryError(f"cannot {doing}: the answer is longer than {limit} bytes", status=response.status)
         del body[limit:]
     response.release_conn()
     return bytes(body)
@@ -303,4 +303,4 @@ def read_refusal(response: Response, url: str) -> Answer:
     Raises:
         LostError: The connection broke.
     """
-    return Answer(response.status, response.headers, read_body(response, _ERROR_BYTES, cut=True), url)
+    return Answer(response.status, response.headers, read_body(response, _ERROR_BYTES), url)

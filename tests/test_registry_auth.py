@@ -1,0 +1,380 @@
+"""Who we are to a registry: real Basic and bearer registries, a token service, rights, expiry, secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
+from conftest import TokenRegistry
+from fault_proxy import answer, change, fault_proxy, forward_proxy
+from registry_fixture import PASSWORD, USERNAME, Served
+from token_server import IDENTITY_TOKEN
+
+from kitops_core.errors import DeniedError, RegistryError
+from kitops_core.events import Control
+from kitops_core.storage.registry import RegistryOptions, RegistryRepository
+
+DATA = some_bytes(300_000)
+AUTH = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+
+
+def new(address: str, options: RegistryOptions, name: str = "") -> RegistryRepository:
+    return RegistryRepository(address, name or f"auth/{uuid4().hex}", options)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[RegistryRepository]]:
+    repositories: list[RegistryRepository] = []
+    yield repositories
+    for repository in repositories:
+        repository.close()
+
+
+def write_json(path: Path, data: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data))
+    return path
+
+
+# --- Basic -----------------------------------------------------------------------------------------------------
+
+
+def test_a_user_name_and_password_open_a_basic_registry(auth_registry: Served) -> None:
+    repository = new(auth_registry.address, fast(username=USERNAME, password=PASSWORD))
+    kit = put_kit(repository, ("v1",))
+    assert repository.manifest("v1").raw == kit.raw
+    repository.close()
+
+
+def test_without_credentials_the_hint_says_how_to_log_in(auth_registry: Served) -> None:
+    repository = new(auth_registry.address, fast())
+    with pytest.raises(DeniedError, match="401 UNAUTHORIZED") as caught:
+        repository.write_blob(Bytes(DATA), Control())
+    assert f"kitops login {auth_registry.address}" in caught.value.hint
+    repository.close()
+
+
+def test_wrong_credentials_are_refused_once_and_never_shown(
+    auth_registry: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    options = fast(username=USERNAME, password="wrong-secret")
+    with fault_proxy(auth_registry.address) as proxy:
+        repository = new(proxy.address, options)
+        with pytest.raises(DeniedError) as caught:
+            repository.resolve("v1")
+        repository.close()
+        assert len(proxy.seen) == 2
+    shown = f"{caught.value}{caught.value.hint}{caught.value!r}{options!r}{repository!r}{caplog.text}"
+    assert "wrong-secret" not in shown
+    assert base64.b64encode(f"{USERNAME}:wrong-secret".encode()).decode() not in shown
+
+
+@pytest.mark.parametrize("place", ["store", "docker", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "podman", "option"])
+def test_credentials_are_found_wherever_tools_keep_them(
+    auth_registry: Served, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    options, config = fast(), {"auths": {auth_registry.address: {"auth": AUTH}}}
+    if place == "store":
+        write_json(home / "kitops" / "credentials.json", config)
+    elif place == "docker":
+        write_json(home / ".docker" / "config.json", config)
+    elif place == "DOCKER_CONFIG":
+        monkeypatch.setenv(place, str(write_json(tmp_path / "config.json", config).parent))
+    elif place == "REGISTRY_AUTH_FILE":
+        monkeypatch.setenv(place, str(write_json(tmp_path / "auth.json", config)))
+    elif place == "podman":
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        write_json(tmp_path / "containers" / "auth.json", config)
+    else:
+        options = fast(credential_files=(write_json(tmp_path / "mine.json", config),))
+    repository = new(auth_registry.address, options)
+    put_kit(repository, ("v1",))
+    repository.close()
+
+
+def helper(directory: Path, name: str, body: str) -> None:
+    """A real credential helper: a program ``docker-credential-<name>`` on PATH."""
+    path = directory / f"docker-credential-{name}"
+    path.write_text(f"#!{sys.executable} -S\nimport sys, json\nserver = sys.stdin.read()\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.mark.parametrize("kind", ["credHelpers", "credsStore"])
+def test_a_credential_helper_is_asked(
+    auth_registry: Served, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    address = auth_registry.address
+    answered = {"ServerURL": address, "Username": USERNAME, "Secret": PASSWORD}
+    helper(
+        tmp_path, "test", f"assert (sys.argv[1:], server) == (['get'], {address!r})\nprint({json.dumps(answered)!r})"
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    named = {"credHelpers": {address: "test"}} if kind == "credHelpers" else {"credsStore": "test"}
+    write_json(home / ".docker" / "config.json", {"auths": {address: {}}, **named})
+    repository = new(address, fast())
+    put_kit(repository, ("v1",))
+    repository.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (None, "not on PATH"),
+        ("print('credentials not found in native keychain'); sys.exit(1)", "has nothing for"),
+        ("print('secret-but-no-json')", "no answer that can be read"),
+    ],
+)
+def test_a_helper_that_does_not_help_is_named_in_the_hint(
+    auth_registry: Served, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str | None, said: str
+) -> None:
+    if body is not None:
+        helper(tmp_path, "test", body)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write_json(home / ".docker" / "config.json", {"credsStore": "test"})
+    repository = new(auth_registry.address, fast())
+    with pytest.raises(DeniedError) as caught:
+        repository.resolve("v1")
+    assert "docker-credential-test" in caught.value.hint
+    assert said in caught.value.hint
+    assert "secret-but" not in caught.value.hint
+    repository.close()
+
+
+# --- bearer tokens ---------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_asked_for_what_is_done(token_registry: TokenRegistry) -> None:
+    repository = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))
+    name = repository.name.partition("/")[2]
+    kit = put_kit(repository, ("v1",))
+    repository.manifest("v1")
+    repository.delete(kit.digest)
+    asked = [scopes for _, _, scopes in token_registry.service.granted]
+    assert asked == [(f"repository:{name}:{actions}",) for actions in ("pull,push", "pull", "pull,push,delete")]
+    repository.close()
+
+
+def test_without_credentials_a_token_only_reads(token_registry: TokenRegistry) -> None:
+    writer = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))
+    kit = put_kit(writer, ("v1",))
+    reader = new(token_registry.address, fast(), writer.name.partition("/")[2])
+    assert reader.manifest("v1").raw == kit.raw
+    assert read(reader, kit.layers[0]) == b"weights"
+    with pytest.raises(DeniedError) as caught:
+        reader.write_blob(Bytes(DATA), Control())
+    assert "kitops login" in caught.value.hint
+    writer.close()
+    reader.close()
+
+
+def test_mounting_asks_for_the_right_to_read_the_other_repository(token_registry: TokenRegistry) -> None:
+    options = fast(username=USERNAME, password=PASSWORD)
+    source, target = new(token_registry.address, options), new(token_registry.address, options)
+    source.write_blob(Bytes(DATA), Control())
+    token_registry.service.granted.clear()
+    written = target.write_blob(Bytes(DATA, known=True), Control(), mount_from=[source.name])
+    assert written.outcome == "mounted"
+    names = [repository.name.partition("/")[2] for repository in (target, source)]
+    assert token_registry.service.granted[-1][2] == (f"repository:{names[0]}:pull,push", f"repository:{names[1]}:pull")
+    source.close()
+    target.close()
+
+
+def test_tokens_of_one_repository_are_not_used_for_another(token_registry: TokenRegistry) -> None:
+    options = fast(username=USERNAME, password=PASSWORD)
+    first, second = new(token_registry.address, options), new(token_registry.address, options)
+    put_kit(first, ("v1",))
+    put_kit(second, ("v1",))
+    put_kit(first, ("v2",))
+    assert len(token_registry.service.granted) == 2
+    first.close()
+    second.close()
+
+
+def test_an_identity_token_is_exchanged_for_bearer_tokens(token_registry: TokenRegistry, home: Path) -> None:
+    config = {"auths": {token_registry.address: {"auth": AUTH, "identitytoken": IDENTITY_TOKEN}}}
+    write_json(home / ".docker" / "config.json", config)
+    for options in (fast(), fast(identity_token=IDENTITY_TOKEN)):
+        repository = new(token_registry.address, options)
+        put_kit(repository, ("v1",))
+        repository.close()
+    assert [(method, user) for method, user, _ in token_registry.service.granted] == [("POST", "refreshed")] * 2
+
+
+def test_a_helper_may_give_an_identity_token(
+    token_registry: TokenRegistry, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper(tmp_path, "acr", f"print({json.dumps({'Username': '<token>', 'Secret': IDENTITY_TOKEN})!r})")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write_json(home / ".docker" / "config.json", {"credHelpers": {token_registry.address: "acr"}})
+    repository = new(token_registry.address, fast())
+    put_kit(repository, ("v1",))
+    assert token_registry.service.granted[0][:2] == ("POST", "refreshed")
+    repository.close()
+
+
+@pytest.mark.parametrize("credentials", [{"identity_token": "bad-secret"}, {"username": "x", "password": "bad-secret"}])
+def test_a_token_service_that_refuses_is_named_without_the_secret(
+    token_registry: TokenRegistry, credentials: dict[str, str]
+) -> None:
+    repository = new(token_registry.address, fast(**credentials))
+    with pytest.raises(DeniedError, match=r"token service http://127\.0\.0\.1") as caught:
+        repository.resolve("v1")
+    assert "bad-secret" not in str(caught.value) + caught.value.hint
+    repository.close()
+
+
+def test_a_given_bearer_token_is_sent_as_it_is(token_registry: TokenRegistry) -> None:
+    name = f"auth/{uuid4().hex}"
+    token = token_registry.service.sign("somebody", [f"repository:{name}:pull,push"])
+    repository = new(token_registry.address, fast(token=token), name)
+    put_kit(repository, ("v1",))
+    assert token_registry.service.granted == []
+    repository.close()
+
+
+def test_a_token_that_has_ended_is_renewed(token_registry: TokenRegistry) -> None:
+    token_registry.service.life = -1
+    repository = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))
+    with pytest.raises(DeniedError):
+        put_kit(repository, ("v1",))
+    token_registry.service.life = 300
+    put_kit(repository, ("v1",))
+    repository.close()
+
+
+def test_a_token_that_ends_while_a_blob_is_sent_is_renewed_for_the_rest(token_registry: TokenRegistry) -> None:
+    service = token_registry.service
+    service.life = 1
+
+    def pause(index: int) -> None:
+        if index == 2:
+            time.sleep(2.1)
+            service.life = 300
+
+    repository = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))
+    source = Bytes(DATA, before=pause)
+    assert repository.write_blob(source, Control()).descriptor == describe(DATA)
+    assert source.started == 1
+    assert len(service.granted) == 2
+    repository.close()
+
+
+def test_a_token_that_ended_before_a_blob_was_sent_costs_a_new_attempt(token_registry: TokenRegistry) -> None:
+    with fault_proxy(token_registry.address) as proxy:
+        repository = new(proxy.address, fast(username=USERNAME, password=PASSWORD))
+        challenge = f'Bearer realm="{token_registry.service.realm}",service="test-registry",error="invalid_token"'
+        proxy.fault("PATCH", "", answer(401, read=False, WWW_Authenticate=challenge))
+        events, source = Events(), Bytes(DATA)
+        assert repository.write_blob(source, events.control).outcome == "written"
+        assert source.started == 2
+        assert "token" in events.of("retry")[0].detail
+        assert len(token_registry.service.granted) >= 2
+        repository.close()
+
+
+def test_a_token_about_to_end_is_renewed_before_a_blob_is_sent(token_registry: TokenRegistry) -> None:
+    token_registry.service.announced = 2.0
+    repository = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))
+    repository.write_blob(Bytes(DATA), Control())
+    repository.write_blob(Bytes(DATA), Control())
+    assert len(token_registry.service.granted) == 1
+    time.sleep(0.6)
+    repository.write_blob(Bytes(DATA), Control())
+    assert len(token_registry.service.granted) == 2
+    repository.close()
+
+
+def test_the_scope_a_registry_asks_for_comes_first(token_registry: TokenRegistry) -> None:
+    with fault_proxy(token_registry.address) as proxy:
+        repository = new(proxy.address, fast(username=USERNAME, password=PASSWORD))
+        name = repository.name.partition("/")[2]
+        challenge = f'Bearer realm="{token_registry.service.realm}",service="test-registry",scope="registry:catalog:*"'
+        proxy.fault("HEAD", "", answer(401, WWW_Authenticate=challenge))
+        with pytest.raises(Exception, match="does not exist"):
+            repository.resolve("v1")
+        assert token_registry.service.granted == [("GET", USERNAME, ("registry:catalog:*", f"repository:{name}:pull"))]
+        repository.close()
+
+
+def test_a_401_that_does_not_say_how_is_looked_up_at_the_root(token_registry: TokenRegistry) -> None:
+    with fault_proxy(token_registry.address) as proxy:
+        repository = new(proxy.address, fast(username=USERNAME, password=PASSWORD))
+        proxy.fault("POST", "", change(lambda reply: reply.headers.pop("Www-Authenticate", None)))
+        repository.write_blob(Bytes(DATA), Control())
+        assert proxy.count("GET", "^/v2/$") == 1
+        repository.close()
+
+
+def test_credentials_are_not_sent_in_the_clear_to_a_token_service(auth_registry: Served) -> None:
+    with fault_proxy(auth_registry.address) as proxy:
+        challenge = 'Bearer realm="http://tokens.example.org/token?secret=abcdef",service="x"'
+        proxy.fault("HEAD", "", answer(401, WWW_Authenticate=challenge), times=9)
+        options = fast(username=USERNAME, password=PASSWORD, plain_http=None, retries=0)
+        repository = new(proxy.address, options)
+        with pytest.raises(RegistryError, match="not reached over TLS") as caught:
+            repository.resolve("v1")
+        assert "abcdef" not in str(caught.value)
+        repository.close()
+
+
+# --- ECR -------------------------------------------------------------------------------------------------------
+
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+FAKE_BOTO3 = f"""
+class Client:
+    def get_authorization_token(self):
+        return {{"authorizationData": [{{"authorizationToken": {AUTH!r}}}]}}
+
+def client(service, region_name):
+    assert (service, region_name) == ("ecr", "eu-west-1")
+    return Client()
+"""
+
+
+@pytest.fixture
+def ecr(auth_registry: Served) -> Iterator[RegistryOptions]:
+    """Options that reach a registry answering as ECR does, through a proxy that knows its host."""
+    with fault_proxy(auth_registry.address) as faults, forward_proxy({ECR: faults.address}) as proxy:
+        basic = f'Basic realm="https://{ECR}/",service="ecr.amazonaws.com"'
+
+        def as_ecr(reply: object) -> None:
+            headers = reply.headers  # type: ignore[attr-defined]
+            if "Www-Authenticate" in headers:
+                headers["Www-Authenticate"] = basic
+
+        for method in ("GET", "HEAD", "POST", "PUT"):
+            faults.fault(method, "", change(as_ecr), times=99)
+        yield fast(proxy=f"http://{proxy.address}", plain_http=True)
+
+
+def test_ecr_gets_a_token_of_the_aws_account(
+    ecr: RegistryOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "boto3", raising=False)
+    repository = new(ECR, ecr)
+    kit = put_kit(repository)
+    assert repository.resolve(kit.digest).digest == kit.digest
+    repository.close()
+    monkeypatch.delitem(sys.modules, "boto3", raising=False)
+
+
+def test_ecr_without_boto3_says_what_to_install(ecr: RegistryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)  # type: ignore[arg-type]
+    repository = new(ECR, ecr)
+    with pytest.raises(DeniedError, match="boto3") as caught:
+        repository.resolve("v1")
+    assert "kitops-core[ecr]" in caught.value.hint
+    repository.close()
