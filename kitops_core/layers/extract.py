@@ -14,9 +14,8 @@ from pathlib import Path
 from kitops_core.errors import UnsafeLayerError
 from kitops_core.events import Control, Event
 from kitops_core.layers.tar_fields import show_name
-from kitops_core.layers.tar_reader import Readable, TarReader, read_tar_member
+from kitops_core.layers.tar_reader import READ_BYTES, Readable, TarReader, read_tar_member
 from kitops_core.layers.tree import Tree
-from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.media_types import Compression
 
 __all__ = ["Extracted", "Limits", "extract_raw", "extract_tar", "read_tar_member"]
@@ -122,15 +121,7 @@ def extract_tar(
                 raise UnsafeLayerError(
                     f"{where}: entry {show_name(path)} says it has {size} bytes, more than the whole layer may have"
                 )
-            fd = tree.make_file(path, mode)
-            try:
-                left = size
-                while left:
-                    chunk = reader.chunk()
-                    tree.write(fd, chunk, path)
-                    left -= len(chunk)
-            finally:
-                tree.close_file(fd, path)
+            tree.write_file(path, mode, reader.chunk(), size, reader.chunk)
             files += 1
             written += size
     return Extracted(metered.diff_id(), files, written)
@@ -165,15 +156,13 @@ def extract_raw(
         UnsafeLayerError, IntegrityError, StoreError, CancelledError: As :func:`extract_tar`.
     """
     metered = _Metered(stream, control, limits, name, hash_diff_id, total)
-    buffer = memoryview(bytearray(BUFFER_BYTES))
-    member = os.fsencode(path).removeprefix(b"./")
+    buffer = memoryview(bytearray(READ_BYTES))
+
+    def chunk() -> memoryview:
+        return buffer[: metered.readinto(buffer)]
+
     with Tree(target_dir, f"layer '{name}'") as tree:
-        fd = tree.make_file(member, mode)
-        try:
-            while count := metered.readinto(buffer):
-                tree.write(fd, buffer[:count], member)
-        finally:
-            tree.close_file(fd, member)
+        tree.write_file(os.fsencode(path).removeprefix(b"./"), mode, chunk(), limits.max_bytes + 1, chunk)
     return Extracted(metered.diff_id(), 1, metered.done)
 
 

@@ -83,13 +83,8 @@ class Staging:
             UnsafeLayerError: A layer brought a file of that name.
             StoreError: The file system refuses.
         """
-        name = os.fsencode(path)
         with Tree(self.fd, "the kit") as tree:
-            fd = tree.make_file(name, mode)
-            try:
-                tree.write(fd, memoryview(data), name)
-            finally:
-                tree.close_file(fd, name)
+            tree.write_file(os.fsencode(path), mode, memoryview(data), len(data), lambda: memoryview(b""))
 
     def publish(self, *, overwrite: bool = False, ignore_existing: bool = False) -> PublishReport:
         """Move everything to the target; ends the use of :attr:`path`.

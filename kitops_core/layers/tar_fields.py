@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 MAX_SIZE = 2**63 - 1
 """The largest size any file system or other tool could mean."""
@@ -10,6 +11,7 @@ MAX_SIZE = 2**63 - 1
 _ADLER_MODULUS = 65521
 
 
+@lru_cache(maxsize=4096)  # the files of a kit have few modes, and often few sizes
 def parse_number(field: bytes) -> int:
     """A numeric header field: octal digits, or GNU's base-256 where a file is larger than those can say.
 

@@ -14,9 +14,10 @@ from typing import NamedTuple, Protocol
 
 from kitops_core.errors import IntegrityError, InvalidInputError, UnsafeLayerError
 from kitops_core.layers.tar_fields import MAX_SIZE, parse_number, parse_pax, show_name, verify_checksum
-from kitops_core.oci.blob import BUFFER_BYTES
 
 BLOCK_BYTES = 512
+READ_BYTES = 256 * 1024
+"""How much is read at a time: small enough that what was read and hashed is still in the cache when it is written."""
 MAX_EXTENDED_BYTES = 1024 * 1024
 """How large one PAX or long-name header may be: it is held in memory, and no path needs more."""
 MAX_MEMBER_BYTES = 64 * 1024 * 1024
@@ -71,7 +72,7 @@ class TarReader:
         UnsafeLayerError: An entry is a link, a device, or anything else but a file or directory.
     """
 
-    def __init__(self, stream: Readable, where: str, *, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(self, stream: Readable, where: str, *, buffer_bytes: int = READ_BYTES) -> None:
         """Read ``stream``; ``where`` names the layer in errors, ``buffer_bytes`` is a multiple of 512."""
         self._stream = stream
         self._where = where

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -57,28 +58,38 @@ class Tree:
                 self._root = os.open(root, OPEN_DIRECTORY)
             except OSError as error:
                 raise StoreError(f"cannot unpack to {root}: {error.strerror}") from None
-        self._directory = b""
+        self._directory = b""  # with a final slash where it is not the root
         self._fd = self._root
 
-    def make_file(self, name: bytes, mode: int) -> int:
-        """Create a file and return the descriptor to write it through.
+    def write_file(self, name: bytes, mode: int, chunk: memoryview, size: int, more: Callable[[], memoryview]) -> int:
+        """Create a file of ``size`` bytes from ``chunk`` and, until it is whole, from what ``more`` gives.
 
         Only permission bits are kept, less the umask: set-user-id, set-group-id and sticky bits would let a kit
         plant a program that runs with the rights of whoever unpacked it.
+
+        Returns:
+            How many bytes were written: fewer than ``size`` where ``more`` gave nothing any more.
 
         Raises:
             UnsafeLayerError: The name leads out of the tree, is in use, or is impossible here.
             StoreError: The file system refuses.
         """
-        directory, _, base = name.rpartition(b"/")
-        if base in (b"", b".", b"..") or b"\0" in base or name[:1] == b"/":
-            raise self._escapes(name)
+        base = self._enter_parent(name)
         try:
-            if directory != self._directory:
-                self._enter(directory, name)
-            return os.open(base, _CREATE_FILE, mode & 0o777, dir_fd=self._fd)
+            fd = os.open(base, _CREATE_FILE, mode & 0o777, dir_fd=self._fd)
         except OSError as error:
             raise self._failure(name, error) from None
+        try:
+            done = self._write(fd, chunk, name) if chunk else 0
+            while done < size and chunk:
+                chunk = more()
+                done += self._write(fd, chunk, name)
+        finally:
+            try:
+                os.close(fd)
+            except OSError as error:  # a network file system may say only now that it has no room
+                raise self._failure(name, error) from None
+        return done
 
     def make_directory(self, name: bytes, mode: int = 0o755) -> None:
         """Create a directory unless it is there.
@@ -89,41 +100,13 @@ class Tree:
             UnsafeLayerError: The name leads out of the tree, is a file's, or is impossible here.
             StoreError: The file system refuses.
         """
-        directory, _, base = name.rpartition(b"/")
-        if base in (b"", b".", b"..") or b"\0" in base or name[:1] == b"/":
-            raise self._escapes(name)
+        base = self._enter_parent(name)
         try:
-            if directory != self._directory:
-                self._enter(directory, name)
             try:
                 os.mkdir(base, mode & 0o777 | 0o700, dir_fd=self._fd)
             except FileExistsError:
                 if not stat.S_ISDIR(os.stat(base, dir_fd=self._fd, follow_symlinks=False).st_mode):
                     raise
-        except OSError as error:
-            raise self._failure(name, error) from None
-
-    def write(self, fd: int, data: memoryview, name: bytes) -> None:
-        """Write all of ``data``; ``name`` is for errors.
-
-        Raises:
-            StoreError: The file system refuses.
-        """
-        try:
-            count = os.write(fd, data)
-            while count < len(data):
-                count += os.write(fd, data[count:])
-        except OSError as error:
-            raise self._failure(name, error) from None
-
-    def close_file(self, fd: int, name: bytes) -> None:
-        """Close a file; network file systems tell only now that they had no room for it.
-
-        Raises:
-            StoreError: The file system refuses.
-        """
-        try:
-            os.close(fd)
         except OSError as error:
             raise self._failure(name, error) from None
 
@@ -141,26 +124,31 @@ class Tree:
     ) -> None:
         self.close()
 
-    def _enter(self, directory: bytes, name: bytes) -> None:
-        """Go to a directory, making what is missing on the way."""
-        if self._directory and directory.startswith(self._directory + b"/"):
-            rest = directory[len(self._directory) + 1 :]  # further down from here: the usual way through a tree
-        else:
-            self._leave()
-            if not directory:
-                return
-            rest = directory
-        components = rest.split(b"/")
-        if b"" in components or b"." in components or b".." in components or b"\0" in rest:
+    def _enter_parent(self, name: bytes) -> bytes:
+        """Go to the directory a name lies in, and return the rest of the name."""
+        slash = name.rfind(b"/") + 1
+        directory, base = name[:slash], name[slash:]
+        if base in (b"", b".", b"..") or b"\0" in base:
             raise self._escapes(name)
-        if directory.count(b"/") >= MAX_DEPTH:
-            raise UnsafeLayerError(f"{self._where}: entry {show_name(name)} is more than {MAX_DEPTH} directories deep")
-        try:
-            for component in components:
-                self._descend(component)
-        except OSError:
+        if directory != self._directory:
+            try:
+                self._enter(directory, name)
+            except OSError as error:
+                self._leave()
+                raise self._failure(name, error) from None
+        return base
+
+    def _enter(self, directory: bytes, name: bytes) -> None:
+        """Go to a directory, given with its final slash, making what is missing on the way."""
+        if not directory.startswith(self._directory):  # else it is further down from here: the usual way in a tar
             self._leave()
-            raise
+        components = directory[len(self._directory) : -1].split(b"/") if directory else []
+        if b"" in components or b"." in components or b".." in components or b"\0" in directory:
+            raise self._escapes(name)
+        if directory.count(b"/") > MAX_DEPTH:
+            raise UnsafeLayerError(f"{self._where}: entry {show_name(name)} is more than {MAX_DEPTH} directories deep")
+        for component in components:
+            self._descend(component)
         self._directory = directory
 
     def _descend(self, component: bytes) -> None:
@@ -185,6 +173,15 @@ class Tree:
             f"{self._where}: entry {show_name(name)} has no safe name: it must be relative, without '.', '..' or "
             "empty parts"
         )
+
+    def _write(self, fd: int, data: memoryview, name: bytes) -> int:
+        try:
+            count = os.write(fd, data)
+            while count < len(data):
+                count += os.write(fd, data[count:])
+        except OSError as error:
+            raise self._failure(name, error) from None
+        return count
 
     def _failure(self, name: bytes, error: OSError) -> KitOpsError:
         entry = f"{self._where}: entry {show_name(name)}"
