@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -21,7 +22,7 @@ from token_server import IDENTITY_TOKEN
 
 from kitops_core.errors import DeniedError, RegistryError
 from kitops_core.events import Control
-from kitops_core.storage.registry import RegistryOptions, RegistryRepository
+from kitops_core.storage.registry import RegistryOptions, RegistryRepository, auth
 
 DATA = some_bytes(300_000)
 AUTH = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
@@ -283,15 +284,24 @@ def test_a_token_that_ended_before_a_blob_was_sent_costs_a_new_attempt(token_reg
         repository.close()
 
 
-def test_a_token_about_to_end_is_renewed_before_a_blob_is_sent(token_registry: TokenRegistry) -> None:
-    token_registry.service.announced = 2.0
+def test_a_token_about_to_end_is_renewed_before_a_blob_is_sent(
+    token_registry: TokenRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, later = token_registry.service, 0.0
+    clock = time.monotonic
+    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: clock() + later))
+    service.announced = 100.0
     repository = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))
+    kit = put_kit(repository, ("v1",))
+    assert len(service.granted) == 1
+    later = 50.0
+    repository.put_manifest(kit, ["v2"])
+    assert len(service.granted) == 1  # good for a short request
     repository.write_blob(Bytes(DATA), Control())
-    repository.write_blob(Bytes(DATA), Control())
-    assert len(token_registry.service.granted) == 1
-    time.sleep(0.6)
-    repository.write_blob(Bytes(DATA), Control())
-    assert len(token_registry.service.granted) == 2
+    assert len(service.granted) == 2
+    later = 148.0
+    repository.put_manifest(kit, ["v3"])
+    assert len(service.granted) == 3
     repository.close()
 
 

@@ -46,7 +46,6 @@ def error_body(code: str, message: str) -> bytes:
         ("PATCH", answer(429)),
         ("PATCH", answer(404, error_body("BLOB_UPLOAD_UNKNOWN", "gone"))),
         ("PATCH", answer(503, read=False)),
-        ("PATCH", answer(202, read=False)),
         ("PATCH", drop()),
         ("PATCH", drop(after=150_000)),
         ("PATCH", lose_answer()),
@@ -67,6 +66,17 @@ def test_an_upload_that_fails_once_is_done_anyway(
     assert read(repository, written.descriptor) == DATA
     assert len(events.of("retry")) >= (1 if method != "PUT" or faults.count("PUT") > 1 else 0)
     assert events.all[-1].done == len(DATA)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_registry_that_is_content_with_a_part_gets_the_blob_again(
+    faults: FaultProxy, repository: RegistryRepository, sized: bool
+) -> None:
+    data = some_bytes(24 << 20)  # more than fits into the buffers of a connection
+    faults.fault("PATCH", "", answer(202, read=False))
+    events = Events()
+    assert repository.write_blob(Bytes(data, sized=sized), events.control).descriptor == describe(data)
+    assert len(events.of("retry")) == 1
 
 
 def test_every_new_attempt_has_a_new_session_and_the_old_one_is_given_up(
@@ -272,7 +282,8 @@ def test_a_registry_that_sends_no_parts_starts_again(faults: FaultProxy, reposit
 def test_another_part_than_asked_for_is_an_error(faults: FaultProxy, repository: RegistryRepository) -> None:
     repository.write_blob(Bytes(DATA), Control())
     faults.fault("GET", "/blobs/", cut(100_000))
-    faults.fault("GET", "/blobs/", change(lambda reply: reply.headers.update({"Content-Range": "bytes 0-1/2"})))
+    part = f"bytes 0-{len(DATA) - 1}/{len(DATA)}"
+    faults.fault("GET", "/blobs/", change(lambda reply: reply.headers.update({"Content-Range": part})))
     with pytest.raises(IntegrityError, match="got another part"):
         read(repository, describe(DATA))
 
