@@ -350,3 +350,16 @@ def test_packing_from_several_threads_at_once(bundle: Path) -> None:
         thread.join()
     assert len({record.digest for record in records}) == 1
     assert len(kitops.list_kits()) == 8
+
+
+def test_a_layer_that_unpacks_to_far_more_than_it_is_needs_a_word(tmp_path: Path) -> None:
+    root = tmp_path / "zeros"
+    root.mkdir()
+    (root / "zeros.csv").write_bytes(bytes(8 * 1024 * 1024))
+    (root / "Kitfile").write_text("manifestVersion: 1.0.0\ndatasets:\n  - path: zeros.csv\n")
+    kitops.pack(root, "zeros:1", compression="gzip")
+    with pytest.raises(kitops.UnsafeLayerError, match="unpacks to more than") as caught:
+        kitops.unpack("zeros:1", tmp_path / "out", max_ratio=10)
+    assert "--max-ratio" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+    assert kitops.unpack("zeros:1", tmp_path / "out").size == 8 * 1024 * 1024

@@ -108,7 +108,7 @@ def extract_tar(
             if entries > limits.max_entries:
                 raise UnsafeLayerError(
                     f"{where} has more than {limits.max_entries} entries",
-                    hint="if you trust where this kit comes from, unpack it with a higher max_entries",
+                    hint="put so many files into an archive of their own and pack that",
                 )
             if path[:2] == b"./":
                 path = path[2:]  # as `tar -c .` writes them
@@ -189,7 +189,7 @@ class _Metered:
                 raise UnsafeLayerError(
                     f"layer '{self._name}' unpacks to more than {self._limits.max_bytes} bytes, which its size in the "
                     "manifest does not account for",
-                    hint="if you trust where this kit comes from, unpack it with a higher limit",
+                    hint="if you trust where this kit comes from, unpack it with a higher --max-ratio",
                 )
             if self._hash is not None:
                 self._hash.update(buffer[:count])

@@ -106,6 +106,7 @@ class ModelKit:
         only: Sequence[str] = (),
         overwrite: bool = False,
         ignore_existing: bool = False,
+        max_ratio: int | None = None,
     ) -> Unpacked:
         """Unpack this very digest; see :func:`kitops_core.verbs.unpack`."""
         return unpack_kit(
@@ -116,6 +117,7 @@ class ModelKit:
             find_parent=self._open_parent,
             overwrite=overwrite,
             ignore_existing=ignore_existing,
+            max_ratio=max_ratio,
             control=self._control,
         )
 

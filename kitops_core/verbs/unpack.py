@@ -59,6 +59,7 @@ def unpack(
     only: Sequence[str] = (),
     overwrite: bool = False,
     ignore_existing: bool = False,
+    max_ratio: int | None = None,
     remote: bool | None = None,
     store: Path | None = None,
     registry: RegistryOptions | None = None,
@@ -75,6 +76,8 @@ def unpack(
         only: Filters, ``model`` or ``datasets:name`` (see :mod:`kitops_core.verbs.filters`); none means everything.
         overwrite: Replace files that are in the way.
         ignore_existing: Keep files that are in the way.
+        max_ratio: How many times its stored size a compressed layer may unpack to; more is taken for a bomb.
+            ``None`` means 1,100, and for zstd at least 1 GiB.
         remote: ``True`` reads from the registry, ``False`` from the local store, ``None`` from the first
             that has it.
         store: The local store's directory, where it is not the default.
@@ -109,6 +112,7 @@ def unpack(
             find_parent=find_parent,
             overwrite=overwrite,
             ignore_existing=ignore_existing,
+            max_ratio=max_ratio,
             control=control,
         )
 
@@ -122,6 +126,7 @@ def unpack_kit(
     find_parent: Callable[[str], FoundKit],
     overwrite: bool,
     ignore_existing: bool,
+    max_ratio: int | None,
     control: Control,
 ) -> Unpacked:
     """Unpack a kit that was already found and read; see :func:`unpack`."""
@@ -140,7 +145,7 @@ def unpack_kit(
     if not overwrite and not ignore_existing:
         _refuse_what_exists(directory, [layer.entry.path for _, layer in layers] + ["Kitfile"] * with_kitfile)
     with Staging(directory) as staging:
-        tasks = [partial(_extract, storage, layer, staging.fd) for storage, layer in layers]
+        tasks = [partial(_extract, storage, layer, staging.fd, max_ratio) for storage, layer in layers]
         results = run_all(tasks, control)
         if with_kitfile:
             staging.write_file("Kitfile", kit.kitfile.to_yaml().encode())
@@ -175,12 +180,14 @@ def open_layer(storage: Storage, layer: StoredLayer, control: Control, stack: Ex
     return decompressed(reader, layer.type.compression)
 
 
-def _extract(storage: Storage, layer: StoredLayer, directory: int, control: Control) -> Extracted:
-    from kitops_core.layers.extract import Limits, extract_raw, extract_tar
+def _extract(
+    storage: Storage, layer: StoredLayer, directory: int, max_ratio: int | None, control: Control
+) -> Extracted:
+    from kitops_core.layers.extract import MAX_RATIO, Limits, extract_raw, extract_tar
 
     size, path = layer.descriptor.size, layer.entry.path
     control.emit(Event("start", path, 0, size))
-    limits = Limits.for_layer(size, layer.type.compression)
+    limits = Limits.for_layer(size, layer.type.compression, max_ratio=max_ratio or MAX_RATIO)
     expected = layer.diff_id if layer.type.compression != "none" else ""
     with ExitStack() as stack:
         stream = open_layer(storage, layer, control, stack)

@@ -31,6 +31,11 @@ from kitops_core.cli.settings import Settings
 )
 @click.option("-o", "--overwrite", is_flag=True, help="Replace files that are in the way.")
 @click.option("-i", "--ignore-existing", is_flag=True, help="Keep files that are in the way.")
+@click.option(
+    "--max-ratio",
+    type=click.IntRange(min=1),
+    help="How many times its stored size a compressed layer may unpack to (default: 1100).",
+)
 @remote_option
 @click.option("--kitfile", is_flag=True, help="The same as --filter kitfile.")
 @click.option("--model", is_flag=True, help="The same as --filter model.")
@@ -44,6 +49,7 @@ def command(
     filters: tuple[str, ...],
     overwrite: bool,
     ignore_existing: bool,
+    max_ratio: int | None,
     remote: bool,
     as_json: bool,
     **only: bool,
@@ -66,6 +72,7 @@ def command(
             only=[*filters, *(type_ for type_, wanted in only.items() if wanted)],
             overwrite=overwrite,
             ignore_existing=ignore_existing,
+            max_ratio=max_ratio,
             remote=True if remote else None,
             **control,
         )

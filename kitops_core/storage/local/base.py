@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,13 +14,6 @@ from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, p
 from kitops_core.storage import Written
 from kitops_core.storage.local.blobs import BlobDirectory
 from kitops_core.storage.local.index import Entry
-
-_REFERRERS_TAG = re.compile(r"sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})(?:\.[a-z]+)?")
-
-
-def is_referrers_tag(tag: str) -> bool:
-    """Whether a tag only holds referrers: the OCI fallback ``sha256-<hex>``, or a tool's ``sha256-<hex>.sig``."""
-    return _REFERRERS_TAG.fullmatch(tag) is not None
 
 
 class DirectoryStorage(ABC):

@@ -10,8 +10,9 @@ from typing import Any
 from kitops_core.errors import NotFoundError, StoreError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.referrers import is_referrers_tag
 from kitops_core.reference import check_tag, is_digest
-from kitops_core.storage.local.base import DirectoryStorage, is_referrers_tag
+from kitops_core.storage.local.base import DirectoryStorage
 from kitops_core.storage.local.blobs import BlobDirectory
 from kitops_core.storage.local.files import make_directory, store_errors, sync_directory
 from kitops_core.storage.local.index import ANNOTATION_REF_NAME, Entry, IndexFiles, digests

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.referrers import is_referrers_tag
 from kitops_core.reference import check_tag, is_digest
-from kitops_core.storage.local.base import DirectoryStorage, is_referrers_tag
+from kitops_core.storage.local.base import DirectoryStorage
 from kitops_core.storage.local.index import Entry, digests, new_entry
 from kitops_core.storage.local.locks import FileLock
 
