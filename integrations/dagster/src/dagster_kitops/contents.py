@@ -10,10 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import kitops_core as kitops
-from kitops_core.errors import InvalidInputError
-
 from dagster_kitops.card import model_card
 from dagster_kitops.serializers import save_model
+from kitops_core.errors import InvalidInputError
 
 PathLike = str | os.PathLike[str]
 Files = PathLike | Sequence[PathLike] | Mapping[str, PathLike | bytes]

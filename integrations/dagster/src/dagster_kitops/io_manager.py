@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import dagster as dg
-from kitops_core.errors import InvalidInputError, KitOpsError
-from kitops_core.record import ModelKitRecord, Source
-from kitops_core.reference import DEFAULT_TAG
-from kitops_core.storage.local import store_home
 from pydantic import Field
 
 from dagster_kitops.cache import unpacked
@@ -23,6 +19,10 @@ from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.naming import repository_of, tag_of_partition
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import recorded_digest, set_data_version
+from kitops_core.errors import InvalidInputError, KitOpsError
+from kitops_core.record import ModelKitRecord, Source
+from kitops_core.reference import DEFAULT_TAG
+from kitops_core.storage.local import store_home
 
 RETURN = "return a ModelKitContents, a fitted scikit-learn estimator, or the Path of a directory"
 ANNOTATE = "annotate it as ModelKit, Path or, for several partitions, dict[str, ModelKit] or dict[str, Path]"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from kitops_core.record import ModelKitRecord
-from kitops_core.reference import parse_reference
 
 from dagster_kitops.versioning import DIGEST_KEY
+from kitops_core.record import ModelKitRecord
+from kitops_core.reference import parse_reference
 
 _LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "digest": "string", "outcome": "string"}
 

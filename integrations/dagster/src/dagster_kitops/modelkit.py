@@ -6,17 +6,15 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dagster_kitops.serializers import load_model
 from kitops_core.errors import NotFoundError
 from kitops_core.reference import parse_reference
 from kitops_core.verbs.unpack import Unpacked
 
-from dagster_kitops.serializers import load_model
-
 if TYPE_CHECKING:
+    from dagster_kitops.resources import KitOpsResource
     from kitops_core import ModelKit as OpenKit
     from kitops_core.kitfile import Kitfile
-
-    from dagster_kitops.resources import KitOpsResource
 
 
 class ModelKit:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
+
 import kitops_core as kitops
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.record import ModelKitRecord, Source
 from kitops_core.reference import LOCAL_REGISTRY, parse_reference
-from pydantic import Field
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

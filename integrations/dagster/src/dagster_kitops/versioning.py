@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+
 from kitops_core.reference import is_digest
 
 DIGEST_KEY = "kitops/digest"
