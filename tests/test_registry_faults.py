@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -234,6 +235,14 @@ def test_an_answer_that_does_not_come_is_asked_for_again(faults: FaultProxy) -> 
     repository.close()
 
 
+def test_a_registry_that_pauses_while_it_takes_a_blob_is_waited_for(faults: FaultProxy) -> None:
+    events, repository = Events(), RegistryRepository(faults.address, "faults/slow", fast(connect_timeout=0.2))
+    faults.fault("PATCH", "", delay(0.8))
+    repository.write_blob(Bytes(some_bytes(24 << 20)), events.control)
+    assert events.of("retry") == []
+    repository.close()
+
+
 def test_a_registry_that_is_not_there_is_said_so_soon(faults: FaultProxy) -> None:
     repository = RegistryRepository("127.0.0.1:1", "a/b", fast())
     with pytest.raises(RegistryError, match="connection was refused") as caught:
@@ -315,7 +324,10 @@ def test_more_bytes_than_the_blob_has_are_an_error(faults: FaultProxy, repositor
         read(repository, describe(DATA))
 
 
-def test_a_blob_may_come_from_another_host_which_sees_no_credentials(registry: str) -> None:
+def test_a_blob_may_come_from_another_host_which_sees_no_credentials(
+    registry: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     with fault_proxy(registry) as faults, fault_proxy(registry) as storage:
         name = f"faults/{uuid4().hex}"
         repository = RegistryRepository(faults.address, name, fast(token="secret-token"))
@@ -330,6 +342,8 @@ def test_a_blob_may_come_from_another_host_which_sees_no_credentials(registry: s
         with pytest.raises(DeniedError) as caught:
             read(repository, descriptor)
         assert "secret" not in str(caught.value) + caught.value.hint + repr(caught.value)
+        assert "X-Amz-Signature=***" in caplog.text
+        assert "secret" not in caplog.text
         repository.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import threading
@@ -13,9 +14,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from kitops_core.errors import InvalidInputError
 from kitops_core.storage.registry.options import RegistryOptions
-from kitops_core.storage.registry.redact import redact_url
+from kitops_core.storage.registry.redact import SignedUrlFilter, redact_url
 
 _CONNECTIONS = 8
+logging.getLogger("urllib3.connectionpool").addFilter(SignedUrlFilter())
 
 
 class Pools:
