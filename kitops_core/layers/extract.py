@@ -23,6 +23,7 @@ __all__ = ["Extracted", "Limits", "extract_raw", "extract_tar", "read_tar_member
 MAX_ENTRIES = 10_000_000
 MAX_RATIO = 1100
 """Deflate cannot do better than 1,032:1, so no sound gzip layer is refused; zstd can, so it may need a higher limit."""
+_TRUSTED = "if you trust where this kit comes from and its layers are compressed, give a higher --max-ratio"
 ALWAYS_ALLOWED_BYTES = 1024**3
 """What a zstd layer may unpack to whatever its ratio: a small layer of zeros harms nobody."""
 
@@ -119,7 +120,8 @@ def extract_tar(
                 continue
             if size > limits.max_bytes:
                 raise UnsafeLayerError(
-                    f"{where}: entry {show_name(path)} says it has {size} bytes, more than the whole layer may have"
+                    f"{where}: entry {show_name(path)} says it has {size} bytes, more than the whole layer may have",
+                    hint=_TRUSTED,
                 )
             tree.write_file(path, mode, reader.chunk(), size, reader.chunk)
             files += 1
@@ -189,7 +191,7 @@ class _Metered:
                 raise UnsafeLayerError(
                     f"layer '{self._name}' unpacks to more than {self._limits.max_bytes} bytes, which its size in the "
                     "manifest does not account for",
-                    hint="if you trust where this kit comes from, unpack it with a higher --max-ratio",
+                    hint=_TRUSTED,
                 )
             if self._hash is not None:
                 self._hash.update(buffer[:count])
