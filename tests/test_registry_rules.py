@@ -311,13 +311,19 @@ def test_a_broken_file_is_noted_and_a_named_one_refused(home: Path, tmp_path: Pa
             find_credential("r.io", "x", RegistryOptions(credential_files=(wrong,)))
 
 
-def test_a_helper_name_cannot_name_a_path(home: Path) -> None:
+def test_a_helper_name_cannot_name_a_path(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker-credential-a").mkdir()
+    program = tmp_path / "evil"
+    program.write_text("#!/bin/sh\necho ran >> ran\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
     path = home / ".docker" / "config.json"
     path.parent.mkdir()
-    path.write_text(json.dumps({"credsStore": "../../bin/sh"}))
+    path.write_text(json.dumps({"credsStore": "a/../evil"}))
     lookup = find_credential("r.io", "x", RegistryOptions())
     assert lookup.credential is None
     assert "not on PATH" in lookup.notes[0]
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
