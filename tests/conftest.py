@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trustme
 from fault_proxy import FaultProxy, fault_proxy
-from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, serve_registry
-from token_server import ISSUER, SERVICE, TokenServer, token_server
+from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TlsRegistry, TokenRegistry, serve_registry
+from token_server import ISSUER, SERVICE, token_server
 
 
 @pytest.fixture(autouse=True)
@@ -52,21 +51,6 @@ def auth_registry() -> Iterator[Served]:
         yield served
 
 
-@dataclass(frozen=True)
-class TlsRegistry:
-    """A registry that speaks TLS and wants a client certificate.
-
-    Attributes:
-        address: ``127.0.0.1:port``.
-        ca: PEM file of the authority of both certificates.
-        client: PEM file of the client's certificate and key.
-    """
-
-    address: str
-    ca: Path
-    client: Path
-
-
 @pytest.fixture(scope="session")
 def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRegistry]:
     """A registry with its own certificate authority, and client certificates."""
@@ -83,14 +67,6 @@ def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRegist
     extra = "  tls: {certificate: {root}/cert.pem, key: {root}/key.pem, clientcas: ['{root}/ca.pem']}\n"
     with serve_registry(extra, scheme="https", files=files) as served:
         yield TlsRegistry(served.address, directory / "ca.pem", directory / "client.pem")
-
-
-@dataclass(frozen=True)
-class TokenRegistry:
-    """A registry that wants bearer tokens, and the service that gives them."""
-
-    address: str
-    service: TokenServer
 
 
 @pytest.fixture(scope="session")

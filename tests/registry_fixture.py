@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from token_server import TokenServer
 
 PROGRAMS = ("docker-registry", "registry")
 INSTALL = (
@@ -56,6 +57,29 @@ class Served:
         """Where a blob's bytes lie, for tests that alter them."""
         algorithm, _, value = digest.partition(":")
         return self.root / "data/docker/registry/v2/blobs" / algorithm / value[:2] / value / "data"
+
+
+@dataclass(frozen=True)
+class TlsRegistry:
+    """A registry that speaks TLS and wants a client certificate.
+
+    Attributes:
+        address: ``127.0.0.1:port``.
+        ca: PEM file of the authority of both certificates.
+        client: PEM file of the client's certificate and key.
+    """
+
+    address: str
+    ca: Path
+    client: Path
+
+
+@dataclass(frozen=True)
+class TokenRegistry:
+    """A registry that wants bearer tokens, and the service that gives them."""
+
+    address: str
+    service: TokenServer
 
 
 def free_port() -> int:

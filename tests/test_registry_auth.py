@@ -15,9 +15,8 @@ from uuid import uuid4
 
 import pytest
 from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
-from conftest import TokenRegistry
 from fault_proxy import answer, change, fault_proxy, forward_proxy
-from registry_fixture import PASSWORD, USERNAME, Served
+from registry_fixture import PASSWORD, USERNAME, Served, TokenRegistry
 from token_server import IDENTITY_TOKEN
 
 from kitops_core.errors import DeniedError, RegistryError

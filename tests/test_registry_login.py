@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from blob_tools import fast, put_kit
-from conftest import TokenRegistry
-from registry_fixture import PASSWORD, USERNAME, Served
+from registry_fixture import PASSWORD, USERNAME, Served, TokenRegistry
 
 from kitops_core.errors import DeniedError, InvalidInputError, NotFoundError, RegistryError, StoreError
 from kitops_core.storage.registry import RegistryRepository, login, logout

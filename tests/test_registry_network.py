@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 from blob_tools import fast, put_kit
-from conftest import TlsRegistry
 from fault_proxy import ForwardProxy, forward_proxy
+from registry_fixture import TlsRegistry
 
 from kitops_core.errors import InvalidInputError, RegistryError
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository
