@@ -1,4 +1,4 @@
-"""The snippets of the README, by the marker above each: ``<!-- test: NAME -->``."""
+"""The snippets of the README, by the marker above each: ``<!-- test: NAME -->``. Used by every member's tests."""
 
 from __future__ import annotations
 
