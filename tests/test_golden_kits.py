@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_cases import Case, Kit, load_artifact, load_cases
 
 import kitops_core as kitops
-from golden_cases import Case, Kit, load_artifact, load_cases
 from kitops_core.events import Control
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import parse_manifest

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from golden_cases import load_cases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden_cases import load_cases
 from kitops_core.errors import IntegrityError
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobReader, BytesSource

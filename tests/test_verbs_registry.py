@@ -184,7 +184,10 @@ def test_a_push_that_is_cancelled_leaves_no_tag(bundle: Path, name: str) -> None
 @pytest.mark.slow
 def test_a_killed_push_leaves_no_tag_and_the_next_one_completes(bundle: Path, name: str, home: Path) -> None:
     (bundle / "model.bin").write_bytes(os.urandom(64 * 1024 * 1024))
-    script = "import sys, kitops_core as k; k.pack(sys.argv[1], sys.argv[2], push=True, on_event=lambda e: print(e.phase, flush=True))"
+    script = (
+        "import sys, kitops_core as kitops; "
+        "kitops.pack(sys.argv[1], sys.argv[2], push=True, on_event=lambda event: print(event.phase, flush=True))"
+    )
     for stop_at in ("start", "advance"):
         process = subprocess.Popen(
             [sys.executable, "-c", script, str(bundle), f"{name}:1"], stdout=subprocess.PIPE, text=True
