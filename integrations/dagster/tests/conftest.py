@@ -1,0 +1,55 @@
+"""A kit store, a Dagster instance and a real registry for the tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+# The registry for tests is the core's.
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
+
+from registry_fixture import HTPASSWD, Served, serve_registry
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home directory of this test, with the local store in ``kits`` below it."""
+    home = tmp_path / "home"
+    (home / "dagster").mkdir(parents=True)
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("KITOPS_HOME", str(home / "kits"))
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    return home
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory, with no history."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[str]:
+    """``host:port`` of an open registry over plain HTTP: $KITOPS_TEST_REGISTRY, or one started for the session."""
+    given = os.environ.get("KITOPS_TEST_REGISTRY")
+    if given:
+        yield given
+        return
+    with serve_registry() as served:
+        yield served.address
+
+
+@pytest.fixture(scope="session")
+def auth_registry() -> Iterator[Served]:
+    """A registry that wants a user name and password."""
+    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
+    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
+        yield served

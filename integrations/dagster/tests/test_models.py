@@ -1,0 +1,179 @@
+"""A model object is written without pickle, byte for byte the same each time, and read without running its code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+from runs import data_version, run
+from sklearn.base import BaseEstimator
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dagster_kitops import ModelKit, ModelKitContents
+from dagster_kitops.serializers import load_model, save_model
+from kitops_core.errors import InvalidInputError
+
+FEATURES, LABELS = load_wine(return_X_y=True)
+TEXTS = ["red wine", "white wine", "a beer and the wine"]
+
+
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(5, random_state=0).fit(FEATURES, np.array(["a", "b", "c"], dtype=object)[LABELS])
+
+
+def texts() -> object:
+    model = make_pipeline(TfidfVectorizer(stop_words="english"), LogisticRegression()).fit(TEXTS, [0, 1, 2])
+    model.more_stop_words = frozenset(["the", "a", "of", "and"])  # a set is written in the order of its hashes
+    return model
+
+
+MODELS = {
+    "linear": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(FEATURES, LABELS),
+    "forest": forest,
+    "texts": texts,
+}
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Train and save every model."""
+    return {
+        name: hashlib.sha256(save_model(train(), directory).path.read_bytes()).hexdigest()
+        for name, train in MODELS.items()
+    }
+
+
+def test_the_same_training_in_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    code = (
+        f"import json, sys, pathlib; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_models;"
+        f"print(json.dumps(test_models.digests(pathlib.Path({str(tmp_path)!r}))))"
+    )
+    here = digests(tmp_path)
+    assert len(set(here.values())) == len(MODELS)
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        )
+        assert json.loads(done.stdout) == here
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("linear", ()), ("forest", ("sklearn.tree._tree.Tree",))])
+def test_a_model_that_was_read_again_predicts_the_same(name: str, trusted: tuple[str, ...], tmp_path: Path) -> None:
+    model = MODELS[name]()
+    saved = save_model(model, tmp_path)
+    assert (saved.format, saved.framework) == ("skops", "scikit-learn")
+    again = load_model("skops", saved.path.read_bytes(), where="a kit", trusted=trusted, allow_pickle=False)
+    assert (again.predict(FEATURES) == model.predict(FEATURES)).all()
+
+
+def test_a_model_that_was_read_again_vectorizes_texts_the_same(tmp_path: Path) -> None:
+    model = texts()
+    data = save_model(model, tmp_path).path.read_bytes()
+    again = load_model("skops", data, where="a kit", trusted=("builtins.frozenset",), allow_pickle=False)
+    assert (again.predict(TEXTS) == model.predict(TEXTS)).all()
+    assert again.more_stop_words == model.more_stop_words
+
+
+def test_an_object_that_two_attributes_share_is_shared_again(tmp_path: Path) -> None:
+    model = LogisticRegression(max_iter=2000).fit(FEATURES, LABELS > 0)
+    model.also_coef_ = model.coef_
+    data = save_model(model, tmp_path).path.read_bytes()
+    again = load_model("skops", data, where="a kit", trusted=(), allow_pickle=False)
+    assert again.also_coef_ is again.coef_
+
+
+def test_types_that_are_not_trusted_are_named_and_not_made(tmp_path: Path) -> None:
+    data = save_model(forest(), tmp_path).path.read_bytes()
+    with pytest.raises(InvalidInputError, match=r"not trusted: sklearn\.tree\._tree\.Tree"):
+        load_model("skops", data, where="a kit", trusted=(), allow_pickle=False)
+
+
+class Opaque:
+    """A model of no framework."""
+
+    answer = 42
+
+
+def test_an_object_without_a_safe_format_is_pickled_only_where_that_is_allowed(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"no safe format for a model of type test_models\.Opaque"):
+        save_model(Opaque(), tmp_path)
+    saved = save_model(Opaque(), tmp_path, allow_pickle=True)
+    assert saved.format == "pickle"
+    assert isinstance(pickle.loads(saved.path.read_bytes()), Opaque)
+
+
+def test_an_estimator_is_not_pickled_even_where_that_is_allowed(tmp_path: Path) -> None:
+    assert save_model(LogisticRegression(), tmp_path, allow_pickle=True).format == "skops"
+
+
+def test_a_pickle_is_loaded_only_where_that_is_allowed(instance: dg.DagsterInstance) -> None:
+    @dg.asset(io_manager_key="modelkit")
+    def churn():
+        return ModelKitContents(model=Opaque())
+
+    @dg.asset
+    def use(churn: ModelKit) -> int:
+        with pytest.raises(InvalidInputError, match="runs whatever code"):
+            churn.load_model()
+        return int(churn.load_model(allow_pickle=True).answer)
+
+    assert run([churn, use], instance, allow_pickle=True).output_for_node("use") == 42
+
+
+def test_what_skops_cannot_write_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    class Broken(BaseEstimator):
+        def __init__(self) -> None:
+            self.batches = (batch for batch in ())
+
+    with pytest.raises(InvalidInputError, match="skops cannot write this"):
+        save_model(Broken(), tmp_path)
+
+
+def test_a_model_in_another_format_is_not_guessed_at() -> None:
+    with pytest.raises(InvalidInputError, match="format 'onnx'"):
+        load_model("onnx", b"", where="a kit", trusted=(), allow_pickle=False)
+
+
+def test_an_asset_may_return_the_fitted_estimator_itself(instance: dg.DagsterInstance) -> None:
+    @dg.asset(io_manager_key="modelkit")
+    def churn() -> LogisticRegression:
+        return LogisticRegression(max_iter=50).fit(FEATURES / FEATURES.max(axis=0), LABELS)
+
+    @dg.asset
+    def use(churn: ModelKit) -> str:
+        assert churn.kitfile.model is not None
+        assert churn.kitfile.model.framework == "scikit-learn"
+        return type(churn.load_model()).__name__
+
+    assert run([churn, use], instance).output_for_node("use") == "LogisticRegression"
+    before = data_version(instance, "churn")
+    run([churn], instance)
+    assert data_version(instance, "churn") == before
+
+
+def test_get_params_of_any_estimator_can_be_parameters(instance: dg.DagsterInstance) -> None:
+    @dg.asset(io_manager_key="modelkit")
+    def churn():
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=np.float64(0.5), tol=float("inf")))
+        return ModelKitContents(docs={"README.md": b""}, model=model, parameters=model.get_params())
+
+    @dg.asset
+    def use(churn: ModelKit) -> dict:
+        assert churn.kitfile.model is not None
+        return churn.kitfile.model.parameters
+
+    parameters = run([churn, use], instance).output_for_node("use")
+    assert parameters["logisticregression__C"] == 0.5
+    assert parameters["logisticregression__tol"] == "inf"
+    assert parameters["standardscaler"] == "StandardScaler"

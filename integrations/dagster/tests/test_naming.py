@@ -1,0 +1,60 @@
+"""Asset keys become repositories and partition keys tags; no two share one."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from dagster_kitops.naming import repository_of, tag_of_partition
+from kitops_core.reference import check_tag, parse_reference
+
+AWKWARD = ["a", "A", "a_b", "a-b", "a/b", "a|b", "a.b", "a b", "日本", "日木", "", ".", "-a", "_a", "a__b", "a___b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "repository"),
+    [(["churn"], "churn"), (["ml", "churn"], "ml/churn"), (["team_a", "churn-v2"], "team_a/churn-v2")],
+)
+def test_a_legal_asset_key_is_its_repository(path: list[str], repository: str) -> None:
+    assert repository_of(path) == repository
+
+
+def test_the_whole_asset_key_counts() -> None:
+    assert repository_of(["blue", "churn"]) != repository_of(["green", "churn"])
+
+
+def test_no_two_asset_keys_share_a_repository_and_each_is_legal() -> None:
+    keys = [list(parts) for length in (1, 2) for parts in product(AWKWARD, repeat=length)]
+    repositories = {repository_of(key) for key in keys}
+    assert len(repositories) == len(keys)
+    for repository in repositories:
+        reference = parse_reference(repository)
+        assert reference.is_local_name
+        assert reference.repository == repository
+
+
+def test_a_key_that_looks_like_a_host_stays_in_the_store() -> None:
+    assert parse_reference(repository_of(["registry.example.com", "churn"])).is_local_name
+
+
+def test_a_long_key_stays_within_what_registries_take() -> None:
+    assert len(repository_of(["x" * 500])) < 100
+    assert repository_of(["x" * 500]) != repository_of(["x" * 501])
+
+
+@pytest.mark.parametrize("key", ["2026-01-02", "us", "v1.2_rc", "2026-01-02-00"])
+def test_a_legal_partition_key_is_its_tag(key: str) -> None:
+    assert tag_of_partition(key) == key
+
+
+def test_a_partition_key_that_is_no_tag_stays_readable() -> None:
+    tag = tag_of_partition("2026-01-02|us")
+    assert tag.startswith("2026-01-02_us-")
+    assert tag == tag_of_partition("2026-01-02|us")
+
+
+def test_no_two_partition_keys_share_a_tag_and_each_is_legal() -> None:
+    keys = [*AWKWARD, *("".join(pair) for pair in product(AWKWARD, AWKWARD)), "x" * 300, "x" * 301]
+    keys = list(dict.fromkeys([*keys, *(tag_of_partition(key) for key in keys)]))
+    assert len({check_tag(tag_of_partition(key)) for key in keys}) == len(keys)

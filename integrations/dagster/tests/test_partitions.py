@@ -1,0 +1,89 @@
+"""A partition is a tag; several partitions are a dict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from runs import data_version, run
+
+import kitops_core as kitops
+from dagster_kitops import ModelKit, ModelKitContents
+
+REGIONS = dg.StaticPartitionsDefinition(["eu", "us", "日本"])
+
+
+@dg.asset(io_manager_key="modelkit", partitions_def=REGIONS, backfill_policy=dg.BackfillPolicy.single_run())
+def churn(context):
+    keys = ", ".join(context.partition_keys)
+    return ModelKitContents(docs={"README.md": f"# {keys}\n".encode()})
+
+
+@dg.asset(partitions_def=REGIONS, backfill_policy=dg.BackfillPolicy.single_run())
+def card(churn: ModelKit) -> str:
+    return churn.read_text("README.md")
+
+
+def test_each_partition_is_a_tag_of_the_assets_repository(instance: dg.DagsterInstance) -> None:
+    for key in REGIONS.get_partition_keys():
+        run([churn], instance, partition=key)
+    tags = {record.tag for record in kitops.list_kits("churn")}
+    assert len(tags) == 3
+    assert {"eu", "us"} < tags
+    assert "latest" not in tags
+
+
+def test_a_partition_loads_its_own_kit(instance: dg.DagsterInstance) -> None:
+    for key in ("eu", "日本"):
+        result = run([churn, card], instance, partition=key)
+        assert result.output_for_node("card") == f"# {key}\n"
+
+
+def test_a_partition_loads_the_digest_it_was_materialized_with(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    run([churn], instance, partition="eu")
+    (tmp_path / "README.md").write_text("# moved\n")
+    kitops.pack(kitops.Contents(docs=[tmp_path / "README.md"]), "churn:eu")
+    result = run([churn, card], instance, partition="eu", selection=[card])
+    assert result.output_for_node("card") == "# eu\n"
+
+
+def test_several_partitions_come_as_a_dict(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def report(churn: dict[str, ModelKit]) -> dict[str, str]:
+        return {key: kit.read_text("README.md") for key, kit in churn.items()}
+
+    for key in REGIONS.get_partition_keys():
+        run([churn], instance, partition=key)
+    result = run([churn, report], instance, selection=[report])
+    assert result.output_for_node("report") == {"eu": "# eu\n", "us": "# us\n", "日本": "# 日本\n"}
+
+
+def test_several_partitions_come_as_a_dict_of_directories(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def report(churn: dict[str, Path]) -> list[str]:
+        return [(directory / "README.md").read_text() for directory in churn.values()]
+
+    for key in REGIONS.get_partition_keys():
+        run([churn], instance, partition=key)
+    result = run([churn, report], instance, selection=[report])
+    assert result.output_for_node("report") == ["# eu\n", "# us\n", "# 日本\n"]
+
+
+def test_several_partitions_for_one_kit_are_refused(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def report(churn: ModelKit) -> str:
+        return churn.digest
+
+    for key in REGIONS.get_partition_keys():
+        run([churn], instance, partition=key)
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match=r"3 partitions: annotate it as dict\[str, ModelKit\]"):
+        run([churn, report], instance, selection=[report])
+
+
+def test_one_run_for_several_partitions_gives_each_the_kit(instance: dg.DagsterInstance) -> None:
+    ends = {"dagster/asset_partition_range_start": "eu", "dagster/asset_partition_range_end": "us"}
+    run([churn], instance, tags=ends)
+    with kitops.open("churn:eu") as eu, kitops.open("churn:us") as us:
+        assert eu.digest == us.digest == data_version(instance, "churn")
+        assert eu.read("README.md") == b"# eu, us\n"
