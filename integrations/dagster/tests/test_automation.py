@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 from runs import run
 
-from dagster_kitops import ModelKitContents
+from dagster_kitops import KitOpsResource, ModelKitContents, ModelKitIOManager
 
 
 def test_only_other_contents_ask_for_what_is_downstream(instance: dg.DagsterInstance) -> None:
@@ -21,7 +21,8 @@ def test_only_other_contents_ask_for_what_is_downstream(instance: dg.DagsterInst
     )
     def release() -> None: ...
 
-    defs = dg.Definitions(assets=[churn, release])
+    manager = ModelKitIOManager(kitops=KitOpsResource())
+    defs = dg.Definitions(assets=[churn, release], resources={"modelkit": manager})
     run([churn], instance)
     tick = dg.evaluate_automation_conditions(defs=defs, instance=instance)
 
