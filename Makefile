@@ -26,11 +26,11 @@ test: $(UV) registry test-core test-airflow test-prefect test-dagster ## All tes
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
-	$(CORE) pytest -q -m "not slow"
+	$(CORE) pytest -q -n 2 -m "not slow"
 
 .PHONY: test-core
 test-core: $(UV) registry
-	$(CORE) pytest
+	$(CORE) pytest -n 2
 
 .PHONY: test-airflow
 test-airflow: $(UV) registry
@@ -50,7 +50,7 @@ check: $(UV) ## Lint, formatting and types
 	$(CORE) ruff check .
 	$(CORE) ruff format --check .
 	$(CORE) mypy
-	$(DAGSTER) --with mypy --with types-pyyaml mypy --config-file pyproject.toml -p dagster_kitops
+	$(DAGSTER) --extra demo mypy --config-file pyproject.toml -p dagster_kitops
 
 .PHONY: bench
 bench: $(UV) registry ## Speed and memory, as ratios measured side by side
