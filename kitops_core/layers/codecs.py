@@ -230,13 +230,13 @@ class _Frames(_Input):
         super().__init__(reader, codec)
         self._rest = b""  # the start of a header that is not complete yet
         self._skip = 0  # what is still to come before the next header
-        self._in_frame = False
+        self._in_frame = self._any_frame = False
         self._checksum_bytes = 0
 
     @property
     def whole(self) -> bool:
         """Whether what was read so far ends with a frame."""
-        return not (self._in_frame or self._rest or self._skip)
+        return self._any_frame and not (self._in_frame or self._rest or self._skip)
 
     def read(self, size: int = -1) -> bytes:
         """The next piece, see :meth:`_Input.read`."""
@@ -265,6 +265,7 @@ class _Frames(_Input):
         """The length of a frame's header, or of a whole skippable frame; 0 to wait for more."""
         if len(head) < 8:
             return 0
+        self._any_frame = True
         if head[1:4] == b"\x2a\x4d\x18":
             return 8 + int.from_bytes(head[4:8], "little")
         descriptor = head[4]

@@ -71,12 +71,12 @@ class Context:
             SourceError: It cannot be read, or a pattern in it is malformed.
         """
         place = self.find(IGNORE_FILE)
-        if not isinstance(place, bytes):
+        if not isinstance(place, bytes) or not os.path.exists(place):
             return IgnoreRules()
+        if not os.path.isfile(place):
+            raise SourceError(f"'{IGNORE_FILE}' is not a file", hint="rename it, or put the ignore rules in it")
         try:
             return IgnoreRules.parse(Path(os.fsdecode(place)).read_bytes())
-        except FileNotFoundError:
-            return IgnoreRules()
         except OSError as error:
             raise SourceError(f"'{IGNORE_FILE}' cannot be read: {error.strerror}") from None
 

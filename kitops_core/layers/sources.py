@@ -3,12 +3,14 @@
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from kitops_core.errors import SourceChangedError, SourceError
 from kitops_core.layers import codecs
 from kitops_core.layers.plan import LayerPlan
+from kitops_core.layers.readahead import ReadAhead
 from kitops_core.layers.snapshot import DEVICE, FIELDS, INODE, MODE, SIZE, Folder, stamp
 from kitops_core.layers.tar_writer import TRAILER, header, padding
 from kitops_core.oci import media_types
@@ -121,27 +123,29 @@ def _plain(plan: LayerPlan) -> Generator[memoryview, None, None]:
     is_tar = plan.format == "tar"
     view = memoryview(bytearray(BUFFER_BYTES))
     at = 0
-    name = b""
-    with closing(_Files()) as files:
-        try:
-            for folder, index in plan.members():
-                name = folder.prefix + folder.names[index]
-                expected = tuple(folder.stats[index * FIELDS : (index + 1) * FIELDS])
-                is_folder = index in folder.folders
-                left = 0 if is_folder else expected[SIZE]
-                if is_tar:
-                    block = header(name, expected[MODE], left, directory=is_folder)
-                    if at + len(block) + left > BUFFER_BYTES and at:
-                        yield view[:at]
-                        at = 0
-                    view[at : at + len(block)] = block
-                    at += len(block)
-                if is_folder:
-                    continue
+    with closing(_Files()) as files, closing(ReadAhead(plan)) as ahead:
+        for number, (folder, index) in enumerate(plan.members()):
+            name = folder.prefix + folder.names[index]
+            expected = tuple(folder.stats[index * FIELDS : (index + 1) * FIELDS])
+            is_folder = index in folder.folders
+            left = 0 if is_folder else expected[SIZE]
+            if is_tar:
+                block = header(name, expected[MODE], left, directory=is_folder)
+                if at + len(block) + left > BUFFER_BYTES and at:
+                    ahead.pause(number)
+                    yield view[:at]
+                    ahead.resume()
+                    at = 0
+                view[at : at + len(block)] = block
+                at += len(block)
+            if is_folder:
+                continue
+            try:
                 handle = files.open(folder, index)
                 try:
                     if left > BUFFER_BYTES:
                         _verify(name, handle, expected)  # before much is read in vain
+                        _expect_all(handle)
                     while left:
                         count = os.readv(handle, [view[at : at + left]])
                         if not count:
@@ -150,19 +154,20 @@ def _plain(plan: LayerPlan) -> Generator[memoryview, None, None]:
                         left -= count
                         if at == BUFFER_BYTES:
                             yield view
+                            ahead.resume()
                             at = 0
-                    _verify(name, handle, expected)
-                    if left:
+                    if left or stamp(os.fstat(handle)) != expected:
+                        _verify(name, handle, expected)
                         raise _changed(name, f"ends {left} bytes before the size the file system says")
                 finally:
                     os.close(handle)
-                if is_tar:
-                    # Headers start and buffers end at multiples of 512, so what fills the last block always fits.
-                    rest = padding(expected[SIZE])
-                    view[at : at + rest] = bytes(rest)
-                    at += rest
-        except OSError as error:
-            raise _unreadable(name, error) from None
+            except OSError as error:
+                raise _unreadable(name, error) from None
+            if is_tar:
+                # Headers start and buffers end at multiples of 512, so what fills the last block always fits.
+                rest = padding(expected[SIZE])
+                view[at : at + rest] = bytes(rest)
+                at += rest
     if is_tar and at + len(TRAILER) > BUFFER_BYTES:
         yield view[:at]
         at = 0
@@ -173,12 +178,19 @@ def _plain(plan: LayerPlan) -> Generator[memoryview, None, None]:
         yield view[:at]
 
 
+def _expect_all(handle: int) -> None:
+    """Tell the system that a file will be read from front to end: it then reads further ahead."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+
+
 def _verify(name: bytes, handle: int, expected: tuple[int, ...]) -> None:
     """Check that an open file is still what was planned; done after reading it, so that what was read is that too."""
     found = stamp(os.fstat(handle))
     if found == expected:
         return
-    if (found[INODE], found[DEVICE]) != (expected[INODE], expected[DEVICE]):
+    same_kind = stat.S_IFMT(found[MODE]) == stat.S_IFMT(expected[MODE])
+    if not same_kind or found[INODE] != expected[INODE] or found[DEVICE] != expected[DEVICE]:
         raise _changed(name, "was replaced")
     if found[SIZE] < expected[SIZE]:
         raise _changed(name, f"shrank from {expected[SIZE]} to {found[SIZE]} bytes")

@@ -22,6 +22,7 @@ _FRONT = b"%b%07o\x000001750\x000000000\x00%011o\x0000000000000\x00"  # uid 1000
 _BACK = b"%b" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\x000000000\x00%b"
 _FILE = _BACK % (b"0", bytes(_PREFIX_BYTES + 12))
 _DIRECTORY = _BACK % (b"5", bytes(_PREFIX_BYTES + 12))
+_KNOWN_SUMS = {back: sum(back) for back in (_FILE, _DIRECTORY)}
 _PAX_FRONT = b"%b0000000\x000000000\x000000000\x00%011o\x0000000000000\x00"
 _PAX = b"x" + bytes(100) + b"ustar\x0000" + bytes(64 + 16 + _PREFIX_BYTES + 12)
 
@@ -40,7 +41,7 @@ def header(name: bytes, mode: int, size: int, *, directory: bool = False) -> byt
     """
     back = _DIRECTORY if directory else _FILE
     mode &= 0o7777
-    if name.isascii() and size < _MAX_USTAR_SIZE:
+    if size < _MAX_USTAR_SIZE and name.isascii():
         if len(name) <= _NAME_BYTES:
             return _block(_FRONT % (name.ljust(_NAME_BYTES, b"\0"), mode, size), back)
         split = _split(name)
@@ -68,8 +69,8 @@ def _block(front: bytes, back: bytes) -> bytes:
     """One header block, its checksum in between."""
     # The low half of Adler-32 is one more than the sum of the bytes, and far faster to get than sum(); a header's sum
     # stays below its modulus of 65521. The checksum's own eight bytes count as spaces.
-    checksum = (adler32(front) & 0xFFFF) + (adler32(back) & 0xFFFF) - 2 + 8 * 0x20
-    return b"%b%06o\x00 %b" % (front, checksum, back)
+    total = (adler32(front) & 0xFFFF) - 1 + (_KNOWN_SUMS.get(back) or sum(back)) + 8 * 0x20
+    return front + b"%06o\x00 " % total + back
 
 
 def _split(name: bytes) -> tuple[bytes, bytes] | None:

@@ -1,0 +1,71 @@
+"""Files to plan layers from, and layers read back, for tests of the layers."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from kitops_core.events import Control, Event
+from kitops_core.layers.plan import Context, LayerPlan, Part, plan
+from kitops_core.layers.sources import LayerSource
+from kitops_core.oci.media_types import Compression, LayerType
+
+
+def write_files(root: Path, files: Mapping[str, bytes | str | None]) -> Path:
+    """Write files below ``root``, modes 0644 and 0755 under any umask; ``None`` is an empty directory."""
+    for path, content in files.items():
+        place = root / path
+        directory = place if content is None else place.parent
+        directory.mkdir(parents=True, exist_ok=True)
+        while directory != root.parent:
+            directory.chmod(0o755)
+            directory = directory.parent
+        if content is not None:
+            place.write_bytes(content.encode() if isinstance(content, str) else content)
+            place.chmod(0o644)
+    return root
+
+
+def plan_paths(context: Path | Context, *paths: str, control: Control | None = None, **options: str) -> list[LayerPlan]:
+    """Plans of code layers for ``paths``."""
+    if isinstance(context, Path):
+        context = Context.from_directory(context)
+    parts = [Part(f"code[{index}]", "code", path) for index, path in enumerate(paths)]
+    return plan(context, parts, control=control or Control(), **options)
+
+
+def plan_one(context: Path | Context, path: str, *others: str) -> LayerPlan:
+    """The plan of a layer for ``path`` beside layers for ``others``."""
+    return plan_paths(context, path, *others)[0]
+
+
+def names(layer: LayerPlan) -> list[str]:
+    """The names a layer holds, in order."""
+    return [os.fsdecode(folder.prefix + folder.names[index]) for folder, index in layer.members()]
+
+
+def source(layer: LayerPlan, compression: Compression = "none", **options: bool) -> LayerSource:
+    """The layer as a blob source."""
+    return LayerSource(layer, LayerType(layer.section, layer.format, compression), **options)
+
+
+def read(layer: LayerPlan, compression: Compression = "none", **options: bool) -> bytes:
+    """The layer's bytes."""
+    return b"".join(bytes(view) for view in source(layer, compression, **options).stream())
+
+
+def members(tar: bytes) -> list[tarfile.TarInfo]:
+    """What Python reads from a tar."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        return opened.getmembers()
+
+
+class Told(Control):
+    """A control that keeps its events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        super().__init__(self.events.append)

@@ -1,0 +1,551 @@
+"""Which files each layer holds, how large it is, and what is said about paths that cannot be packed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from golden_cases import Case, load_case, load_cases
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layer_files import Told, names, plan_one, plan_paths, read, write_files
+
+from kitops_core.errors import CancelledError, SourceError
+from kitops_core.events import Cancel, Control
+from kitops_core.kitfile import Kitfile
+from kitops_core.layers.plan import Context, LayerPlan, Part, plan
+
+GIB = 1024**3
+
+
+def plan_case(case: Case, directory: Path) -> list[LayerPlan]:
+    kitfile = Kitfile.load(case.write(directory) / "Kitfile")
+    parts = [Part(entry.address, entry.section, entry.path) for entry in kitfile.entries()]
+    return plan(Context.from_directory(directory), parts, control=Control())
+
+
+@pytest.mark.parametrize("case", load_cases(fails=False), ids=lambda case: case.name)
+def test_layers_hold_what_the_reference_packed(case: Case, tmp_path: Path) -> None:
+    layers = plan_case(case, tmp_path / "context")
+    assert [names(layer) for layer in layers] == [[e["name"] for e in layer["entries"]] for layer in case.layers]
+    if not case.args:  # a compressed layer's size is the encoder's
+        assert [layer.size for layer in layers] == [layer["size"] for layer in case.layers]
+
+
+@pytest.mark.parametrize("name", ["error-escape", "error-missing-path"])
+def test_what_the_reference_refuses_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError):
+        plan_case(load_case(name), tmp_path / "context")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A directory to pack."""
+    return tmp_path / "context"
+
+
+# --- membership
+
+
+def test_a_file_comes_with_the_directories_above_it(context: Path) -> None:
+    write_files(context, {"a/b/c.txt": "c", "a/b/d.txt": "d", "a/e.txt": "e"})
+    assert names(plan_one(context, "a/b/c.txt")) == ["a", "a/b", "a/b/c.txt"]
+
+
+def test_names_are_in_byte_order_and_children_follow_their_directory(context: Path) -> None:
+    write_files(context, {"a/z": "", "a-b": "", "a.txt": "", "A": "", "é": "", "z": "", "ab/": None, "a b": ""})
+    assert names(plan_one(context, ".")) == ["A", "a", "a/z", "a b", "a-b", "a.txt", "ab", "z", "é"]
+
+
+def test_empty_directories_are_kept(context: Path) -> None:
+    write_files(context, {"data/empty": None, "data/x": "x"})
+    layer = plan_one(context, "data")
+    assert names(layer) == ["data", "data/empty", "data/x"]
+    assert layer.file_count == 1
+
+
+def test_a_layer_for_the_context_itself_has_no_entry_for_it(context: Path) -> None:
+    write_files(context, {"x": "x"})
+    assert names(plan_one(context, ".")) == ["x"]
+
+
+@pytest.mark.parametrize("path", ["weights", "./weights/", "weights//", "x/../weights", " weights "])
+def test_paths_are_cleaned(context: Path, path: str) -> None:
+    write_files(context, {"weights/a": "a", "weightsx/b": "b"})
+    layer = plan_one(context, path)
+    assert layer.path == "weights"
+    assert names(layer) == ["weights", "weights/a"]
+
+
+def test_what_has_a_layer_of_its_own_is_in_no_other(context: Path) -> None:
+    write_files(context, {"src/a": "", "src/sub/b": "", "src/sub/c": "", "model": "", "x": ""})
+    everything, src, sub, one, model = plan_paths(context, ".", "src", "src/sub", "src/sub/c", "model")
+    assert names(everything) == ["x"]
+    assert names(src) == ["src", "src/a"]
+    assert names(sub) == ["src", "src/sub", "src/sub/b"]
+    assert names(one) == ["src", "src/sub", "src/sub/c"]
+    assert names(model) == ["model"]
+
+
+def test_layer_paths_are_compared_as_strings_as_the_reference_does(context: Path) -> None:
+    write_files(context, {"model/a": "", "model2/b": "", "model.md": "", "mode/c": "", "x/model/d": ""})
+    everything, model = plan_paths(context, ".", "model")
+    assert names(everything) == ["mode", "mode/c", "x", "x/model", "x/model/d"]
+    assert names(model) == ["model", "model/a"]
+
+
+def test_a_layer_whose_path_starts_with_anothers_keeps_all_its_files(context: Path) -> None:
+    write_files(context, {"model/a": "", "model2/b": "", "model2/model": ""})
+    assert [names(layer) for layer in plan_paths(context, "model", "model2")] == [
+        ["model", "model/a"],
+        ["model2", "model2/b", "model2/model"],
+    ]
+
+
+def test_a_file_beside_its_namesake_is_left_out_of_the_directory_around_them(context: Path) -> None:
+    write_files(context, {"data/train": "", "data/train.csv": "", "data/test.csv": ""})
+    around, one = plan_paths(context, "data", "data/train")
+    assert names(around) == ["data", "data/test.csv"]
+    assert names(one) == ["data", "data/train"]
+
+
+def test_a_directory_whose_files_have_layers_of_their_own_is_still_listed(context: Path) -> None:
+    write_files(context, {"weights/1.bin": "", "weights/2.bin": ""})
+    assert names(plan_paths(context, ".", "weights/1.bin", "weights/2.bin")[0]) == ["weights"]
+
+
+def test_a_layer_with_a_dot_in_front_is_not_taken_for_the_context(context: Path) -> None:
+    write_files(context, {".cache/a": "", ".cache2": "", "b": ""})
+    everything, hidden = plan_paths(context, ".", ".cache")
+    assert names(everything) == ["b"]
+    assert names(hidden) == [".cache", ".cache/a"]
+
+
+def test_two_entries_may_name_one_path(context: Path) -> None:
+    write_files(context, {"a/x": ""})
+    assert [names(layer) for layer in plan_paths(context, "a", "./a")] == [["a", "a/x"]] * 2
+
+
+def test_names_with_dots_are_names(context: Path) -> None:
+    write_files(context, {"a..b/c..d": "", "..x": ""})
+    assert names(plan_one(context, ".")) == ["..x", "a..b", "a..b/c..d"]
+    assert names(plan_one(context, "..x")) == ["..x"]
+
+
+def test_names_need_not_be_text(context: Path) -> None:
+    write_files(context, {"data/x": "x"})
+    (Path(os.fsdecode(os.fsencode(context) + b"/data/caf\xe9"))).write_bytes(b"y")
+    layer = plan_one(context, "data")
+    assert [os.fsencode(name) for name in names(layer)] == [b"data", b"data/caf\xe9", b"data/x"]
+    assert len(read(layer)) == layer.size
+
+
+# --- what is left out
+
+
+def test_links_sockets_and_pipes_are_left_out_and_links_are_told_of(context: Path) -> None:
+    write_files(context, {"data/x": "x", "data/ok/y": "y"})
+    (context / "data/to-file").symlink_to("x")
+    (context / "data/to-directory").symlink_to("ok")
+    (context / "data/to-nothing").symlink_to("nowhere")
+    os.mkfifo(context / "data/pipe")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(os.path.relpath(context / "data/socket"))
+    control = Told()
+    (layer,) = plan_paths(context, "data", control=control)
+    assert names(layer) == ["data", "data/ok", "data/ok/y", "data/x"]
+    (event,) = control.events
+    assert event.phase == "warning"
+    assert "3 symbolic links" in event.detail
+    assert event.name.startswith("data/to-")
+
+
+def test_the_kitfile_and_ignore_file_are_left_out_at_the_root_only(context: Path) -> None:
+    write_files(context, {"Kitfile": "", "kitfile": "", ".kitfile": "", ".kitignore": "", "x": ""})
+    write_files(context, {"sub/Kitfile": "", "sub/.kitignore": "x\n", "sub/x": ""})
+    assert names(plan_one(context, ".")) == ["sub", "sub/.kitignore", "sub/Kitfile", "sub/x", "x"]
+
+
+def test_ignored_paths_are_in_no_layer(context: Path) -> None:
+    write_files(context, {".kitignore": "**/__pycache__\n*.log\n!keep.log\ndata/raw\n"})
+    write_files(context, {"a.log": "", "keep.log": "", "src/__pycache__/x": "", "src/b.log": "", "data/raw/y": ""})
+    everything, data = plan_paths(context, ".", "data")
+    assert names(everything) == ["keep.log", "src", "src/b.log"]
+    assert names(data) == ["data"]
+
+
+def test_what_is_taken_back_comes_without_its_ignored_directory(context: Path) -> None:
+    write_files(context, {".kitignore": "docs\n!docs/a/keep.md\n", "docs/a/keep.md": "", "docs/other.md": "", "x": ""})
+    assert names(plan_one(context, ".")) == ["docs/a/keep.md", "x"]
+    assert names(plan_one(context, "docs")) == ["docs/a/keep.md"]
+
+
+def test_an_ignored_path_that_an_entry_names_makes_an_empty_layer_and_a_warning(context: Path) -> None:
+    write_files(context, {".kitignore": "*.log\nbuild\n", "run.log": "x", "build/out": "x", "logs/a.txt": ""})
+    control = Told()
+    layers = plan_paths(context, "run.log", "build", "build/out", control=control)
+    assert [names(layer) for layer in layers] == [[], [], []]
+    assert [layer.size for layer in layers] == [1024, 1024, 1024]
+    assert [(event.phase, event.name) for event in control.events] == [
+        ("warning", "run.log"),
+        ("warning", "build"),
+        ("warning", "build/out"),
+    ]
+
+
+def test_a_malformed_ignore_file_is_an_error(context: Path) -> None:
+    write_files(context, {".kitignore": "ok\n[\n", "x": ""})
+    with pytest.raises(SourceError, match=r"\.kitignore.*'\['"):
+        plan_one(context, "x")
+
+
+def test_an_ignore_file_that_is_no_file_is_an_error(context: Path) -> None:
+    write_files(context, {".kitignore/x": "", "x": ""})
+    with pytest.raises(SourceError, match=r"'\.kitignore' is not a file"):
+        plan_one(context, "x")
+
+
+def test_nothing_outside_the_named_paths_is_looked_at(context: Path) -> None:
+    write_files(context, {"model/a": "", "venv/lib/b": ""})
+    (context / "venv/link").symlink_to("lib")
+    control = Told()
+    plan_paths(context, "model", control=control)
+    assert control.events == []
+
+
+# --- problems
+
+
+def test_every_problem_is_named_at_once(context: Path) -> None:
+    write_files(context, {"ok": "", "dir/x": ""})
+    os.mkfifo(context / "pipe")
+    (context / "dangling").symlink_to("nowhere")
+    (context / "out").symlink_to("/etc")
+    with pytest.raises(SourceError) as caught:
+        plan_paths(context, "ok", "missing", "ok/below", "pipe", "dangling", "out/hostname", "../up", "/etc/hostname")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "7 paths cannot be packed"
+    assert lines[1] == f"  * code[1]: 'missing' does not exist in '{context}'"
+    assert lines[2] == f"  * code[2]: 'ok/below' does not exist in '{context}'"
+    assert lines[3] == "  * code[3]: 'pipe' is neither a file nor a directory"
+    assert lines[4] == "  * code[4]: 'dangling' is a symbolic link to nothing"
+    assert lines[5].startswith("  * code[5]: 'out/hostname' leads through a symbolic link out of the context to")
+    assert lines[6] == "  * code[6]: '../up' is not inside the context"
+    assert lines[7] == "  * code[7]: '/etc/hostname' is not inside the context"
+    assert caught.value.hint
+
+
+def test_a_single_problem_is_one_sentence(context: Path) -> None:
+    write_files(context, {"x": ""})
+    with pytest.raises(SourceError) as caught:
+        plan_one(context, "nope.bin")
+    assert str(caught.value) == f"code[0]: 'nope.bin' does not exist in '{context}'"
+
+
+def test_an_entry_that_is_a_link_is_an_error_instead_of_an_empty_layer(context: Path) -> None:
+    write_files(context, {"v2/model.bin": "m"})
+    (context / "latest").symlink_to("v2")
+    with pytest.raises(SourceError, match=r"'latest' is a symbolic link to '.*v2'"):
+        plan_one(context, "latest")
+    with pytest.raises(SourceError, match=r"'latest/model\.bin' leads through a symbolic link to '.*v2/model.bin'"):
+        plan_one(context, "latest/model.bin")
+
+
+def test_a_link_loop_is_an_error(context: Path) -> None:
+    write_files(context, {"x": ""})
+    (context / "loop").symlink_to("loop")
+    with pytest.raises(SourceError, match="'loop' cannot be read"):
+        plan_one(context, "loop")
+
+
+def test_the_context_itself_may_be_behind_a_link(context: Path, tmp_path: Path) -> None:
+    write_files(context, {"x": "x"})
+    (tmp_path / "link").symlink_to(context)
+    assert names(plan_one(tmp_path / "link", "x")) == ["x"]
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_context_is_a_directory(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match="is not a directory"):
+        Context.from_directory(tmp_path / name)
+
+
+def test_everything_unreadable_is_named_at_once() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        context = write_files(Path(directory), {"d/secret": "", "d/shut/x": "", "d/ok": "", "alone": ""})
+        for path in ("d/secret", "d/shut", "alone"):
+            (context / path).chmod(0)
+        answer = said_to_an_ordinary_user(lambda: plan_paths(context, "d", "alone", "missing"))
+        (context / "d/shut").chmod(0o755)
+    assert answer.splitlines() == [
+        "4 paths cannot be packed",
+        f"  * code[2]: 'missing' does not exist in '{context}'",
+        "  * 'alone' cannot be read: Permission denied",
+        "  * 'd/secret' cannot be read: Permission denied",
+        "  * directory 'd/shut' cannot be read: Permission denied",
+    ]
+
+
+def test_an_unreadable_file_of_a_raw_layer_is_named() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        context = write_files(Path(directory), {"m.bin": ""})
+        (context / "m.bin").chmod(0o200)
+        answer = said_to_an_ordinary_user(lambda: plan_paths(context, "m.bin", layer_format="raw"))
+    assert answer == "code[0]: 'm.bin' cannot be read: Permission denied"
+
+
+def said_to_an_ordinary_user(action: Callable[[], object]) -> str:
+    """The SourceError that ``action`` raises in a process of its own, without root's rights if this one has them."""
+    from_child, to_parent = os.pipe()
+    child = os.fork()
+    if not child:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        try:
+            action()
+        except SourceError as error:
+            os.write(to_parent, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(to_parent)
+    with open(from_child) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def test_a_flipped_switch_stops_the_walk(context: Path) -> None:
+    write_files(context, {"a/b": ""})
+    cancel = Cancel()
+    cancel.cancel()
+    with pytest.raises(CancelledError):
+        plan_paths(context, "a", control=Control(cancel=cancel))
+
+
+# --- raw layers
+
+
+def test_a_raw_layer_is_one_file_and_nothing_else(context: Path) -> None:
+    write_files(context, {"a/model.bin": b"m" * 700, "docs/x": "x"})
+    model, docs = plan_paths(context, "a/model.bin", "docs", layer_format="raw")
+    assert (model.format, model.size, model.file_count) == ("raw", 700, 1)
+    assert names(model) == ["a/model.bin"]
+    assert (docs.format, names(docs)) == ("tar", ["docs", "docs/x"])
+
+
+def test_a_raw_layer_is_what_was_named_even_where_it_is_ignored(context: Path) -> None:
+    write_files(context, {".kitignore": "*.bin\n", "model.bin": "m"})
+    (layer,) = plan_paths(context, "model.bin", layer_format="raw")
+    assert read(layer) == b"m"
+
+
+def test_an_mcp_bundle_is_raw_and_a_file(context: Path) -> None:
+    write_files(context, {"tools.mcpb": "zip", "dir/x": ""})
+    one = Context.from_directory(context)
+    (layer,) = plan(one, [Part("mcpServers[0]", "mcpb", "tools.mcpb")], control=Control())
+    assert (layer.format, layer.size) == ("raw", 3)
+    with pytest.raises(SourceError, match=r"mcpServers\[0\]: 'dir' is a directory"):
+        plan(one, [Part("mcpServers[0]", "mcpb", "dir")], control=Control())
+
+
+# --- files from anywhere
+
+
+def test_files_from_anywhere_take_their_path_in_the_kit(tmp_path: Path) -> None:
+    write_files(tmp_path / "one", {"m.onnx": "model", "other": ""})
+    write_files(tmp_path / "two", {"x.csv": "", "deep/y.csv": ""})
+    context = Context.from_files({"model/m.onnx": tmp_path / "one/m.onnx", "data": tmp_path / "two"})
+    model, data = plan_paths(context, "model/m.onnx", "data")
+    assert names(model) == ["model", "model/m.onnx"]
+    assert names(data) == ["data", "data/deep", "data/deep/y.csv", "data/x.csv"]
+    assert read(plan_one(context, "data")) == read(data)
+
+
+def test_files_from_anywhere_make_the_layers_that_a_directory_of_them_would(tmp_path: Path) -> None:
+    write_files(tmp_path / "one", {"m.onnx": "model"})
+    write_files(tmp_path / "kit", {"model/v1/m.onnx": "model"})
+    apart = Context.from_files({"model/v1/m.onnx": tmp_path / "one/m.onnx"})
+    for path in ("model/v1/m.onnx", "model", "."):
+        assert read(plan_one(apart, path)) == read(plan_one(tmp_path / "kit", path))
+
+
+def test_a_file_named_by_a_link_is_the_file(tmp_path: Path) -> None:
+    write_files(tmp_path, {"blobs/abc": "model"})
+    (tmp_path / "model.bin").symlink_to("blobs/abc")
+    context = Context.from_files({"model.bin": tmp_path / "model.bin"})
+    assert names(plan_one(context, "model.bin")) == ["model.bin"]
+    assert b"model" in read(plan_one(context, "model.bin"))
+
+
+def test_a_path_inside_another_that_is_the_same_file_is_fine(tmp_path: Path) -> None:
+    write_files(tmp_path, {"out/model.onnx": "m", "out/card.md": "c"})
+    context = Context.from_files({"out/model.onnx": tmp_path / "out/model.onnx", "./out/": tmp_path / "out"})
+    assert [names(layer) for layer in plan_paths(context, "out/model.onnx", "out")] == [
+        ["out", "out/model.onnx"],
+        ["out", "out/card.md"],
+    ]
+
+
+def test_files_from_anywhere_may_be_a_whole_context(tmp_path: Path) -> None:
+    write_files(tmp_path, {"x": "x", "d/y": "y"})
+    assert names(plan_one(Context.from_files({".": tmp_path}), ".")) == ["d", "d/y", "x"]
+
+
+def test_contradicting_and_escaping_paths_are_named_at_once(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a/x": "", "b": ""})
+    files = {"a": tmp_path / "a", "a/x": tmp_path / "b", "../c": tmp_path / "b", "/d": tmp_path / "b"}
+    with pytest.raises(SourceError) as caught:
+        Context.from_files(files)
+    assert str(caught.value).startswith("3 paths cannot be packed")
+    assert all(f"'{path}'" in str(caught.value) for path in ("a/x", "../c", "/d"))
+
+
+def test_a_missing_file_from_anywhere_is_named(tmp_path: Path) -> None:
+    context = Context.from_files({"m": tmp_path / "nowhere"})
+    with pytest.raises(SourceError, match="'m' does not exist in the files given"):
+        plan_one(context, "m")
+    with pytest.raises(SourceError, match="'other' does not exist in the files given"):
+        plan_one(context, "other")
+
+
+# --- fingerprints
+
+
+@pytest.fixture
+def packed(context: Path) -> Iterator[Path]:
+    """A context of two files, a day old."""
+    write_files(context, {"d/a": "aaaa", "d/b": "bbbb", "e": "e"})
+    for path in ("d/a", "d/b", "e"):
+        os.utime(context / path, (1_700_000_000, 1_700_000_000))
+    return context
+
+
+def test_an_unchanged_layer_keeps_its_fingerprint(packed: Path) -> None:
+    before = plan_one(packed, "d").fingerprint()
+    assert plan_one(packed, "d").fingerprint() == before
+    (packed / "e").write_text("elsewhere")
+    (packed / "d/cache").mkdir()
+    (packed / "d/cache").rmdir()
+    assert plan_one(packed, "d").fingerprint() == before
+    assert len(before) == 64
+
+
+def test_any_change_to_a_layer_changes_its_fingerprint(packed: Path) -> None:
+    seen = {plan_one(packed, "d").fingerprint()}
+
+    def changed() -> bool:
+        seen.add(plan_one(packed, "d").fingerprint())
+        return len(seen) == changes
+
+    for changes, change in enumerate(
+        [
+            lambda: (packed / "d/a").write_text("AAAA"),
+            lambda: os.utime(packed / "d/a", (1_700_000_000, 1_700_000_000)),  # ctime still tells
+            lambda: (packed / "d/a").chmod(0o600),
+            lambda: (packed / "d").chmod(0o700),
+            lambda: (packed / "d/a").rename(packed / "d/c"),
+            lambda: (packed / "d/empty").mkdir(),
+            lambda: (packed / "d/b").unlink(),
+        ],
+        start=2,
+    ):
+        change()
+        assert changed(), changes
+
+
+def test_a_raw_layer_has_another_fingerprint_than_a_tar(packed: Path) -> None:
+    raw, tar = plan_paths(packed, "e", layer_format="raw")[0], plan_one(packed, "e")
+    assert raw.fingerprint() != tar.fingerprint()
+
+
+def test_what_other_layers_take_is_in_the_fingerprint(packed: Path) -> None:
+    assert plan_one(packed, "d").fingerprint() != plan_one(packed, "d", "d/b").fingerprint()
+
+
+def test_the_newest_change_is_known(packed: Path) -> None:
+    layer = plan_one(packed, "d")
+    status = (packed / "d/b").stat()
+    assert layer.newest_ns == max(status.st_ctime_ns, (packed / "d/a").stat().st_ctime_ns)
+    (packed / "d/a").unlink()
+    (packed / "d/b").unlink()
+    assert plan_one(packed, "d").newest_ns == 0
+
+
+# --- sizes
+
+
+FILES = st.tuples(
+    st.lists(st.sampled_from(["a", "bb", "é", "n" * 60, "m" * 110, "x y", ".h"]), min_size=1, max_size=4),
+    st.binary(max_size=1500),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(FILES, max_size=8))
+def test_the_size_is_known_before_a_byte_is_read(files: list[tuple[list[str], bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        context = Path(directory)
+        for path, content in files:
+            place = context.joinpath(*path)
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+            except (NotADirectoryError, IsADirectoryError, FileExistsError):
+                continue
+        layer = plan_one(context, ".")
+        assert len(read(layer)) == layer.size
+
+
+def test_a_sparse_file_of_9_gib_has_a_pax_header_and_its_exact_size(context: Path) -> None:
+    write_files(context, {"big.bin": ""})
+    os.truncate(context / "big.bin", 9 * GIB)
+    assert plan_one(context, "big.bin").size == 3 * 512 + 9 * GIB + 1024
+    assert plan_paths(context, "big.bin", layer_format="raw")[0].size == 9 * GIB
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from layer_files import plan_one, source
+layer = plan_one(Path(sys.argv[1]), ".")
+assert layer.file_count == 100_000
+assert sum(len(view) for view in source(layer).stream()) == layer.size
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak is read from /proc")
+def test_100_000_files_are_packed_in_little_memory(context: Path) -> None:
+    for index in range(100):
+        directory = context / f"{index:02}"
+        directory.mkdir(parents=True)
+        for number in range(1000):
+            (directory / f"record-{number:06}.json").write_bytes(b"{}")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    script = [sys.executable, "-c", MEMORY, str(context)]
+    result = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 60 * 1024  # KiB
+
+
+def test_a_very_deep_tree_is_packed(context: Path) -> None:
+    context.mkdir()
+    place = str(context)
+    for _ in range(1200):  # deeper than Python may recurse
+        place += "/d"
+        os.mkdir(place)
+    layer = plan_one(context, ".")
+    assert len(names(layer)) == 1200
+    assert len(read(layer)) == layer.size
+    while len(place) > len(str(context)):  # shutil.rmtree() of some Python versions cannot
+        os.rmdir(place)
+        place = place.removesuffix("/d")
