@@ -202,3 +202,20 @@ def test_a_killed_push_leaves_no_tag_and_the_next_one_completes(bundle: Path, na
         with pytest.raises(kitops.NotFoundError):
             kitops.open(f"{name}:1")
     assert kitops.pack(bundle, f"{name}:1", push=True).changed
+
+
+def test_a_fresh_checkout_of_the_same_files_sends_nothing(bundle: Path, name: str, tmp_path: Path) -> None:
+    first = kitops.pack(bundle, f"{name}:1", push=True)
+    for path in bundle.rglob("*"):
+        os.utime(path)
+    second = kitops.pack(bundle, f"{name}:1", push=True, store=tmp_path / "another-machine")
+    assert (second.digest, second.changed, second.sent) == (first.digest, False, 0)
+    assert {layer.outcome for layer in second.layers} == {"present"}
+
+
+def test_a_file_that_changed_and_kept_its_size_is_sent(bundle: Path, name: str) -> None:
+    first = kitops.pack(bundle, f"{name}:1", push=True)
+    (bundle / "README.md").write_text("# CHURN\n")
+    second = kitops.pack(bundle, f"{name}:1", push=True)
+    assert second.digest != first.digest
+    assert [layer.outcome for layer in second.layers] == ["present", "present", "written"]

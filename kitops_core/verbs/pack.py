@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
+from kitops_core.errors import (
+    IntegrityError,
+    InvalidInputError,
+    InvalidReferenceError,
+    NotFoundError,
+    SourceError,
+)
 from kitops_core.events import Cancel, Control, Event
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
-from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, build_manifest
+from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Manifest, build_manifest
 from kitops_core.oci.media_types import LayerType
-from kitops_core.record import LayerRecord, ModelKitRecord, Source
+from kitops_core.record import ModelKitRecord, Source
 from kitops_core.reference import DEFAULT_TAG, check_tag, parse_reference
 from kitops_core.storage import Storage
 from kitops_core.verbs.contents import Contents
 from kitops_core.verbs.generate import generate_kitfile
 from kitops_core.verbs.locate import digest_of, open_storage
+from kitops_core.verbs.packed_layer import CompressionName, PackedLayer
 from kitops_core.verbs.parallel import run_all
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
-    from kitops_core.layers.plan import Context, LayerPlan
+    from kitops_core.layers.plan import Context
     from kitops_core.storage.local import LayerCache
     from kitops_core.storage.registry import RegistryOptions
 
 CLI_VERSION = "kitops-core"
 """The ``cli-version`` annotation: constant, so that an upgrade of this package changes no digest."""
-
-CompressionName = Literal["none", "gzip", "gzip-fastest", "zstd"]
 
 
 def pack(
@@ -129,82 +133,6 @@ def pack(
     )
 
 
-@dataclass
-class _Layer:
-    """One layer on its way: its plan, what the cache knows of it, and what became of it."""
-
-    plan: LayerPlan
-    type: LayerType
-    compression: CompressionName
-    model_pack: bool
-    cache: LayerCache
-    known: Descriptor | None = None
-    diff_id: str = ""
-    mount_from: tuple[str, ...] = ()
-    outcome: str = "present"
-
-    @property
-    def media_type(self) -> str:
-        return self.type.modelpack() if self.model_pack else self.type.modelkit()
-
-    def look_up(self) -> None:
-        """Take the digest from the cache, where no file changed since it was recorded."""
-        cached = self.cache.get(self._cache_key())
-        if cached is not None:
-            self.known = Descriptor(self.media_type, cached.digest, cached.size)
-            self.diff_id = cached.diff_id
-            self.mount_from = tuple(cached.repositories)
-
-    def write(self, storage: Storage, control: Control) -> None:
-        """Write the layer, unless the storage has it, and remember its digest."""
-        from kitops_core.layers.sources import LayerSource
-
-        source = LayerSource(
-            self.plan,
-            self.type,
-            model_pack=self.model_pack,
-            fastest=self.compression == "gzip-fastest",
-            known=self.known,
-        )
-        started = time.time_ns()
-        written = storage.write_blob(source, control, mount_from=self.mount_from)
-        if self.type.compression == "none":
-            self.diff_id = written.descriptor.digest
-        elif source.diff_id:  # else nothing was read, and the cache knew it
-            self.diff_id = source.diff_id
-        self.known, self.outcome = written.descriptor, written.outcome
-        self.cache.put(
-            self._cache_key(),
-            written.descriptor,
-            self.diff_id,
-            storage.name,
-            newest_ns=self.plan.newest_ns,
-            started_ns=started,
-        )
-
-    def descriptor(self) -> Descriptor:
-        """The layer's descriptor as the manifest carries it."""
-        from kitops_core.layers.sources import annotations
-
-        known = self.known or Descriptor(self.media_type, "sha256:" + "0" * 64, self.plan.size)
-        return replace(known, annotations=annotations(self.plan, model_pack=self.model_pack))
-
-    def record(self) -> LayerRecord:
-        descriptor = self.descriptor()
-        return LayerRecord(
-            section=self.plan.section,
-            path=self.plan.path,
-            media_type=self.media_type,
-            digest=descriptor.digest,
-            diff_id=self.diff_id,
-            size=descriptor.size,
-            outcome=self.outcome,
-        )
-
-    def _cache_key(self) -> str:
-        return f"{self.plan.fingerprint()} {self.media_type} {self.compression}"
-
-
 @dataclass(frozen=True)
 class _Recipe:
     """How a kit is put together: everything that decides its digest but the files."""
@@ -215,7 +143,7 @@ class _Recipe:
     model_pack: bool
     created: datetime | None
 
-    def plan(self, context: Context, cache: LayerCache, control: Control) -> list[_Layer]:
+    def plan(self, context: Context, cache: LayerCache, control: Control) -> list[PackedLayer]:
         """Walk the files: every layer with its exact size, and all that is wrong with them at once."""
         from kitops_core.layers.plan import Part, plan
 
@@ -226,12 +154,12 @@ class _Recipe:
             name = "none" if raw_stays_plain else self.compression
             compression: media_types.Compression = "gzip" if name == "gzip-fastest" else name
             layer_type = LayerType(planned.section, planned.format, compression)
-            layers.append(_Layer(planned, layer_type, name, self.model_pack, cache))
+            layers.append(PackedLayer(planned, layer_type, name, self.model_pack, cache))
         for layer in layers:
             layer.look_up()
         return layers
 
-    def assemble(self, layers: Sequence[_Layer]) -> tuple[BytesSource, Manifest]:
+    def assemble(self, layers: Sequence[PackedLayer]) -> tuple[BytesSource, Manifest]:
         """The config blob and the manifest."""
         digests = {layer.plan.address: (layer.descriptor().digest, layer.diff_id) for layer in layers}
         annotations = {media_types.ANNOTATION_CLI_VERSION: CLI_VERSION}
@@ -257,7 +185,7 @@ class _Recipe:
 
 
 def _write(
-    recipe: _Recipe, layers: Sequence[_Layer], storage: Storage, before: dict[str, str], control: Control
+    recipe: _Recipe, layers: Sequence[PackedLayer], storage: Storage, before: dict[str, str], control: Control
 ) -> Manifest:
     """Blobs, then the manifest, then its tags; nothing at all where the tags hold this very kit already."""
     if all(layer.known for layer in layers):
@@ -266,13 +194,25 @@ def _write(
             for layer in layers:
                 control.emit(Event("finish", layer.plan.path, layer.plan.size, layer.plan.size, "present"))
             return manifest
+    likely = _layers_before(storage, next(iter(before.values())))
     largest_first = sorted(layers, key=lambda layer: -layer.plan.size)
-    run_all([partial(layer.write, storage) for layer in largest_first], control)
+    run_all([partial(layer.write, storage, likely.get(layer.plan.path, -1)) for layer in largest_first], control)
     config, manifest = recipe.assemble(layers)
     storage.write_blob(config, control)
     control.check()
     storage.put_manifest(manifest, [tag for tag, digest in before.items() if digest != manifest.digest])
     return manifest
+
+
+def _layers_before(storage: Storage, digest: str) -> dict[str, int]:
+    """Path and size of the layers of the kit that the tag has now, where it has one."""
+    if not digest:
+        return {}
+    try:
+        layers = storage.manifest(digest).layers
+    except (IntegrityError, NotFoundError):  # an image or an index had the tag, or it went meanwhile
+        return {}
+    return {layer.annotations.get(media_types.ANNOTATION_FILEPATH, ""): layer.size for layer in layers}
 
 
 def _load(

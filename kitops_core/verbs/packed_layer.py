@@ -1,0 +1,126 @@
+"""A layer while it is packed: looked up, written where it is missing, remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from kitops_core.events import Control
+from kitops_core.oci.manifest import Descriptor
+from kitops_core.oci.media_types import LayerType
+from kitops_core.record import LayerRecord
+from kitops_core.storage import Storage
+
+if TYPE_CHECKING:
+    from kitops_core.layers.plan import LayerPlan
+    from kitops_core.layers.sources import LayerSource
+    from kitops_core.storage.local import LayerCache
+
+CompressionName = Literal["none", "gzip", "gzip-fastest", "zstd"]
+
+
+@dataclass
+class PackedLayer:
+    """One layer on its way: its plan, what is known of it, and what became of it.
+
+    Attributes:
+        plan: What the layer holds.
+        type: How it is written.
+        compression: The compression asked for; ``gzip-fastest`` is a way of writing ``gzip``.
+        model_pack: Whether it belongs to a ModelPack.
+        cache: What was packed before.
+        known: Its descriptor without annotations, once it is known.
+        diff_id: Digest of the uncompressed bytes, once it is known.
+        mount_from: Repositories that hold it.
+        outcome: ``written``, ``present`` or ``mounted``.
+    """
+
+    plan: LayerPlan
+    type: LayerType
+    compression: CompressionName
+    model_pack: bool
+    cache: LayerCache
+    known: Descriptor | None = None
+    diff_id: str = ""
+    mount_from: tuple[str, ...] = ()
+    outcome: str = "present"
+
+    @property
+    def media_type(self) -> str:
+        """The layer's media type."""
+        return self.type.modelpack() if self.model_pack else self.type.modelkit()
+
+    def look_up(self) -> None:
+        """Take the digest from the cache, where no file changed since it was recorded."""
+        cached = self.cache.get(self._cache_key())
+        if cached is not None:
+            self.known = Descriptor(self.media_type, cached.digest, cached.size)
+            self.diff_id = cached.diff_id
+            self.mount_from = tuple(cached.repositories)
+
+    def write(self, storage: Storage, size_before: int, control: Control) -> None:
+        """Write the layer, unless the storage has it, and remember its digest.
+
+        Args:
+            storage: Where to.
+            size_before: Bytes of this layer in the kit that is being replaced, -1 where that has no such layer.
+                Where the size is still the same, it is worth reading the files once more to see whether the bytes
+                are: a fresh checkout has new timestamps, and reading is faster than any network.
+            control: Progress and cancelling.
+        """
+        started = time.time_ns()
+        if self.known is None and self.type.compression == "none" and self.plan.size == size_before:
+            self.known = self._hashed(control)
+        source = self._source()
+        written = storage.write_blob(source, control, mount_from=self.mount_from)
+        if self.type.compression == "none":
+            self.diff_id = written.descriptor.digest
+        elif source.diff_id:  # else nothing was read, and the cache knew it
+            self.diff_id = source.diff_id
+        self.known, self.outcome = written.descriptor, written.outcome
+        self.cache.put(
+            self._cache_key(),
+            written.descriptor,
+            self.diff_id,
+            storage.name,
+            newest_ns=self.plan.newest_ns,
+            started_ns=started,
+        )
+
+    def descriptor(self) -> Descriptor:
+        """The layer's descriptor as the manifest carries it."""
+        from kitops_core.layers.sources import annotations
+
+        known = self.known or Descriptor(self.media_type, "sha256:" + "0" * 64, self.plan.size)
+        return replace(known, annotations=annotations(self.plan, model_pack=self.model_pack))
+
+    def record(self) -> LayerRecord:
+        """The layer in the shared record."""
+        descriptor = self.descriptor()
+        return LayerRecord(
+            section=self.plan.section,
+            path=self.plan.path,
+            media_type=self.media_type,
+            digest=descriptor.digest,
+            diff_id=self.diff_id,
+            size=descriptor.size,
+            outcome=self.outcome,
+        )
+
+    def _source(self) -> LayerSource:
+        from kitops_core.layers.sources import LayerSource
+
+        fastest = self.compression == "gzip-fastest"
+        return LayerSource(self.plan, self.type, model_pack=self.model_pack, fastest=fastest, known=self.known)
+
+    def _hashed(self, control: Control) -> Descriptor:
+        digest = hashlib.sha256()
+        for chunk in self._source().stream():
+            control.check()
+            digest.update(chunk)
+        return Descriptor(self.media_type, f"sha256:{digest.hexdigest()}", self.plan.size)
+
+    def _cache_key(self) -> str:
+        return f"{self.plan.fingerprint()} {self.media_type} {self.compression}"
