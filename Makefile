@@ -22,7 +22,7 @@ demo: $(UV) ## Train, pack, compare and use a ModelKit, with no server
 	@$(DAGSTER) --extra demo python examples/demo.py
 
 .PHONY: test
-test: $(UV) registry test-core test-airflow test-prefect test-dagster ## All tests, against a real registry
+test: $(UV) registry test-core test-floor test-airflow test-prefect test-dagster ## All tests, against a real registry
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
@@ -31,6 +31,16 @@ test-fast: $(UV) registry ## The core's fast tests only
 .PHONY: test-core
 test-core: $(UV) registry
 	$(CORE) pytest -n 2
+
+# The oldest versions that pyproject.toml allows, on the oldest Python at hand.
+FLOOR_PYTHON = $(firstword $(foreach v,3.10 3.11 3.12 3.13,$(shell $(UV) python find --no-python-downloads $(v) 2>/dev/null)))
+
+.PHONY: test-floor
+test-floor: $(UV) registry
+	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-floor
+	$(UV) pip install --quiet --python .venv-floor --resolution lowest-direct --editable .
+	$(UV) pip install --quiet --python .venv-floor --group dev
+	.venv-floor/bin/python -m pytest -q -n 2 -m "not slow"
 
 .PHONY: test-airflow
 test-airflow: $(UV) registry

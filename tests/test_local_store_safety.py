@@ -106,7 +106,8 @@ class TestAKillAtAnyPoint:
         points = kill_at_every_point(template, scenario, tmp_path)
         before = contents(LocalStore(template))
         after = contents(LocalStore(tmp_path / str(points + 1)))
-        assert points >= 4
+        # Before Python 3.11 pathlib keeps calls of its own, which the script cannot count: fewer points, the same rule.
+        assert points >= (4 if sys.version_info >= (3, 11) else 2)
         for point in range(1, points + 1):
             store = LocalStore(tmp_path / str(point), fsync=False)
             check_reference_cli_invariants(store)

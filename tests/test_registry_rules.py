@@ -330,7 +330,7 @@ def test_a_helper_name_cannot_name_a_path(home: Path, tmp_path: Path, monkeypatc
     ("code", "absent"),
     [
         ("from kitops_core.storage.registry import RegistryOptions", ["urllib3", "oras", "requests", "pydantic"]),
-        ("from kitops_core.storage.registry import RegistryRepository", ["oras", "requests", "pydantic", "subprocess"]),
+        ("from kitops_core.storage.registry import RegistryRepository", ["oras", "requests", "pydantic"]),
     ],
 )
 def test_what_is_not_used_is_not_imported(code: str, absent: list[str]) -> None:

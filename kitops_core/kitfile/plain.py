@@ -26,7 +26,7 @@ def fit_integer(value: int) -> int | float:
         raise ValueError("an integer too large for any reader") from None
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any) -> Any:
     """Reduce ``value`` to ``None``, text, truth values, numbers, lists and text-keyed mappings.
 
     Numbers of other libraries become Python's, tuples become lists, dates become RFC 3339 text.
@@ -34,6 +34,10 @@ def plain(value: Any, depth: int = 0) -> Any:
     Raises:
         ValueError: Something that JSON cannot hold.
     """
+    return _plain(value, 0)
+
+
+def _plain(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     if value is None or isinstance(value, bool):
@@ -41,9 +45,9 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _text(str(value))
     if isinstance(value, Mapping):
-        return {_key(key): plain(item, depth + 1) for key, item in value.items()}
+        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item, depth + 1) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     return _scalar(value)
 
 
