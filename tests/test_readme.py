@@ -29,11 +29,12 @@ def place(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> str
     return f"{registry}/{uuid.uuid4().hex[:8]}"
 
 
-def test_the_commands_run_one_after_the_other(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["README.md", "docs/cli.md"])
+def test_the_commands_run_one_after_the_other(file: str, place: str, tmp_path: Path) -> None:
     (tmp_path / "out" / "model.safetensors").unlink()
     kitops = str(Path(sys.executable).with_name("kitops"))
-    for line in snippet("command").replace("registry.example.com", place).splitlines():
-        command = line.removeprefix("$ kitops ").split()
+    for line in snippet("command", file).replace("registry.example.com", place).splitlines():
+        command = line.partition("#")[0].removeprefix("$ kitops ").split()
         done = subprocess.run([kitops, *command], capture_output=True, text=True)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     assert (tmp_path / "out" / "model.safetensors").is_file()
@@ -47,3 +48,8 @@ def test_the_python_runs(place: str, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_every_snippet_is_run_by_a_test() -> None:
     assert unmarked() == []
+
+
+@pytest.mark.parametrize("name", ["airflow", "prefect"])
+def test_a_member_shows_the_same_example_as_the_project(name: str) -> None:
+    assert snippet(name, f"integrations/{name}/README.md") == snippet(name)
