@@ -233,13 +233,18 @@ def peers(bench: Bench) -> None:
     )
     others = [
         Side(
-            "oras-py push",
+            "oras-py push, which compresses directories",
             lambda i: ["sh", "-c", f'cd {source} && {sys.executable} -c "{script}" {bench.reference("oraspy", i)}'],
         )
     ]
     if oras := shutil.which("oras"):
         send = f"cd {source} && {oras} push --plain-http"
-        others.append(Side("oras push", lambda i: ["sh", "-c", f"{send} {bench.reference('oras', i)} weights src"]))
+        others.append(
+            Side(
+                "oras push, which compresses directories",
+                lambda i: ["sh", "-c", f"{send} {bench.reference('oras', i)} weights src"],
+            )
+        )
     if modctl := shutil.which("modctl"):
         (source / "Modelfile").write_text("NAME big\nMODEL weights/*\nCODE src/*\n")
         build = [modctl, "build", "--output-remote", "--plain-http", str(source), "-t"]

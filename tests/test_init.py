@@ -7,8 +7,9 @@ import pytest
 from identify.vendor.licenses import LICENSES
 
 from kitops_core.errors import SourceError
-from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, ModelPart, Prompt, generate
+from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, ModelPart, Prompt
 from kitops_core.kitfile.file_kinds import file_kind
+from kitops_core.kitfile.generator import generate
 
 TEXTS = dict(LICENSES)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kitops_core.kitfile.entries import KitEntry, clean_path, is_modelkit_reference
-from kitops_core.kitfile.generator import generate
 from kitops_core.kitfile.model import (
     KITFILE_NAMES,
     Code,
@@ -34,7 +33,6 @@ __all__ = [
     "Prompt",
     "clean_path",
     "find_kitfile",
-    "generate",
     "is_modelkit_reference",
     "view",
 ]

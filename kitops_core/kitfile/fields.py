@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 LAYER_FIELDS = ("digest", "diff_id")
 """Fields that only a packed kit has; written after all others."""
@@ -45,7 +46,7 @@ def packed_fields(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
 
 def _spec(model: type[BaseModel], name: str) -> FieldSpec:
     field = model.model_fields[name]
-    key = field.alias or name
+    key = to_camel(name)
     always = key in getattr(model, "always", ())
     annotation: Any = field.annotation
     if get_origin(annotation) in (Union, UnionType):

@@ -78,6 +78,9 @@ def _blocks(plain: Iterator[memoryview]) -> Iterator[bytes]:
     block = bytearray()
     for view in plain:
         at = 0
+        if not block and len(view) == BUFFER_BYTES:
+            yield bytes(view)
+            continue
         while at < len(view):
             taken = view[at : at + BUFFER_BYTES - len(block)]
             block += taken

@@ -33,7 +33,7 @@ def generate_kitfile(
     Raises:
         SourceError: It is not a directory, something in it cannot be listed, or its ``.kitignore`` is malformed.
     """
-    from kitops_core.kitfile import generate
+    from kitops_core.kitfile.generator import generate
     from kitops_core.layers.context import Context
 
     ignored = _ignored(Context.from_directory(directory).rules())
