@@ -23,7 +23,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE)
 
 
-def annotations(plan: LayerPlan, *, model_pack: bool = False) -> dict[str, str]:
+def annotations(plan: LayerPlan) -> dict[str, str]:
     """What a layer's descriptor is annotated with: nothing that depends on when or where it was packed."""
     notes = {media_types.ANNOTATION_FILEPATH: plan.path}
     if plan.section == "prompt":

@@ -94,7 +94,7 @@ class PackedLayer:
         from kitops_core.layers.sources import annotations
 
         known = self.known or Descriptor(self.media_type, "sha256:" + "0" * 64, self.plan.size)
-        return replace(known, annotations=annotations(self.plan, model_pack=self.model_pack))
+        return replace(known, annotations=annotations(self.plan))
 
     def record(self) -> LayerRecord:
         """The layer in the shared record."""
