@@ -15,7 +15,7 @@ from pathlib import Path
 
 from registry_fixture import serve_registry
 
-from benchmarks import floor, workloads
+from benchmarks import floor, promotion, workloads
 from benchmarks.measure import Command, Side, in_turn, machine, ratio, run
 
 GIB = 1024**3
@@ -262,6 +262,15 @@ def peers(bench: Bench) -> None:
         )
 
 
+def promote(bench: Bench) -> None:
+    """Promotions: requests within a registry, memory between two."""
+    for where, (requests, sent) in promotion.within(bench.work / "within", KITOPS, bench.registry, GIB).items():
+        bench.row(f"requests of a promotion, {where}", "", requests, 12)
+        bench.row(f"layer bytes sent, {where}", "", sent / MIB, 0, " MiB")
+    moved = promotion.between(bench.work / "between", KITOPS, bench.registry, GIB)
+    bench.row("peak memory, promotion of 1 GiB between registries", "", moved.peak / MIB, 100, " MiB")
+
+
 def kit_side(bench: Bench, home: Path, source: Path) -> Side:
     """``kit pack`` and ``kit push``, from an empty store."""
 
@@ -291,6 +300,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "many": many,
     "gzip": gzip,
     "memory": memory,
+    "promote": promote,
 }
 
 

@@ -1,4 +1,4 @@
-"""Pack, push, pull, unpack and compare KitOps ModelKits, with any OCI registry.
+"""Pack, push, pull, unpack, sign and compare KitOps ModelKits, with any OCI registry.
 
 Names are imported when they are first used, so that ``import kitops_core`` costs next to nothing.
 """
@@ -12,26 +12,61 @@ if TYPE_CHECKING:
     from kitops_core.errors import CancelledError as CancelledError
     from kitops_core.errors import ConflictError as ConflictError
     from kitops_core.errors import DeniedError as DeniedError
+    from kitops_core.errors import GateRefusedError as GateRefusedError
     from kitops_core.errors import IntegrityError as IntegrityError
     from kitops_core.errors import InvalidInputError as InvalidInputError
     from kitops_core.errors import InvalidReferenceError as InvalidReferenceError
     from kitops_core.errors import KitfileError as KitfileError
     from kitops_core.errors import KitOpsError as KitOpsError
+    from kitops_core.errors import LostRaceError as LostRaceError
     from kitops_core.errors import NotFoundError as NotFoundError
+    from kitops_core.errors import PolicyError as PolicyError
     from kitops_core.errors import RegistryError as RegistryError
     from kitops_core.errors import SourceChangedError as SourceChangedError
     from kitops_core.errors import SourceError as SourceError
     from kitops_core.errors import StoreError as StoreError
     from kitops_core.errors import UnsafeLayerError as UnsafeLayerError
+    from kitops_core.errors import VerificationError as VerificationError
     from kitops_core.events import Cancel as Cancel
     from kitops_core.events import Event as Event
     from kitops_core.kitfile import Kitfile as Kitfile
+    from kitops_core.promotion.approve import approve as approve
+    from kitops_core.promotion.channels import ChannelState as ChannelState
+    from kitops_core.promotion.channels import channels as channels
+    from kitops_core.promotion.gates.result import GateResult as GateResult
+    from kitops_core.promotion.history import history as history
+    from kitops_core.promotion.policy import Channel as Channel
+    from kitops_core.promotion.policy import PromotionPolicy as PromotionPolicy
+    from kitops_core.promotion.policy_file import load_policy as load_policy
+    from kitops_core.promotion.promote import promote as promote
+    from kitops_core.promotion.promote import rollback as rollback
+    from kitops_core.promotion.records import PromotionRecord as PromotionRecord
+    from kitops_core.promotion.result import Promotion as Promotion
+    from kitops_core.promotion.retention import prune as prune
+    from kitops_core.provenance.evidence import Evidence as Evidence
+    from kitops_core.provenance.inputs import Input as Input
+    from kitops_core.provenance.keys import PublicKey as PublicKey
+    from kitops_core.provenance.keys import SigningKey as SigningKey
+    from kitops_core.provenance.keys import generate_key_pair as generate_key_pair
+    from kitops_core.provenance.policy import VerificationPolicy as VerificationPolicy
+    from kitops_core.provenance.policy import Verified as Verified
+    from kitops_core.provenance.slsa import Provenance as Provenance
+    from kitops_core.provenance.statement import Statement as Statement
+    from kitops_core.provenance.statement import Subject as Subject
     from kitops_core.record import LayerRecord as LayerRecord
     from kitops_core.record import ModelKitRecord as ModelKitRecord
     from kitops_core.record import Source as Source
     from kitops_core.reference import Reference as Reference
     from kitops_core.reference import parse_reference as parse_reference
     from kitops_core.storage.registry import RegistryOptions as RegistryOptions
+    from kitops_core.verbs.assemble import assemble as assemble
+    from kitops_core.verbs.assemble import pack_layers as pack_layers
+    from kitops_core.verbs.attach import Attached as Attached
+    from kitops_core.verbs.attach import attach as attach
+    from kitops_core.verbs.attest import attest as attest
+    from kitops_core.verbs.attest import sign as sign
+    from kitops_core.verbs.attest_metrics import attest_metrics as attest_metrics
+    from kitops_core.verbs.bom import bom as bom
     from kitops_core.verbs.contents import Contents as Contents
     from kitops_core.verbs.copy import copy as copy
     from kitops_core.verbs.copy import pull as pull
@@ -42,13 +77,20 @@ if TYPE_CHECKING:
     from kitops_core.verbs.generate import generate_kitfile as generate_kitfile
     from kitops_core.verbs.kit import ModelKit as ModelKit
     from kitops_core.verbs.kit import open_kit as _open_kit
+    from kitops_core.verbs.lineage.build import lineage as lineage
+    from kitops_core.verbs.lineage.graph import Lineage as Lineage
     from kitops_core.verbs.manage import list_kits as list_kits
     from kitops_core.verbs.manage import remove as remove
     from kitops_core.verbs.manage import remove_all as remove_all
     from kitops_core.verbs.manage import tag as tag
     from kitops_core.verbs.pack import pack as pack
+    from kitops_core.verbs.referrers import Referrer as Referrer
+    from kitops_core.verbs.referrers import Referrers as Referrers
+    from kitops_core.verbs.referrers import referrers as referrers
+    from kitops_core.verbs.sign_files import sign_files as sign_files
     from kitops_core.verbs.unpack import Unpacked as Unpacked
     from kitops_core.verbs.unpack import unpack as unpack
+    from kitops_core.verbs.verify import verify as verify
 
     # Type checkers take a name as exported only where it is imported as itself, or assigned.
     open = _open_kit
@@ -56,25 +98,51 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "kitops_core.errors": (
+        "CancelledError ConflictError DeniedError GateRefusedError IntegrityError InvalidInputError "
+        "InvalidReferenceError KitfileError KitOpsError LostRaceError NotFoundError PolicyError RegistryError "
+        "SourceChangedError SourceError StoreError UnsafeLayerError VerificationError"
+    ),
+    "kitops_core.events": "Cancel Event",
+    "kitops_core.kitfile": "Kitfile",
+    "kitops_core.promotion.approve": "approve",
+    "kitops_core.promotion.channels": "ChannelState channels",
+    "kitops_core.promotion.gates.result": "GateResult",
+    "kitops_core.promotion.history": "history",
+    "kitops_core.promotion.policy": "Channel PromotionPolicy",
+    "kitops_core.promotion.policy_file": "load_policy",
+    "kitops_core.promotion.promote": "promote rollback",
+    "kitops_core.promotion.records": "PromotionRecord",
+    "kitops_core.promotion.result": "Promotion",
+    "kitops_core.promotion.retention": "prune",
+    "kitops_core.provenance.evidence": "Evidence",
+    "kitops_core.provenance.inputs": "Input",
+    "kitops_core.provenance.keys": "generate_key_pair PublicKey SigningKey",
+    "kitops_core.provenance.policy": "VerificationPolicy Verified",
+    "kitops_core.provenance.slsa": "Provenance",
+    "kitops_core.provenance.statement": "Statement Subject",
+    "kitops_core.record": "LayerRecord ModelKitRecord Source",
+    "kitops_core.reference": "Reference parse_reference",
+    "kitops_core.storage.registry": "RegistryOptions",
+    "kitops_core.verbs.assemble": "assemble pack_layers",
+    "kitops_core.verbs.attach": "attach Attached",
+    "kitops_core.verbs.attest": "attest sign",
+    "kitops_core.verbs.attest_metrics": "attest_metrics",
+    "kitops_core.verbs.bom": "bom",
     "kitops_core.verbs.contents": "Contents",
     "kitops_core.verbs.copy": "copy pull push",
     "kitops_core.verbs.describe": "StoredLayer",
     "kitops_core.verbs.diff": "KitDiff diff",
-    "kitops_core.errors": (
-        "CancelledError ConflictError DeniedError IntegrityError InvalidInputError InvalidReferenceError "
-        "KitfileError KitOpsError NotFoundError RegistryError SourceChangedError SourceError StoreError "
-        "UnsafeLayerError"
-    ),
-    "kitops_core.events": "Cancel Event",
-    "kitops_core.verbs.kit": "ModelKit open=open_kit",
-    "kitops_core.kitfile": "Kitfile",
     "kitops_core.verbs.generate": "generate_kitfile",
+    "kitops_core.verbs.kit": "ModelKit open=open_kit",
+    "kitops_core.verbs.lineage.build": "lineage",
+    "kitops_core.verbs.lineage.graph": "Lineage",
     "kitops_core.verbs.manage": "list_kits remove remove_all tag",
     "kitops_core.verbs.pack": "pack",
-    "kitops_core.record": "LayerRecord ModelKitRecord Source",
-    "kitops_core.reference": "Reference parse_reference",
-    "kitops_core.storage.registry": "RegistryOptions",
+    "kitops_core.verbs.referrers": "Referrer Referrers referrers",
+    "kitops_core.verbs.sign_files": "sign_files",
     "kitops_core.verbs.unpack": "Unpacked unpack",
+    "kitops_core.verbs.verify": "verify",
 }
 _EXPORTS = {
     name.partition("=")[0]: (module, name.rpartition("=")[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class KitOpsError(Exception):
@@ -35,8 +36,8 @@ class InvalidReferenceError(InvalidInputError):
     """A ModelKit reference that does not follow the grammar, or one that cannot serve here."""
 
 
-class KitfileError(InvalidInputError):
-    """A Kitfile that cannot be used. Every problem found is in ``problems``, one sentence each."""
+class ProblemsError(InvalidInputError):
+    """A file that cannot be used. Every problem found is in ``problems``, one sentence each."""
 
     def __init__(self, where: str, problems: Sequence[str], *, hint: str = "") -> None:
         self.where = where
@@ -46,6 +47,14 @@ class KitfileError(InvalidInputError):
         else:
             text = f"{where}: {len(self.problems)} problems\n" + "\n".join(f"  * {p}" for p in self.problems)
         super().__init__(text, hint=hint)
+
+
+class KitfileError(ProblemsError):
+    """A Kitfile that cannot be used."""
+
+
+class PolicyError(ProblemsError):
+    """A ``promotion.yaml`` that cannot be used."""
 
 
 class SourceError(InvalidInputError):
@@ -78,6 +87,10 @@ class UnsafeLayerError(IntegrityError):
     """A layer holds what must never be unpacked: an escaping name, a link, a device, a bomb."""
 
 
+class VerificationError(IntegrityError):
+    """A signature or statement that is asked for is not there, not by the right signer, or does not say so."""
+
+
 class RegistryError(KitOpsError):
     """A registry could not be reached, or answered with an error that retrying did not mend.
 
@@ -98,6 +111,47 @@ class ConflictError(KitOpsError):
     """Something is in the way: a file at the target, a tag that another writer moved."""
 
     exit_code = 8
+
+
+class LostRaceError(ConflictError):
+    """A tag was not where it was expected, or was moved again at once: another writer came first, or last.
+
+    Attributes:
+        expected: The digest the tag was to have before, or an empty string where it was to be absent.
+        found: The digest it has instead, or an empty string where it is absent.
+    """
+
+    exit_code = 10
+
+    def __init__(self, message: str, *, expected: str, found: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.expected = expected
+        self.found = found
+
+    @staticmethod
+    def at(where: str, expected: str, found: str, verb: str = "is") -> LostRaceError:
+        """The error for a tag, ``where``, that is at another digest than expected."""
+        return LostRaceError(
+            f"{where} {verb} {f'at {found}' if found else 'absent'}, and was expected "
+            + (f"at {expected}" if expected else "absent"),
+            expected=expected,
+            found=found,
+            hint="another writer moved it: look at what is there now, then decide again",
+        )
+
+
+class GateRefusedError(KitOpsError):
+    """A gate refused a promotion, or could not be evaluated. Nothing was changed.
+
+    Attributes:
+        promotion: The :class:`~kitops_core.promotion.result.Promotion` that was planned, with what every gate said.
+    """
+
+    exit_code = 9
+
+    def __init__(self, message: str, *, promotion: Any = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.promotion = promotion
 
 
 class StoreError(KitOpsError):

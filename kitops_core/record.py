@@ -20,6 +20,8 @@ class Source:
         task: The task, step or op in it.
         url: Where a person can look at the run.
         git_sha: The commit the pipeline's code was at.
+        git_url: The git repository, without credentials.
+        git_dirty: Whether the code differed from the commit.
     """
 
     orchestrator: str = ""
@@ -28,8 +30,10 @@ class Source:
     task: str = ""
     url: str = ""
     git_sha: str = ""
+    git_url: str = ""
+    git_dirty: bool = False
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
         """The fields that are set."""
         return {key: value for key, value in vars(self).items() if value}
 
@@ -59,6 +63,23 @@ class LayerRecord:
     def to_dict(self) -> dict[str, Any]:
         """The layer as JSON."""
         return dict(vars(self))
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> LayerRecord:
+        """Read what :meth:`to_dict` wrote; unknown keys of newer versions are ignored.
+
+        Raises:
+            ValueError: A key is missing, or a value of another kind than it must be.
+        """
+        fields = {key: data[key] for key in LayerRecord.__dataclass_fields__ if key in data}
+        try:
+            layer = LayerRecord(**fields)
+        except TypeError as error:
+            raise ValueError(f"not a complete layer: {error}") from None
+        texts = (value for key, value in vars(layer).items() if key != "size")
+        if not all(isinstance(text, str) for text in texts) or type(layer.size) is not int:
+            raise ValueError(f"layer {layer.path!r}: its size must be a whole number, everything else text")
+        return layer
 
 
 @dataclass(frozen=True)
@@ -133,10 +154,7 @@ class ModelKitRecord:
         if data.get("schema") != SCHEMA:
             raise ValueError(f"schema {data.get('schema')!r} is not {SCHEMA}")
         try:
-            layers = tuple(
-                LayerRecord(**{key: layer[key] for key in LayerRecord.__dataclass_fields__ if key in layer})
-                for layer in data["layers"]
-            )
+            layers = tuple(LayerRecord.from_dict(layer) for layer in data["layers"])
             source = data.get("source", {})
             return ModelKitRecord(
                 layers=layers,

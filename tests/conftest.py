@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import trustme
 from fault_proxy import FaultProxy, fault_proxy
-from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TlsRegistry, TokenRegistry, serve_registry
+from promotion_world import World
+from referrers_server import referrers_server
+from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TlsRegistry, TokenRegistry, serve_registry, serve_zot
 from token_server import ISSUER, SERVICE, token_server
+
+from kitops_core.storage import Storage
+from kitops_core.storage.local import LocalStore
+from kitops_core.storage.registry import RegistryRepository
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +53,25 @@ def registry() -> Iterator[str]:
         return
     with serve_registry() as served:
         yield served.address
+
+
+@pytest.fixture(scope="session")
+def referrers_registry() -> Iterator[str]:
+    """``host:port`` of an open registry with the referrers API: ``zot`` where it is installed, else a fake."""
+    program = shutil.which("zot")
+    if program:
+        with serve_zot(program) as address:
+            yield address
+        return
+    with referrers_server() as server:
+        yield server.address
+
+
+@pytest.fixture(params=["fallback tag", "referrers API"])
+def either_registry(request: pytest.FixtureRequest) -> str:
+    """``host:port`` of a registry without the referrers API, then of one with it."""
+    name = "registry" if request.param == "fallback tag" else "referrers_registry"
+    return str(request.getfixturevalue(name))
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +118,36 @@ def token_registry(_token_registry: TokenRegistry) -> TokenRegistry:
 
 
 @pytest.fixture
+def either_faults(either_registry: str) -> Iterator[FaultProxy]:
+    """A reverse proxy before ``either_registry`` that counts requests, and misbehaves when told to."""
+    with fault_proxy(either_registry) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def faults(registry: str) -> Iterator[FaultProxy]:
     """A reverse proxy before ``registry`` that misbehaves when told to."""
     with fault_proxy(registry) as proxy:
         yield proxy
+
+
+@pytest.fixture(
+    params=["local store", "registry", pytest.param("registry with the referrers API", marks=pytest.mark.slow)]
+)
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    """An empty repository: in the local store, in the registry, and in one with the referrers API."""
+    name = f"storage/{uuid.uuid4().hex}"
+    storage: Storage
+    if request.param == "local store":
+        storage = LocalStore().repository(f"localhost/{name}")
+    else:
+        address = request.getfixturevalue("registry" if request.param == "registry" else "referrers_registry")
+        storage = RegistryRepository(address, name)
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A kit in the local store, and a ``promotion.yaml`` beside it."""
+    return World(tmp_path)

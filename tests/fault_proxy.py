@@ -174,9 +174,8 @@ class Handler(BaseHTTPRequestHandler):
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         if self.close_connection:
             lines.append("Connection: close")
-        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n")
-        if self.command != "HEAD":
-            self.wfile.write(reply.body[: reply.cut])
+        body = reply.body[: reply.cut] if self.command != "HEAD" else b""
+        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)  # at once: Nagle would wait in between
         self.wfile.flush()
         if reply.cut is not None:
             self.close_connection = True
@@ -192,13 +191,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FaultProxy(ThreadingHTTPServer):
-    """A reverse proxy before a registry; ``seen`` has every request in order."""
+    """A reverse proxy before a registry; ``seen`` has every request in order, and ``every`` is asked about each."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
+        self.every: Fault | None = None
         self.lock = threading.Lock()
         self.seen: list[Seen] = []
         self._faults: list[tuple[str, re.Pattern[str], Fault, int]] = []
@@ -216,6 +216,8 @@ class FaultProxy(ThreadingHTTPServer):
 
     def fault_for(self, seen: Seen) -> Fault | None:
         """The first fault set for a request, if any is left."""
+        if self.every is not None:
+            return self.every
         with self.lock:
             for index, (method, path, fault, times) in enumerate(self._faults):
                 if method == seen.method and path.search(seen.path) and times:

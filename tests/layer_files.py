@@ -6,12 +6,23 @@ import io
 import os
 import tarfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from kitops_core.events import Control, Event
 from kitops_core.layers.plan import Context, LayerPlan, Part, plan
 from kitops_core.layers.sources import LayerSource
 from kitops_core.oci.media_types import Compression, LayerType
+
+
+def open_below(directory: Path) -> list[str]:
+    """What this process has open in a directory; servers of other tests, which come and go, are elsewhere."""
+    found = []
+    for number in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the listing's own descriptor is closed by now
+            found.append(os.readlink(f"/dev/fd/{number}"))
+    return [path for path in found if Path(path).is_relative_to(directory)]
 
 
 def write_files(root: Path, files: Mapping[str, bytes | str | None]) -> Path:
@@ -29,7 +40,7 @@ def write_files(root: Path, files: Mapping[str, bytes | str | None]) -> Path:
     return root
 
 
-def plan_paths(context: Path | Context, *paths: str, control: Control | None = None, **options: str) -> list[LayerPlan]:
+def plan_paths(context: Path | Context, *paths: str, control: Control | None = None, **options: Any) -> list[LayerPlan]:
     """Plans of code layers for ``paths``."""
     if isinstance(context, Path):
         context = Context.from_directory(context)

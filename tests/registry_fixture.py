@@ -5,6 +5,7 @@ Where it cannot be had the tests fail with what to install; they never skip.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -121,22 +122,43 @@ def serve_registry(
         config.write_text(
             CONFIG.format(root=root, address=address, delete=str(delete).lower()) + extra.replace("{root}", str(root))
         )
-        log = root / "log"
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(
-                [program, "serve", str(config)], stdout=output, stderr=output, env={"PATH": ""}
-            ) as process,
-        ):
+        with _serving([program, "serve", str(config)], address, scheme, root / "log"):
+            yield Served(address, root)
+
+
+@contextmanager
+def serve_zot(program: str) -> Iterator[str]:
+    """Run ``zot``, a registry with the referrers API, until the block ends; its ``host:port``."""
+    with tempfile.TemporaryDirectory(prefix="kitops-registry-", dir=scratch_directory()) as name:
+        root, port = Path(name), free_port()
+        settings = {
+            "distSpecVersion": "1.1.1",
+            "storage": {"rootDirectory": str(root / "data"), "gc": False},
+            "http": {"address": "127.0.0.1", "port": str(port)},
+            "log": {"level": "error"},
+        }
+        config = root / "config.json"
+        config.write_text(json.dumps(settings))
+        address = f"127.0.0.1:{port}"
+        with _serving([program, "serve", str(config)], address, "http", root / "log"):
+            yield address
+
+
+@contextmanager
+def _serving(command: list[str], address: str, scheme: str, log: Path) -> Iterator[None]:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, env={"PATH": ""}) as process,
+    ):
+        try:
+            _wait(process, address, scheme, log)
+            yield
+        finally:
+            process.terminate()
             try:
-                _wait(process, address, scheme, log)
-                yield Served(address, root)
-            finally:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, scheme: str, log: Path) -> None:

@@ -131,7 +131,7 @@ def test_the_fastest_gzip_is_another_one(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.binary(max_size=3000), factor=st.sampled_from([0, 1, 400, 1500]), size=st.sampled_from([1, 4096, MIB]))
 def test_any_bytes_survive(codec: Compression, data: bytes, factor: int, size: int) -> None:
     data = data * factor

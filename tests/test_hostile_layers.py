@@ -242,7 +242,7 @@ def test_every_truncation_leaves_nothing(world: Path) -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_mutated_archive_writes_nothing_outside(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -265,7 +265,7 @@ parts = st.sampled_from([b"", b".", b"..", b"a", b"b", b"\\", b"d", b"secret", b
 
 
 @given(st.lists(st.tuples(st.lists(parts, min_size=1, max_size=5), st.sampled_from([b"0", b"5"])), max_size=8))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_sequence_of_names_gets_out(
     tmp_path_factory: pytest.TempPathFactory, items: list[tuple[list[bytes], bytes]]
 ) -> None:

@@ -113,6 +113,6 @@ class LayoutTagsLikeADictionary(TagsLikeADictionary):
 
 
 TestStore = TagsLikeADictionary.TestCase
-TestStore.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+TestStore.settings = settings(max_examples=15, stateful_step_count=15)
 TestLayout = LayoutTagsLikeADictionary.TestCase
-TestLayout.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+TestLayout.settings = settings(max_examples=15, stateful_step_count=15)

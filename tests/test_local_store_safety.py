@@ -37,6 +37,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 class TestManyProcesses:
     def test_24_pack_a_tag_each_of_one_repository(self, tmp_path: Path) -> None:
         script = (
@@ -263,3 +264,17 @@ def test_a_killed_writers_blobs_are_cleared(tmp_path: Path) -> None:
     assert store.gc(0).removed == (sha256_digest(b"half a kit"),)
     with pytest.raises(NotFoundError):
         repository.resolve("latest")
+
+
+def test_a_new_store_may_be_made_and_collected_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that made the store faster takes our unfinished ``oci-layout`` for rubbish."""
+    store, link = LocalStore(tmp_path, fsync=False), os.link
+
+    def beaten(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        LocalStore(tmp_path, fsync=False).gc(0)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", beaten)
+    read = put_kit(store.repository(NAME), "1.0")
+    assert store.repository(NAME).resolve("1.0").digest == read.digest

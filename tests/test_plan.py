@@ -93,6 +93,23 @@ def test_what_has_a_layer_of_its_own_is_in_no_other(context: Path) -> None:
     assert names(model) == ["model"]
 
 
+@pytest.mark.parametrize("case", load_cases(fails=False), ids=lambda case: case.name)
+def test_a_layer_planned_alone_is_that_planned_with_all(case: Case, tmp_path: Path) -> None:
+    together = plan_case(case, tmp_path / "context")
+    for layer in together:
+        part = Part(layer.address, layer.section, layer.path)
+        others = [other.path for other in together if other is not layer]
+        [alone] = plan(Context.from_directory(tmp_path / "context"), [part], others=others, control=Control())
+        assert names(alone) == names(layer)
+        assert alone.size == layer.size
+
+
+def test_what_is_packed_elsewhere_need_not_be_here(context: Path) -> None:
+    write_files(context, {"src/a": "", "src/sub/b": ""})
+    [src] = plan_paths(context, "src", others=["src/sub", "src/gone", "weights"])
+    assert names(src) == ["src", "src/a"]
+
+
 def test_layer_paths_are_compared_as_strings_as_the_reference_does(context: Path) -> None:
     write_files(context, {"model/a": "", "model2/b": "", "model.md": "", "mode/c": "", "x/model/d": ""})
     everything, model = plan_paths(context, ".", "model")
@@ -489,7 +506,7 @@ FILES = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(FILES, max_size=8))
 def test_the_size_is_known_before_a_byte_is_read(files: list[tuple[list[str], bytes]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -537,6 +554,7 @@ def test_100_000_files_are_packed_in_little_memory(context: Path) -> None:
     assert int(result.stdout) < 60 * 1024  # KiB
 
 
+@pytest.mark.slow
 def test_a_very_deep_tree_is_packed(context: Path) -> None:
     context.mkdir()
     place = str(context)

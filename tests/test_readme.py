@@ -8,7 +8,10 @@ import uuid
 from pathlib import Path
 
 import pytest
+from cli_runner import run
 from readme import snippet, unmarked
+
+import kitops_core as kitops
 
 
 @pytest.fixture
@@ -29,6 +32,7 @@ def place(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> str
     return f"{registry}/{uuid.uuid4().hex[:8]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["README.md", "docs/cli.md"])
 def test_the_commands_run_one_after_the_other(file: str, place: str, tmp_path: Path) -> None:
     (tmp_path / "out" / "model.safetensors").unlink()
@@ -46,10 +50,21 @@ def test_the_python_runs(place: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "unpacked" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
+def test_the_promotion_runs(place: str, tmp_path: Path) -> None:
+    name = f"{place}/ml/my-model"
+    (tmp_path / "promotion.yaml").write_text(f"kit: {name}\nchannels: {{dev: {{}}, staging: {{from: dev}}}}\n")
+    kitops.pack("my-model", f"{name}:dev", push=True)
+    for line in snippet("promote").replace("registry.example.com", place).splitlines():
+        done = run(*line.partition(" #")[0].removeprefix("$ kitops ").split())
+        assert done.code == 0, f"{line}\n{done.err}"
+    assert "staging" in (tmp_path / "lineage.html").read_text()
+
+
 def test_every_snippet_is_run_by_a_test() -> None:
     assert unmarked() == []
 
 
-@pytest.mark.parametrize("name", ["airflow", "prefect"])
-def test_a_member_shows_the_same_example_as_the_project(name: str) -> None:
-    assert snippet(name, f"integrations/{name}/README.md") == snippet(name)
+@pytest.mark.parametrize(("name", "own"), [("airflow", "dag"), ("prefect", "flow")])
+def test_a_member_shows_and_tests_the_same_example_as_the_project(name: str, own: str) -> None:
+    assert snippet(own, f"integrations/{name}/README.md") == snippet(name)

@@ -243,6 +243,21 @@ def test_a_given_bearer_token_is_sent_as_it_is(token_registry: TokenRegistry) ->
     repository.close()
 
 
+def test_credentials_for_one_registry_are_sent_to_no_other(
+    auth_registry: Served, token_registry: TokenRegistry
+) -> None:
+    with fault_proxy(token_registry.address) as elsewhere:
+        own = fast(username=USERNAME, password=PASSWORD, host=auth_registry.address)
+        put_kit(new(auth_registry.address, own), ("v1",))
+        for options in (own, fast(token="secret-token", host=auth_registry.address)):
+            with pytest.raises(DeniedError):
+                put_kit(new(elsewhere.address, options), ("v1",))
+        sent = " ".join(str(seen.headers.get("Authorization")) for seen in elsewhere.seen)
+        assert "Basic" not in sent
+        assert "secret-token" not in sent
+        assert all(user != USERNAME for _, user, _ in token_registry.service.granted)
+
+
 def test_a_token_that_has_ended_is_renewed(token_registry: TokenRegistry) -> None:
     token_registry.service.life = -1
     repository = new(token_registry.address, fast(username=USERNAME, password=PASSWORD))

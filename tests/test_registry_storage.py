@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -249,47 +248,6 @@ def test_a_manifest_with_a_missing_blob_is_an_error_with_the_registrys_code(repo
     with pytest.raises(RegistryError) as caught:
         repository.put_manifest(broken)
     assert (caught.value.status, caught.value.code) == (400, "MANIFEST_BLOB_UNKNOWN")
-
-
-def test_referrers_without_an_api_stand_under_the_fallback_tag(repository: RegistryRepository) -> None:
-    kit = put_kit(repository, ("v1",))
-    assert repository.referrers(kit.digest) == []
-    first = put_kit(repository, content=b"signature", subject=kit.descriptor)
-    second = put_kit(repository, content=b"attestation", subject=kit.descriptor)
-    repository.put_manifest(second)
-    assert [d.digest for d in repository.referrers(kit.digest)] == [first.digest, second.digest]
-    assert {d.artifact_type for d in repository.referrers(kit.digest, ARTIFACT_TYPE)} == {ARTIFACT_TYPE}
-    assert repository.referrers(kit.digest, "application/other") == []
-    assert list(repository.tags()) == ["v1"]
-    repository.delete(first.digest)
-    assert [d.digest for d in repository.referrers(kit.digest)] == [second.digest]
-
-
-def test_referrers_that_threads_write_at_the_same_time_are_all_listed(registry: str) -> None:
-    repository = open_repository(registry)
-    kit = put_kit(repository)
-    start = threading.Barrier(8)
-
-    def attach(index: int) -> str:
-        mine = open_repository(registry, repository.name.removeprefix(f"{registry}/"))
-        manifest = build_manifest(
-            artifact_type=ARTIFACT_TYPE,
-            config=kit.config,
-            layers=kit.layers,
-            annotations={"index": str(index)},
-            subject=kit.descriptor,
-        )
-        start.wait()
-        mine.put_manifest(manifest)
-        mine.close()
-        return manifest.digest
-
-    with ThreadPoolExecutor(8) as pool:
-        attached = set(pool.map(attach, range(8)))
-    listed = repository.referrers(kit.digest)
-    assert {d.digest for d in listed} == attached
-    assert {d.annotations["index"] for d in listed} == set("01234567")
-    repository.close()
 
 
 def test_four_threads_share_one_repository(repository: RegistryRepository) -> None:

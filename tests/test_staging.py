@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from layer_files import open_below
 
 from kitops_core.errors import CancelledError, ConflictError, InvalidInputError, StoreError, UnsafeLayerError
 from kitops_core.layers.publish import PublishReport, publish
@@ -166,12 +167,11 @@ class TestStaging:
         assert texts(tmp_path / "model") == {"Kitfile": "manifestVersion: 1.0.0\n"}
 
     def test_leaves_no_descriptor_open(self, tmp_path: Path) -> None:
-        before = len(os.listdir("/dev/fd"))
         unpack(tmp_path / "model", {"d/f": "1"})
         unpack(tmp_path / "model", {"d/f": "2"}, overwrite=True)
         with pytest.raises(ConflictError):
             unpack(tmp_path / "model", {"d/f": "3"})
-        assert len(os.listdir("/dev/fd")) == before
+        assert open_below(tmp_path) == []
 
 
 class TestPublishToNewTarget:

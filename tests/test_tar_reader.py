@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 from golden_cases import layer_tar, load_cases
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tar_samples import END, Pieces, blob, entry, header, padded, pax, tar_of
 
@@ -88,7 +88,6 @@ names = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_chara
     step=st.integers(1, 2000),
     blocks=st.integers(1, 5),
 )
-@settings(deadline=None)
 def test_reads_every_tar_however_it_arrives(files: dict[str, bytes], format_: int, step: int, blocks: int) -> None:
     found = read(tar_of(files, format_), step=step, buffer_bytes=512 * blocks)
     assert {name: content for name, content, _ in found} == files
@@ -227,14 +226,12 @@ def test_names_in_messages_cannot_control_a_terminal() -> None:
 
 
 @given(st.binary(max_size=4000))
-@settings(deadline=None)
 def test_random_bytes_are_an_integrity_error_or_nothing(data: bytes) -> None:
     with contextlib.suppress(IntegrityError):
         read(data)
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_a_tar_with_changed_bytes_is_an_integrity_error_or_another_tar(data: st.DataObject) -> None:
     original = bytearray(
         pax([(b"path", b"p")]) + tar_of({"d/": b"", "d/a": b"a" * 600, LONG: b"z"}, tarfile.GNU_FORMAT)[:6000]
@@ -246,7 +243,6 @@ def test_a_tar_with_changed_bytes_is_an_integrity_error_or_another_tar(data: st.
 
 
 @given(field=st.binary(min_size=1, max_size=900), kind=st.sampled_from([b"x", b"g", b"L", b"K"]))
-@settings(deadline=None)
 def test_random_extended_headers_are_an_integrity_error_or_read(field: bytes, kind: bytes) -> None:
     with contextlib.suppress(IntegrityError):
         read(entry(b"x", field, kind=kind) + entry(b"a", b"1") + END)

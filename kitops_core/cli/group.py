@@ -25,7 +25,7 @@ class LazyGroup(click.Group):
         """Import a command; ``None`` where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command: Command = import_module(f"kitops_core.cli.commands.{cmd_name}").command
+        command: Command = import_module(f"kitops_core.cli.commands.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(
@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="kitops", message="%(prog)s %(version)s")
 @click.pass_context
 def kitops(context: click.Context) -> None:
-    """Pack, push, pull, unpack and compare KitOps ModelKits, with any OCI registry."""
+    """Pack, push, pull, unpack, sign and promote KitOps ModelKits, with any OCI registry."""
     if context.invoked_subcommand is None:
         click.echo(help_text(), nl=False)
 

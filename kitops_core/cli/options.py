@@ -74,20 +74,23 @@ class Command(click.Command):
                 formatter.write_dl(sections[title])
 
 
-def new_command(name: str, *, network: bool = False, answers: bool = True) -> Callable[[Callable[..., None]], Command]:
+def new_command(
+    name: str, *, network: bool = False, answers: bool = True, signs: bool = False
+) -> Callable[[Callable[..., None]], Command]:
     """Make a function a command. It is given the settings first, then its own options.
 
     Args:
         name: The command's name.
         network: Whether it may talk to a registry.
         answers: Whether it has ``--json``, passed as ``as_json``.
+        signs: Whether it signs or verifies: then ``--key`` is its own, and not that of the client's certificate.
     """
 
     def decorate(function: Callable[..., None]) -> Command:
         command = click.command(name, cls=Command)(click.make_pass_decorator(Settings, ensure=True)(function))
         if answers:
             command.params.append(click.Option(["--json", "as_json"], is_flag=True, help="Answer in JSON."))
-        command.params += [*(network_options() if network else []), *global_options()]
+        command.params += [*(network_options(signs) if network else []), *global_options()]
         return command
 
     return decorate
@@ -120,8 +123,13 @@ def global_options() -> list[click.Parameter]:
     ]
 
 
-def network_options() -> list[click.Parameter]:
-    """Options of the commands that may talk to a registry, named as ``RegistryOptions`` has them."""
+def network_options(signs: bool = False) -> list[click.Parameter]:
+    """Options of the commands that may talk to a registry, named as ``RegistryOptions`` has them.
+
+    Args:
+        signs: Leave ``--cert`` and ``--key`` to the command.
+    """
+    cert, key = ([], []) if signs else (["--cert"], ["--key"])
     file = click.Path(exists=True, dir_okay=False, path_type=Path)
     return [
         _SharedOption(
@@ -139,18 +147,18 @@ def network_options() -> list[click.Parameter]:
             ["--tls-cert", "ca_file"], NETWORK_SECTION, type=file, help="Certificate authorities to trust (PEM)."
         ),
         _SharedOption(
-            ["--cert", "client_cert"],
+            [*cert, "--client-cert", "client_cert"],
             NETWORK_SECTION,
             type=file,
             envvar="KITOPS_CLIENT_CERT",
             help="Certificate to identify with (PEM; default: $KITOPS_CLIENT_CERT).",
         ),
         _SharedOption(
-            ["--key", "client_key"],
+            [*key, "--client-key", "client_key"],
             NETWORK_SECTION,
             type=file,
             envvar="KITOPS_CLIENT_KEY",
-            help="The key of --cert (PEM; default: $KITOPS_CLIENT_KEY).",
+            help="The key of that certificate (PEM; default: $KITOPS_CLIENT_KEY).",
         ),
         _SharedOption(["--proxy"], NETWORK_SECTION, help="Proxy to use instead of the environment's."),
         _SharedOption(

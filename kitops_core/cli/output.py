@@ -8,34 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kitops_core.text import count_text as count_text
+from kitops_core.text import printable as printable
+from kitops_core.text import size_text as size_text
+
 if TYPE_CHECKING:
     from kitops_core.cli.settings import Settings
-
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def size_text(size: int) -> str:
-    """A size for people: ``0 B``, ``1.2 GiB``, ``310 MiB``."""
-    if size < 1024:
-        return f"{size} B"
-    value = float(size)
-    for unit in _UNITS:
-        value /= 1024
-        if value < 999.5 or unit == _UNITS[-1]:
-            break
-    return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
-
-
-def count_text(count: int, noun: str) -> str:
-    """A count for people: ``1 layer``, ``5 layers``."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
-def printable(text: object) -> str:
-    """One line of text in which what a kit's author wrote cannot steer the terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
-    )
 
 
 class ReaderGoneError(Exception):

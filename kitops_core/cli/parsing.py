@@ -9,8 +9,6 @@ from datetime import datetime, timezone
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
 from kitops_core.reference import DEFAULT_TAG, check_tag, parse_reference
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 def parse_names(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Read ``repository:tag1,tag2``, given once or several times for the same repository.
@@ -57,15 +55,3 @@ def parse_time(text: str) -> datetime:
     except ValueError:
         raise InvalidInputError(f"'{text}' is not a time", hint="write 2026-01-31T12:00:00Z, or now") from None
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-
-
-def parse_duration(text: str) -> float:
-    """Read a number of seconds, minutes, hours or days: ``90``, ``30m``, ``24h``, ``7d``.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
-    if match is None:
-        raise InvalidInputError(f"'{text}' is not a duration", hint="write 90s, 30m, 24h or 7d")
-    return float(match[1]) * _UNITS[match[2]]

@@ -11,7 +11,21 @@ COMMANDS = {
     "list": "List the ModelKits of the local store or of a repository",
     "info": "Show a ModelKit's Kitfile",
     "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
+    "lineage": "Show what a ModelKit was made from",
+    "bom": "Write a ModelKit's bill of materials (CycloneDX)",
     "diff": "Say what differs between two ModelKits",
+    "attach": "Attach a file to a ModelKit",
+    "attest": "Attach a statement about a ModelKit, signed or not",
+    "sign": "Sign a ModelKit",
+    "verify": "Verify a ModelKit's signatures or attestations",
+    "referrers": "Show what is attached to a ModelKit",
+    "generate-key-pair": "Make a key pair to sign with",
+    "promote": "Promote a ModelKit into a channel, through the channel's gates",
+    "approve": "Approve a ModelKit for a channel",
+    "rollback": "Promote the ModelKit again that a channel had before",
+    "channels": "Show what is in each channel",
+    "history": "Show what was promoted into a channel",
+    "prune": "Remove ModelKits that channels no longer need",
     "tag": "Give a ModelKit further names",
     "remove": "Remove ModelKits or their tags",
     "gc": "Free the space of blobs that no ModelKit needs",
@@ -25,7 +39,7 @@ COMMANDS = {
 _HELP = """\
 Usage: kitops [OPTIONS] COMMAND [ARGS]...
 
-  Pack, push, pull, unpack and compare KitOps ModelKits, with any OCI registry.
+  Pack, push, pull, unpack, sign and promote KitOps ModelKits, with any OCI registry.
 
   $ kitops init my-model
   $ kitops pack --from my-model --tag registry.example.com/ml/my-model:1.0 --push
@@ -46,10 +60,11 @@ Options, before or after the command:
   -h, --help             Show this help, or with a command that command's
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 unusable input, 4 not found, 5 denied,
-6 altered or unsafe content, 7 registry failed, 8 conflict, 130 cancelled.
+6 altered or unsafe content, 7 registry failed, 8 conflict, 9 gate refused, 10 lost race,
+130 cancelled.
 """
 
 
 def help_text() -> str:
     """What ``kitops --help`` writes."""
-    return _HELP.format(commands="\n".join(f"  {name:<12}{line}" for name, line in COMMANDS.items()))
+    return _HELP.format(commands="\n".join(f"  {name:<19}{line}" for name, line in COMMANDS.items()))

@@ -30,6 +30,12 @@ _CARD_IDS = {spdx.lower(): spdx for spdx in _SPDX_IDS.split()} | {
 }
 
 
+def spdx_id(text: str) -> str:
+    """The SPDX identifier that ``text`` is, in its proper spelling; an empty string where it is none that is known."""
+    known = _CARD_IDS.get(text.lower(), "")
+    return known if known.lower() == text.lower() else ""
+
+
 def license_of_file(path: Path) -> str:
     """The SPDX identifier of the licence whose text ``path`` holds, or an empty string."""
     try:

@@ -65,16 +65,17 @@ def _at(line: int, problem: str) -> str:
 
 
 class Decoder:
-    """Decodes nodes and collects ``(line, problem)`` instead of stopping at the first."""
+    """Decodes nodes and collects ``(line, problem)`` instead of stopping at the first; ``what`` names the document."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "the Kitfile") -> None:
+        self._what = what
         self.problems: list[tuple[int, str]] = []
         self._count = 0
 
     def section(self, node: Node, model: type[BaseModel], path: str) -> dict[str, Any]:
         """The fields of a section; ``path`` names it in problems, empty for the Kitfile itself."""
         if not isinstance(node, MapNode):
-            self._problem(node, f"{path or 'the Kitfile'} must have named fields, not {_describe(node)}")
+            self._problem(node, f"{path or self._what} must have named fields, not {_describe(node)}")
             return {}
         fields = {field.key: field for field in own_fields(model)}
         values = {}
@@ -157,7 +158,7 @@ class Decoder:
         merges: list[Node] = []
         for key, value in node.pairs:
             if not isinstance(key, ScalarNode):
-                self._problem(key, f"{path or 'the Kitfile'} has a key that is {_describe(key)}, not text")
+                self._problem(key, f"{path or self._what} has a key that is {_describe(key)}, not text")
                 continue
             kind = self._resolve(key).kind
             if kind == "merge":

@@ -82,7 +82,7 @@ class _Builder:
         for event in events:
             line = event.start_mark.line + 1
             if isinstance(event, yaml.DocumentStartEvent) and self._root is not None:
-                raise YamlError(line, "a second document starts here; a Kitfile is one document")
+                raise YamlError(line, "a second document starts here; there must be only one")
             if isinstance(event, yaml.AliasEvent):
                 self._add(self._alias(event.anchor, line))
             elif isinstance(event, yaml.ScalarEvent):

@@ -130,12 +130,20 @@ class LayerPlan:
         return (total if self.format == "raw" else total + len(TRAILER)), files, newest
 
 
-def plan(context: Context, parts: Sequence[Part], *, layer_format: Format = "tar", control: Control) -> list[LayerPlan]:
+def plan(
+    context: Context,
+    parts: Sequence[Part],
+    *,
+    others: Sequence[str] = (),
+    layer_format: Format = "tar",
+    control: Control,
+) -> list[LayerPlan]:
     """Look at every file once, and say what each layer will hold.
 
     Args:
         context: Where the files are.
         parts: The Kitfile's entries, in layer order.
+        others: Paths of entries that are packed elsewhere: their files, which need not be here, are left out.
         layer_format: With ``raw``, an entry that is one file becomes a layer of just its bytes. An MCP bundle always
             does.
         control: Stops the walk, and is told of symbolic links that are left out and of layers without a file.
@@ -168,12 +176,13 @@ def plan(context: Context, parts: Sequence[Part], *, layer_format: Format = "tar
     if problems:
         raise problems_error(problems, "paths in a Kitfile are relative to the directory that is packed")
     paths = [os.fsencode(part.path) for part in parts]
+    taken = [*paths, *(os.fsencode(clean_path(path)) for path in others)]
     layers = []
     for part, path in zip(parts, paths, strict=True):
         if part.address in raw_files:
             layers.append(LayerPlan(part, "raw", raw_files[part.address]))
         else:
-            layers.append(LayerPlan(part, "tar", walk.root, _excluded(path, paths)))
+            layers.append(LayerPlan(part, "tar", walk.root, _excluded(path, taken)))
     _warn(layers, walk, control)
     return layers
 

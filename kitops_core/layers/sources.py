@@ -13,7 +13,6 @@ from kitops_core.layers.plan import LayerPlan
 from kitops_core.layers.readahead import ReadAhead
 from kitops_core.layers.snapshot import DEVICE, FIELDS, INODE, MODE, SIZE, Folder, stamp
 from kitops_core.layers.tar_writer import TRAILER, header, padding
-from kitops_core.oci import media_types
 from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType
@@ -21,16 +20,6 @@ from kitops_core.oci.media_types import LayerType
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """No links, and no waiting where a file was replaced by a FIFO."""
 _REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE)
-
-
-def annotations(plan: LayerPlan) -> dict[str, str]:
-    """What a layer's descriptor is annotated with: nothing that depends on when or where it was packed."""
-    notes = {media_types.ANNOTATION_FILEPATH: plan.path}
-    if plan.section == "prompt":
-        notes[media_types.ANNOTATION_SUBTYPE] = media_types.SUBTYPE_PROMPT
-    if plan.format == "raw":
-        notes[media_types.ANNOTATION_TITLE] = plan.path
-    return notes
 
 
 class LayerSource:

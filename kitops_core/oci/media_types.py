@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, cast
 
 IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
 EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
+EMPTY_CONFIG_BYTES = b"{}"
+EMPTY_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+"""Digest of ``{}``, the config of artifacts that have none (OCI image spec 1.1)."""
 
 MODELKIT_ARTIFACT = "application/vnd.kitops.modelkit.manifest.v1+json"
 MODELKIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
@@ -26,6 +30,8 @@ Section = Literal["model", "modelpart", "code", "dataset", "docs", "prompt", "mc
 Format = Literal["tar", "raw"]
 Compression = Literal["none", "gzip", "zstd"]
 
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}"
+_MEDIA_TYPE = re.compile(f"{_NAME}/{_NAME}")
 _MODELKIT_PREFIX = "application/vnd.kitops.modelkit."
 _MODELPACK_PREFIX = "application/vnd.cncf.model."
 _TO_MODELPACK: dict[Section, str] = {
@@ -59,6 +65,19 @@ class LayerType:
     format: Format = "tar"
     compression: Compression = "none"
 
+    def annotations(self, path: str) -> dict[str, str]:
+        """What the descriptor of a layer is annotated with: nothing that depends on when or where it was packed.
+
+        Args:
+            path: The entry's path in the kit.
+        """
+        notes = {ANNOTATION_FILEPATH: path}
+        if self.section == "prompt":
+            notes[ANNOTATION_SUBTYPE] = SUBTYPE_PROMPT
+        if self.format == "raw":
+            notes[ANNOTATION_TITLE] = path
+        return notes
+
     def modelkit(self) -> str:
         """The ModelKit media type."""
         section = "code" if self.section == "prompt" else self.section
@@ -69,6 +88,11 @@ class LayerType:
         """The ModelPack media type; that format has no compressed raw layers and no MCP bundles."""
         suffix = "" if self.compression == "none" else f"+{self.compression}"
         return f"{_MODELPACK_PREFIX}{_TO_MODELPACK[self.section]}.v1.{self.format}{suffix}"
+
+
+def is_media_type(text: str) -> bool:
+    """Whether a text has the form of a media type (RFC 6838: type/subtype)."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
 
 
 def parse_layer_type(media_type: str, annotations: dict[str, str] | None = None) -> LayerType | None:

@@ -31,6 +31,13 @@ class Storage(Protocol):
     def name(self) -> str:
         """``registry/repository`` or ``oci:PATH``, for messages and records."""
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it is, and which repository there.
+
+        Storages of one place hold the same; those whose places begin alike can take blobs from each other.
+        """
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 
@@ -49,6 +56,12 @@ class Storage(Protocol):
     def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer."""
 
+    def put_referrers(self, manifests: Sequence[Manifest]) -> None:
+        """Store manifests that have a subject, and list them with as few writes as there are subjects."""
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Whether a manifest is here with all it names. A registry that has it is trusted to have its blobs."""
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether the blob is there, with the size the descriptor says."""
 
@@ -59,13 +72,17 @@ class Storage(Protocol):
             NotFoundError: It is not there.
         """
 
-    def write_blob(self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = ()) -> Written:
+    def write_blob(
+        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+    ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
         Args:
             source: The bytes.
             control: Progress and cancelling; emits ``start``, ``advance`` and ``finish`` events.
             mount_from: Names (``registry/repository``) of other repositories that may hold the blob.
+            fresh: Whether the blob is likely not here, so that a small one is better sent than asked for. What is in
+                memory counts as fresh.
         """
 
     def tags(self) -> Iterator[str]:
@@ -73,6 +90,24 @@ class Storage(Protocol):
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here."""
+
+    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+        """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
+
+        In the local store and in layouts that is atomic. Registries cannot do it: there the tag is looked at before
+        and after, and watched for ``settle`` seconds, so that of two writers at once the one that lost is told.
+
+        Args:
+            manifest: What the tag shall point at.
+            tag: The tag.
+            expected: The digest it must have now, or an empty string where it must be absent.
+            control: Cancelling and retry events, where a storage has to wait. Cancelled while it watches, the tag
+                may have moved.
+
+        Raises:
+            LostRaceError: The tag is elsewhere, before or just after.
+            NotFoundError: The manifest is not here.
+        """
 
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest.

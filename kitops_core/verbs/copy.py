@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.events import Cancel, Control, Event
-from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, parse_reference
-from kitops_core.storage import Storage, Written
+from kitops_core.verbs.copy_graph import copy_manifest
 from kitops_core.verbs.describe import read_kit
 from kitops_core.verbs.locate import digest_of, find_kit, open_storage
-from kitops_core.verbs.parallel import run_all
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions
@@ -27,12 +23,22 @@ def push(
     reference: str,
     to: str = "",
     *,
+    referrers: bool = True,
     store: Path | None = None,
     registry: RegistryOptions | None = None,
     on_event: Callable[[Event], None] | None = None,
     cancel: Cancel | None = None,
 ) -> ModelKitRecord:
-    """Send a kit from the local store to its registry, or to ``to``.
+    """Send a kit from the local store to its registry, or to ``to``, with all that is attached to it.
+
+    Args:
+        reference: The kit.
+        to: Where to, if not to the registry its name has; without a tag it takes the kit's.
+        referrers: Also send signatures, attestations and other referrers, recursively.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+        on_event: Called with progress.
+        cancel: A switch that stops between buffers.
 
     Raises:
         NotFoundError: The kit is not in the local store.
@@ -44,6 +50,7 @@ def push(
         to or reference,
         from_remote=False,
         to_remote=True,
+        referrers=referrers,
         store=store,
         registry=registry,
         on_event=on_event,
@@ -54,12 +61,21 @@ def push(
 def pull(
     reference: str,
     *,
+    referrers: bool = False,
     store: Path | None = None,
     registry: RegistryOptions | None = None,
     on_event: Callable[[Event], None] | None = None,
     cancel: Cancel | None = None,
 ) -> ModelKitRecord:
     """Fetch a kit from its registry into the local store, every blob checked.
+
+    Args:
+        reference: The kit.
+        referrers: Also fetch signatures, attestations and other referrers, recursively.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+        on_event: Called with progress.
+        cancel: A switch that stops between buffers.
 
     Raises:
         NotFoundError: The registry does not have it.
@@ -72,6 +88,7 @@ def pull(
         reference,
         from_remote=True,
         to_remote=False,
+        referrers=referrers,
         store=store,
         registry=registry,
         on_event=on_event,
@@ -127,65 +144,10 @@ def copy(
         with closing(open_storage(destination, remote=to_remote, store=store, registry=registry)) as storage:
             previous = digest_of(storage, tag or found.manifest.digest)
             tags = [tag] if tag and previous != found.manifest.digest else []
-            written = copy_manifest(found.storage, storage, found.manifest, tags, control, referrers=referrers)
+            to_registry = to_remote and not destination.layout  # other storages are asked for each blob, for nothing
+            held = to_registry and previous == found.manifest.digest
+            written = copy_manifest(
+                found.storage, storage, found.manifest, tags, control, referrers=referrers, held=held
+            )
         where = destination.with_tag(tag) if tag else destination
         return read_kit(found.storage, found.manifest).record(where, previous_digest=previous, written=written)
-
-
-def copy_manifest(
-    source: Storage,
-    target: Storage,
-    manifest: Manifest,
-    tags: Sequence[str],
-    control: Control,
-    *,
-    referrers: bool = False,
-) -> list[Written]:
-    """Copy one manifest's blobs, then the manifest, then its referrers, then point the tags at it.
-
-    Returns:
-        What became of each blob, in the manifest's order.
-    """
-    tasks = [partial(_copy_blob, source, target, blob) for blob in manifest.blobs]
-    written = run_all(tasks, control)
-    control.check()
-    target.put_manifest(manifest, () if referrers else tags)
-    if referrers:
-        for descriptor in source.referrers(manifest.digest):
-            copy_manifest(source, target, source.manifest(descriptor.digest), (), control, referrers=True)
-        for tag in tags:
-            target.tag(manifest.descriptor, tag)
-    return written
-
-
-def _copy_blob(source: Storage, target: Storage, blob: Descriptor, control: Control) -> Written:
-    return target.write_blob(_StoredBlob(source, blob, control), control, mount_from=[source.name])
-
-
-@dataclass(frozen=True)
-class _StoredBlob:
-    """A blob of one storage as the source for another; reading checks its digest."""
-
-    storage: Storage
-    known: Descriptor
-    control: Control
-    verified = True
-
-    @property
-    def name(self) -> str:
-        from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE
-
-        annotations = self.known.annotations
-        return annotations.get(ANNOTATION_FILEPATH) or annotations.get(ANNOTATION_TITLE) or self.known.digest[:19]
-
-    @property
-    def media_type(self) -> str:
-        return self.known.media_type
-
-    @property
-    def size(self) -> int:
-        return self.known.size
-
-    def stream(self) -> Iterator[memoryview]:
-        with self.storage.open_blob(self.known, self.control) as reader:
-            yield from reader.chunks()

@@ -10,7 +10,7 @@ from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.oci.media_types import ANNOTATION_CREATED, LayerType
 from kitops_core.record import LayerRecord, ModelKitRecord
-from kitops_core.reference import Reference
+from kitops_core.reference import Reference, parse_reference
 from kitops_core.storage import Storage, Written
 
 if TYPE_CHECKING:
@@ -80,10 +80,17 @@ class StoredKit:
             ),
             changed=bool(written) and previous_digest != self.manifest.digest,
             previous_digest=previous_digest,
+            parents=self._pinned_parent(),
             created=self.manifest.annotations.get(ANNOTATION_CREATED, ""),
             sent=sent,
             reused=sum(item.descriptor.size for item in written) - sent,
         )
+
+    def _pinned_parent(self) -> tuple[str, ...]:
+        """The kit that ``model.path`` names by a digest; parents that provenance names are read with ``lineage``."""
+        named = self.kitfile.model_reference()
+        reference = parse_reference(named) if named else None
+        return (str(reference.with_digest(reference.digest)),) if reference and reference.digest else ()
 
 
 def read_kit(storage: Storage, manifest: Manifest, control: Control | None = None) -> StoredKit:

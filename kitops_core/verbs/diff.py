@@ -115,10 +115,15 @@ def diff(
     """
     first = _find(before, remote, store, registry)
     with closing(first.storage):
-        one = read_kit(first.storage, first.manifest)
-    second = _find(after, remote, store, registry)
-    with closing(second.storage):
-        two = read_kit(second.storage, second.manifest)
+        second = _find(after, remote, store, registry)
+        with closing(second.storage):
+            return compare(first, second)
+
+
+def compare(first: FoundKit, second: FoundKit) -> KitDiff:
+    """Compare two kits that were found; see :func:`diff`."""
+    one = read_kit(first.storage, first.manifest)
+    two = read_kit(second.storage, second.manifest)
     layers = tuple(_layer_changes(one, two))
     moved = {(change.section, change.path) for change in layers}
     return KitDiff(

@@ -80,7 +80,7 @@ def tag(
         InvalidReferenceError: A name is neither a tag nor a reference with a tag.
     """
     from kitops_core.events import Control
-    from kitops_core.verbs.copy import copy_manifest
+    from kitops_core.verbs.copy_graph import copy_manifest
 
     found = find_kit(reference, remote=remote, store=store, registry=registry)
     with closing(found.storage):
@@ -137,6 +137,8 @@ def remove(
 def remove_all(*, tagged: bool = False, store: Path | None = None) -> list[str]:
     """Remove the kits of the local store that have no tag, and with ``tagged`` all the others too.
 
+    What is attached to a kit that stays, stays; what was attached to others goes with the next ``gc``.
+
     Returns:
         What was removed, as ``registry/repository@digest``.
 
@@ -150,12 +152,22 @@ def remove_all(*, tagged: bool = False, store: Path | None = None) -> list[str]:
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
         with closing(local.repository(name)) as storage:
-            keep = set() if tagged else {digest_of(storage, tag) for tag in storage.tags()}
+            keep = set() if tagged else _with_attached(storage, {digest_of(storage, tag) for tag in storage.tags()})
             for manifest in storage.manifests():
                 if manifest.digest not in keep:
                     storage.delete(manifest.digest)
                     removed.append(str(Reference(registry_name, path, digest=manifest.digest)))
     return removed
+
+
+def _with_attached(storage: Storage, digests: set[str]) -> set[str]:
+    """Some manifests, and all that is attached to them, and to that in turn."""
+    found, waiting = set(digests), list(digests)
+    while waiting:
+        attached = {descriptor.digest for descriptor in storage.referrers(waiting.pop())} - found
+        found |= attached
+        waiting += attached
+    return found
 
 
 def _named(kit: Reference, name: str) -> Reference:

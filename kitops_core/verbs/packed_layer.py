@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from kitops_core.storage.local import LayerCache
 
 CompressionName = Literal["none", "gzip", "gzip-fastest", "zstd"]
+
+
+class FinishedLayer(NamedTuple):
+    """What the config and the manifest say of a layer.
+
+    Attributes:
+        address: The entry's name in the Kitfile: ``model.parts[0]``.
+        descriptor: The layer's descriptor with its annotations.
+        diff_id: Digest of the uncompressed bytes.
+    """
+
+    address: str
+    descriptor: Descriptor
+    diff_id: str
 
 
 @dataclass
@@ -91,10 +105,12 @@ class PackedLayer:
 
     def descriptor(self) -> Descriptor:
         """The layer's descriptor as the manifest carries it."""
-        from kitops_core.layers.sources import annotations
-
         known = self.known or Descriptor(self.media_type, "sha256:" + "0" * 64, self.plan.size)
-        return replace(known, annotations=annotations(self.plan))
+        return replace(known, annotations=self.type.annotations(self.plan.path))
+
+    def finished(self) -> FinishedLayer:
+        """What the config and the manifest say of the layer."""
+        return FinishedLayer(self.plan.address, self.descriptor(), self.diff_id)
 
     def record(self) -> LayerRecord:
         """The layer in the shared record."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Cancel, Control, Event
+from kitops_core.reference import parse_reference
 from kitops_core.storage import Storage
 from kitops_core.verbs.describe import StoredKit, StoredLayer, read_kit
 from kitops_core.verbs.filters import Filter, parse_filters, takes_entry, takes_kitfile
@@ -21,6 +22,8 @@ from kitops_core.verbs.parallel import run_all
 if TYPE_CHECKING:
     from kitops_core.layers.extract import Extracted
     from kitops_core.layers.tar_reader import Readable
+    from kitops_core.provenance.keys import PublicKey
+    from kitops_core.provenance.policy import VerificationPolicy
     from kitops_core.storage.registry import RegistryOptions
 
 MAX_REFERENCE_CHAIN = 10
@@ -60,6 +63,8 @@ def unpack(
     overwrite: bool = False,
     ignore_existing: bool = False,
     max_ratio: int | None = None,
+    verify: VerificationPolicy | None = None,
+    verify_files: Sequence[PublicKey] = (),
     remote: bool | None = None,
     store: Path | None = None,
     registry: RegistryOptions | None = None,
@@ -78,6 +83,10 @@ def unpack(
         ignore_existing: Keep files that are in the way.
         max_ratio: How many times its stored size a compressed layer may unpack to; more is taken for a bomb.
             ``None`` means 1,100, and for zstd at least 1 GiB.
+        verify: Unpack only what this policy verifies: the very digest, and every kit that ``model.path`` names
+            otherwise than by digest.
+        verify_files: Unpack only files that one of these keys signed with OpenSSF model signing, all of them. Needs
+            the ``oms`` extra.
         remote: ``True`` reads from the registry, ``False`` from the local store, ``None`` from the first
             that has it.
         store: The local store's directory, where it is not the default.
@@ -88,21 +97,32 @@ def unpack(
     Raises:
         NotFoundError: The kit, or what a filter names, is not there.
         ConflictError: Files are in the way; none was touched.
+        VerificationError: ``verify`` or ``verify_files`` does not hold; nothing was unpacked.
         IntegrityError: A blob is not what its digest says, or holds what must not be unpacked.
         DeniedError, RegistryError, StoreError: A storage refused or failed.
         CancelledError: The switch was flipped.
     """
     filters = parse_filters(only)
+    if verify_files and filters:
+        raise InvalidInputError("the files are signed together, so a filter cannot be combined with verifying them")
     control = Control(on_event, cancel)
     with ExitStack() as stack:
         found = find_kit(reference, remote=remote, store=store, registry=registry)
         stack.callback(found.storage.close)
+        if verify is not None:
+            _check(found, verify, control)
         kit = read_kit(found.storage, found.manifest, control)
 
         def find_parent(text: str) -> FoundKit:
             parent = find_kit(text, store=store, registry=registry)
             stack.callback(parent.storage.close)
+            if verify is not None and not parse_reference(text).digest:
+                _check(parent, verify, control)
             return parent
+
+        def inspect(staged: Path) -> None:
+            if verify_files:
+                _check_files(found, staged, verify_files, control)
 
         return unpack_kit(
             found,
@@ -114,7 +134,23 @@ def unpack(
             ignore_existing=ignore_existing,
             max_ratio=max_ratio,
             control=control,
+            inspect=inspect,
         )
+
+
+def _check(found: FoundKit, policy: VerificationPolicy, control: Control) -> None:
+    from kitops_core.verbs.verify import check_found
+
+    check_found(found, policy, control)
+
+
+def _check_files(found: FoundKit, directory: Path, keys: Sequence[PublicKey], control: Control) -> None:
+    from kitops_core.provenance.evidence import read_evidence
+    from kitops_core.provenance.oms import check_files
+    from kitops_core.provenance.predicate_types import OMS
+
+    evidence = read_evidence(found.storage, found.manifest.digest, predicate_type=OMS, control=control)
+    check_files(directory, evidence, keys)
 
 
 def unpack_kit(
@@ -128,8 +164,12 @@ def unpack_kit(
     ignore_existing: bool,
     max_ratio: int | None,
     control: Control,
+    inspect: Callable[[Path], None] | None = None,
 ) -> Unpacked:
-    """Unpack a kit that was already found and read; see :func:`unpack`."""
+    """Unpack a kit that was already found and read; see :func:`unpack`.
+
+    ``inspect`` is given the directory with all of the kit's files but the Kitfile, before anything is at the target.
+    """
     from kitops_core.layers.staging import Staging
 
     if overwrite and ignore_existing:
@@ -147,6 +187,8 @@ def unpack_kit(
     with Staging(directory) as staging:
         tasks = [partial(_extract, storage, layer, staging.fd, max_ratio) for storage, layer in layers]
         results = run_all(tasks, control)
+        if inspect is not None:
+            inspect(staging.path)
         if with_kitfile:
             staging.write_file("Kitfile", kit.kitfile.to_yaml().encode())
         control.check()

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kitops_core.cli.measured import parse_provenance, provenance_options
 from kitops_core.cli.options import new_command
 from kitops_core.cli.output import answer, answer_json, count_text, note, size_text
 from kitops_core.cli.parsing import parse_names, parse_time
 from kitops_core.cli.settings import Settings
+from kitops_core.cli.signing import open_signing_key
 from kitops_core.errors import InvalidReferenceError
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ _DIRECTORY = click.Path(path_type=Path)
     metavar="TIME",
     help="Stamp a time into the kit, which changes its digest: 2026-01-31T12:00:00Z, or 'now'.",
 )
+@provenance_options
 def command(
     settings: Settings,
     directory: Path | None,
@@ -69,6 +72,11 @@ def command(
     layer_format: Any,
     use_model_pack: bool,
     created: str | None,
+    provenance: bool,
+    inputs: tuple[str, ...],
+    metrics: tuple[str, ...],
+    parameters: tuple[str, ...],
+    sign_key: str | None,
     as_json: bool,
 ) -> None:
     """Pack DIRECTORY (default: the current one) as a ModelKit, into the local store or with --push into its registry.
@@ -78,6 +86,10 @@ def command(
 
     The same files give the same digest, on any machine and at any time. What did not change is not read again.
 
+    How it was made (--provenance, --input, --metric, --param, --sign-key) is attached to the kit, whose digest stays
+    the same. Anyone who can pull the kit can read it: credentials in URLs and parameters named like secrets are left
+    out.
+
     Without --tag the kit goes into the local store under the package's name (or the directory's) and the tag `latest`.
     """
     if directory and source and directory != source:
@@ -86,6 +98,8 @@ def command(
         raise click.UsageError("--push needs --tag: a registry, a repository and a tag.")
     root = directory or source or Path()
     when = parse_time(created) if created else None
+    signer = open_signing_key(sign_key) if sign_key else None
+    made = parse_provenance(provenance, inputs, metrics, parameters, sign_key)
     described = _kitfile(settings, root, kitfile)
     reference, tags = parse_names(names) if names else (_default_name(root, described), ())
 
@@ -103,6 +117,8 @@ def command(
             layer_format=layer_format,
             model_pack=use_model_pack,
             created=when,
+            provenance=made,
+            key=signer,
             **control,
         )
     if as_json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from kitops_core.cli.options import kit_argument, new_command
 from kitops_core.cli.output import answer, answer_json, size_text
 from kitops_core.cli.settings import Settings
@@ -9,7 +11,8 @@ from kitops_core.cli.settings import Settings
 
 @new_command("pull", network=True)
 @kit_argument()
-def command(settings: Settings, reference: str, as_json: bool) -> None:
+@click.option("--referrers", is_flag=True, help="Also fetch signatures, attestations and all else attached to it.")
+def command(settings: Settings, reference: str, referrers: bool, as_json: bool) -> None:
     """Fetch the ModelKit REFERENCE from its registry into the local store.
 
     Every blob is checked against its digest before it enters the store; what is there already is not fetched.
@@ -18,7 +21,7 @@ def command(settings: Settings, reference: str, as_json: bool) -> None:
     from kitops_core.verbs.copy import pull
 
     with transfer(settings, written="fetched") as control:
-        record = pull(reference, **control)
+        record = pull(reference, referrers=referrers, **control)
     if as_json:
         answer_json(record.to_dict())
     elif record.changed or record.sent:

@@ -13,7 +13,8 @@ from kitops_core.cli.settings import Settings
 def command(settings: Settings, source: str, destination: str, as_json: bool) -> None:
     """Send the ModelKit SOURCE from the local store to its registry, or to DESTINATION.
 
-    What the registry has already is not sent, and the kit keeps its digest.
+    Signatures, attestations and all else attached to it go with it. What the registry has already is not sent, and
+    the kit keeps its digest.
     """
     from kitops_core.cli.transfer import transfer
     from kitops_core.verbs.copy import push

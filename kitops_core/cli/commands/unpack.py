@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kitops_core.cli.options import kit_argument, new_command, remote_option
 from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text
 from kitops_core.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from kitops_core.provenance.keys import PublicKey
+    from kitops_core.provenance.policy import VerificationPolicy
 
 
 @new_command("unpack", network=True)
@@ -36,6 +41,20 @@ from kitops_core.cli.settings import Settings
     type=click.IntRange(min=1),
     help="How many times its stored size a compressed layer may unpack to (default: 1100).",
 )
+@click.option(
+    "--verify",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Unpack only what this public key signed (PEM, or env://NAME). Several times: any of them.",
+)
+@click.option(
+    "--verify-files",
+    "file_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Unpack only files that this public key signed, each of them (OpenSSF model signing).",
+)
 @remote_option
 @click.option("--kitfile", is_flag=True, help="The same as --filter kitfile.")
 @click.option("--model", is_flag=True, help="The same as --filter model.")
@@ -50,6 +69,8 @@ def command(
     overwrite: bool,
     ignore_existing: bool,
     max_ratio: int | None,
+    keys: tuple[str, ...],
+    file_keys: tuple[str, ...],
     remote: bool,
     as_json: bool,
     **only: bool,
@@ -57,13 +78,16 @@ def command(
     """Put the files of the ModelKit REFERENCE into a directory.
 
     Looks in the local store first, then in the registry. Nothing appears in the directory before all of it was checked,
-    and no file that is there is touched unless --overwrite says so.
+    and no file that is there is touched unless --overwrite says so. With --verify the tag is resolved once; that digest
+    is verified, and that digest is unpacked.
 
     A filter is a list of types (kitfile, model, code, datasets, docs, prompts, mcpServers), a list of names or paths,
     or both: model, datasets:train,test or docs:README.md. An entry is taken when any filter takes it.
     """
     from kitops_core.cli.transfer import transfer
     from kitops_core.verbs.unpack import unpack
+
+    public, file_public = _load(keys), _load(file_keys)
 
     with transfer(settings, written="fetched") as control:
         result = unpack(
@@ -73,6 +97,8 @@ def command(
             overwrite=overwrite,
             ignore_existing=ignore_existing,
             max_ratio=max_ratio,
+            verify=_policy(public),
+            verify_files=file_public,
             remote=True if remote else None,
             **control,
         )
@@ -82,3 +108,19 @@ def command(
     else:
         what = f"{count_text(result.files, 'file')}, {size_text(result.size)}"
         answer("unpacked", result.digest, f"{what} in {result.directory}")
+
+
+def _load(keys: tuple[str, ...]) -> tuple[PublicKey, ...]:
+    if not keys:
+        return ()
+    from kitops_core.provenance.keys import PublicKey
+
+    return tuple(PublicKey.load(key) for key in keys)
+
+
+def _policy(keys: tuple[PublicKey, ...]) -> VerificationPolicy | None:
+    if not keys:
+        return None
+    from kitops_core.provenance.policy import VerificationPolicy
+
+    return VerificationPolicy(keys=keys)

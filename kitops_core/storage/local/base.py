@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.errors import IntegrityError, LostRaceError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobReader, BlobSource
@@ -27,15 +27,25 @@ class DirectoryStorage(ABC):
     def __init__(self, name: str, blobs: BlobDirectory) -> None:
         self._name = name
         self._blobs = blobs
+        self._attached: dict[str, tuple[str, Descriptor]] = {}  # a manifest's subject never changes: each is read once
 
     @property
     def name(self) -> str:
         """``registry/repository`` or ``oci:PATH``, for messages and records."""
         return self._name
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The directory and the repository."""
+        return f"directory:{self._blobs.root}", self._name
+
     @abstractmethod
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest."""
+
+    @abstractmethod
+    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+        """Store a manifest's exact bytes, then point each tag at it."""
 
     @abstractmethod
     def _prepare_write(self, control: Control) -> None:
@@ -55,6 +65,28 @@ class DirectoryStorage(ABC):
         descriptor = self.resolve(target)
         return self._read_manifest(descriptor)
 
+    def put_referrers(self, manifests: Sequence[Manifest]) -> None:
+        """Store manifests that have a subject.
+
+        Raises:
+            NotFoundError: A blob that one names is not here.
+            StoreError: The directory cannot be written, or an index file is broken.
+        """
+        for manifest in manifests:
+            self.put_manifest(manifest)
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Whether a manifest is here with all it names.
+
+        Raises:
+            StoreError: An index file is broken.
+        """
+        try:
+            self.resolve(manifest.digest)
+        except NotFoundError:
+            return False
+        return all(map(self.has_blob, manifest.blobs))
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether the blob is there, with the size the descriptor says."""
         return self._blobs.has(descriptor)
@@ -69,10 +101,13 @@ class DirectoryStorage(ABC):
         control.check()
         return self._blobs.open(descriptor)
 
-    def write_blob(self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = ()) -> Written:
+    def write_blob(
+        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+    ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
-        ``mount_from`` changes nothing here: all repositories of a store share its blobs.
+        ``mount_from`` and ``fresh`` change nothing here: all repositories of a store share its blobs, and asking for
+        one costs nothing.
 
         Raises:
             IntegrityError: The bytes are not those the source announced.
@@ -84,15 +119,17 @@ class DirectoryStorage(ABC):
 
     def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
         """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given."""
-        found = {}
-        for manifest in self._image_manifests(self._index()):
-            if manifest.subject is not None and manifest.subject.digest == digest:
-                kind = manifest.artifact_type or manifest.config.media_type
-                if artifact_type in ("", kind):
-                    found[manifest.digest] = replace(
-                        manifest.descriptor, artifact_type=kind, annotations=manifest.annotations
-                    )
-        return list(found.values())
+        index = {entry["digest"]: entry for entry in self._index()}
+        unknown = [entry for name, entry in index.items() if name not in self._attached]
+        for manifest in self._image_manifests(unknown):
+            kind = manifest.artifact_type or manifest.config.media_type
+            descriptor = replace(manifest.descriptor, artifact_type=kind, annotations=manifest.annotations)
+            self._attached[descriptor.digest] = (manifest.subject.digest if manifest.subject else "", descriptor)
+        found = [self._attached[name] for name in index if name in self._attached and self._is_there(index[name])]
+        return [d for subject, d in found if subject == digest and artifact_type in ("", d.artifact_type)]
+
+    def _is_there(self, entry: Entry) -> bool:
+        return self._blobs.size(entry["digest"]) is not None
 
     def _image_manifests(self, entries: Iterable[Entry]) -> Iterator[Manifest]:
         """The image manifests that can be read; what is missing, altered or another kind cannot be a referrer."""
@@ -102,6 +139,10 @@ class DirectoryStorage(ABC):
                     yield self._read_manifest(Descriptor.from_dict(entry, self._name))
                 except (NotFoundError, IntegrityError):
                     continue
+
+    def _check_race(self, tag: str, expected: str, found: str) -> None:
+        if found != expected:
+            raise LostRaceError.at(f"{self._name}:{tag}", expected, found)
 
     def _read_manifest(self, descriptor: Descriptor) -> Manifest:
         with self._blobs.open(descriptor) as reader:

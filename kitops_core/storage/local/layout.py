@@ -99,6 +99,22 @@ class LayoutRepository(DirectoryStorage):
         with self._changing() as entries:
             _point(entries, self.resolve(descriptor.digest).to_dict(), [tag])
 
+    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+        """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now; atomic.
+
+        Raises:
+            InvalidReferenceError: The tag does not follow the grammar.
+            LostRaceError: The tag is elsewhere.
+            NotFoundError: The manifest is not listed here, or there is no layout.
+            StoreError: The directory cannot be written, or is broken.
+        """
+        check_tag(tag)
+        self.resolve(manifest.digest)
+        with self._changing() as entries:
+            found = next((entry["digest"] for entry in entries if _tag_of(entry) == tag), "")
+            self._check_race(tag, expected, found)
+            _point(entries, self.resolve(manifest.digest).to_dict(), [tag])
+
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest listed.
 

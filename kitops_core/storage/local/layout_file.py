@@ -46,5 +46,8 @@ def ensure_layout_file(root: Path, scratch: Path) -> None:
                 os.link(new.path, path)
             except FileExistsError:
                 return
-            except OSError:  # a file system without links, such as a USB stick's
-                new.put(path)
+            except OSError:
+                # Either the collector of a process that was faster took our unfinished file for rubbish, or this is a
+                # file system without links, such as a USB stick's.
+                if not check_layout_file(root):
+                    new.put(path)

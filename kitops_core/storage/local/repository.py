@@ -108,6 +108,22 @@ class LocalRepository(DirectoryStorage):
         with self._store.changing():
             self._add(new_entry(self.resolve(descriptor.digest)), [tag])
 
+    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+        """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now; atomic.
+
+        Raises:
+            InvalidReferenceError: The tag does not follow the grammar.
+            LostRaceError: The tag is elsewhere.
+            NotFoundError: The manifest is not in this repository.
+            StoreError: The store cannot be written, or an index file is broken.
+        """
+        check_tag(tag)
+        self.resolve(manifest.digest)
+        with self._store.changing():
+            entry = self._store.files.read_repository(self._name).tags.get(tag)
+            self._check_race(tag, expected, entry["digest"] if entry and self._is_there(entry) else "")
+            self._add(new_entry(self.resolve(manifest.digest)), [tag])
+
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest.
 
@@ -184,6 +200,3 @@ class LocalRepository(DirectoryStorage):
         entries = [entry for entry in self._index() if entry["digest"] == digest]
         is_referrer = any(manifest.subject is not None for manifest in self._image_manifests(entries))
         return entries[0] if is_referrer else None
-
-    def _is_there(self, entry: Entry) -> bool:
-        return self._blobs.size(entry["digest"]) is not None

@@ -77,7 +77,7 @@ def find_credential(registry: str, repository: str, options: RegistryOptions) ->
     Raises:
         InvalidInputError: A file named in ``options`` does not exist or cannot be read.
     """
-    if options.token or options.identity_token or options.username:
+    if options.given_for(registry) and (options.token or options.identity_token or options.username):
         given = Credential(options.username, options.password, options.identity_token, options.token, "the options")
         return Lookup(given)
     notes: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from kitops_core.errors import IntegrityError, NotFoundError
@@ -11,6 +12,7 @@ from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, sha256_digest
 from kitops_core.reference import is_digest
 from kitops_core.storage.registry.endpoint import DELETE, PULL, PUSH, Endpoint
+from kitops_core.storage.registry.transport import Answer
 
 _ACCEPT = {
     "Accept": ", ".join(
@@ -55,10 +57,7 @@ class ManifestApi:
         Raises:
             NotFoundError: There is none.
         """
-        url, expect = self._url(target), (200, 400, 404, 405)
-        answer = self._endpoint.call(
-            PULL, "HEAD", url, f"look up {self.where(target)}", self._control, expect=expect, headers=_ACCEPT
-        )
+        answer = self._head(target, PULL, self._control)
         size, media_type = answer.headers.get("content-length", ""), _media_type(answer.headers.get("content-type", ""))
         digest = target if is_digest(target) else answer.headers.get("docker-content-digest", "")
         if answer.status == 200 and size.isdecimal() and int(size) and media_type and is_digest(digest):
@@ -67,6 +66,19 @@ class ManifestApi:
             raise NotFoundError(f"{self.where(target)} does not exist")
         found = self.fetch(target)
         return Descriptor(found.media_type, found.digest, len(found.raw))
+
+    def look(self, target: str, control: Control) -> tuple[str, str]:
+        """The digest behind a tag or digest and its entity tag, for a writer; both empty where there is none."""
+        answer = self._head(target, PUSH, control)
+        if answer.status == 404:
+            return "", ""
+        digest = target if is_digest(target) else answer.headers.get("docker-content-digest", "")
+        if answer.status == 200 and is_digest(digest):
+            return digest, answer.headers.get("etag", "")
+        try:
+            return self.fetch(target).digest, ""
+        except NotFoundError:
+            return "", ""
 
     def fetch(self, target: str) -> RawManifest:
         """The bytes behind a tag or digest.
@@ -101,8 +113,23 @@ class ManifestApi:
         media_type = _media_type(answer.headers.get("content-type", "")) or media_types.IMAGE_MANIFEST
         return RawManifest(answer.body, digest, media_type)
 
-    def put(self, manifest: RawManifest, target: str) -> bool:
+    def put(
+        self,
+        manifest: RawManifest,
+        target: str,
+        *,
+        control: Control | None = None,
+        headers: Mapping[str, str] | None = None,
+        before_repeat: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Store a manifest under a tag or its digest.
+
+        Args:
+            manifest: The manifest.
+            target: The tag, or its digest.
+            control: What stops it and hears of retries, where it is not the repository's own.
+            headers: More headers, such as conditions.
+            before_repeat: See :class:`~.transport.Request`.
 
         Returns:
             Whether the registry says that it listed a manifest with a subject as a referrer.
@@ -115,10 +142,11 @@ class ManifestApi:
             "PUT",
             self._url(target),
             f"store {self.where(target)}",
-            self._control,
+            control or self._control,
             expect=(200, 201, 202, 204),
-            headers={"Content-Type": manifest.media_type},
+            headers={"Content-Type": manifest.media_type, **(headers or {})},
             body=manifest.raw,
+            before_repeat=before_repeat,
         )
         stored = answer.headers.get("docker-content-digest", manifest.digest)
         if is_digest(stored) and stored != manifest.digest and stored.startswith("sha256:"):
@@ -146,6 +174,11 @@ class ManifestApi:
         except NotFoundError as error:
             raise NotFoundError(f"{self.where(target)} does not exist") from error
         return answer.status not in (400, 405)
+
+    def _head(self, target: str, actions: str, control: Control) -> Answer:
+        """What a registry says of a manifest; some answer 400 or 405 though they have it."""
+        url, doing = self._url(target), f"look up {self.where(target)}"
+        return self._endpoint.call(actions, "HEAD", url, doing, control, expect=(200, 400, 404, 405), headers=_ACCEPT)
 
     def _url(self, target: str) -> str:
         return self._endpoint.url(f"manifests/{target}")

@@ -21,6 +21,8 @@ class RegistryOptions:
         client_key: PEM file of its key, where ``client_cert`` does not hold it.
         proxy: URL of a proxy for every registry; empty means what ``HTTPS_PROXY``, ``HTTP_PROXY`` and
             ``NO_PROXY`` say.
+        host: The registry, host and port, that ``username``, ``password``, ``token`` and ``identity_token`` are for;
+            others are talked to with what credential files say. Empty means that they are for every registry.
         username: User name; together with ``password`` it comes before any credential file.
         password: Password or access token of ``username``.
         token: Bearer token sent to the registry as it is.
@@ -30,6 +32,9 @@ class RegistryOptions:
         timeout: Seconds to wait while no byte moves. A registry gets five times as long to store a whole blob.
         retries: How often a request is repeated after a dropped connection or a status worth repeating.
         backoff: Upper bound of the first wait between retries, in seconds; it doubles each time, up to 30 s.
+        settle: Seconds a tag is watched after it was swapped, so that of two writers at once the one that was
+            overwritten is told. Every writer of a tag must use about the same, and more than it takes from looking
+            at a tag to having written it.
     """
 
     plain_http: bool | None = None
@@ -38,6 +43,7 @@ class RegistryOptions:
     client_cert: Path | None = None
     client_key: Path | None = None
     proxy: str = field(default="", repr=False)
+    host: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
@@ -47,6 +53,7 @@ class RegistryOptions:
     timeout: float = 60.0
     retries: int = 5
     backoff: float = 0.5
+    settle: float = 1.0
 
     def __post_init__(self) -> None:
         if bool(self.username) != bool(self.password):
@@ -54,5 +61,11 @@ class RegistryOptions:
             raise InvalidInputError(f"registry options: {missing} is missing", hint="give both, or neither")
         if self.client_key and not self.client_cert:
             raise InvalidInputError("registry options: client_key is given without client_cert")
-        if self.retries < 0 or self.backoff < 0 or self.timeout <= 0 or self.connect_timeout <= 0:
-            raise InvalidInputError("registry options: timeouts must be positive, retries and backoff not negative")
+        if self.timeout <= 0 or self.connect_timeout <= 0 or self.settle <= 0:
+            raise InvalidInputError("registry options: timeouts and settle must be positive")
+        if self.retries < 0 or self.backoff < 0:
+            raise InvalidInputError("registry options: retries and backoff must not be negative")
+
+    def given_for(self, registry: str) -> bool:
+        """Whether the credentials in these options are for a registry, so that it may be sent them."""
+        return not self.host or self.host.lower() == registry.lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kitops_core.errors import ConflictError, IntegrityError, NotFoundError
@@ -13,6 +13,7 @@ from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest, sha256_digest
 from kitops_core.oci.referrers import fallback_tag
 from kitops_core.storage.registry.endpoint import Endpoint
+from kitops_core.storage.registry.failures import read_problem
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.transport import Backoff
 
@@ -31,11 +32,12 @@ class Referrers:
         self._endpoint = endpoint
         self._manifests = manifests
         self._control = control
-        self._has_api: bool | None = None
+        self._without_api = endpoint.transport.without_referrers
 
     def of(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
         """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given."""
-        entries = self._from_api(digest, artifact_type) if self._has_api is not False else None
+        known_to_lack = self._endpoint.registry in self._without_api
+        entries = None if known_to_lack else self._from_api(digest, artifact_type)
         if entries is None:
             entries = self._from_tag(digest)
         found = {}
@@ -45,24 +47,24 @@ class Referrers:
                 found[descriptor.digest] = descriptor
         return [*found.values()]
 
-    def add(self, manifest: Manifest) -> None:
-        """List a manifest under its subject's fallback tag, for a registry that did not do so itself.
+    def add(self, manifests: Sequence[Manifest]) -> None:
+        """List manifests under their subjects' fallback tags, for a registry that did not do so itself.
 
         Raises:
             ConflictError: Other writers kept replacing the list.
         """
-        if manifest.subject is None:
-            return
-        entry = manifest.descriptor.to_dict()
-        entry["artifactType"] = manifest.artifact_type or manifest.config.media_type
-        if manifest.annotations:
-            entry["annotations"] = dict(manifest.annotations)
+        attached: dict[str, Entries] = {}
+        for manifest in manifests:
+            if manifest.subject is not None:
+                attached.setdefault(manifest.subject.digest, []).append(_entry(manifest))
+        for digest, new in attached.items():
 
-        def change(entries: Entries) -> Entries:
-            return entries if any(e.get("digest") == manifest.digest for e in entries) else [*entries, entry]
+            def change(entries: Entries, new: Entries = new) -> Entries:
+                listed = {entry.get("digest") for entry in entries}
+                return [*entries, *(entry for entry in new if entry["digest"] not in listed)]
 
-        with _writing:
-            self._change(manifest.subject.digest, change)
+            with _writing:
+                self._change(digest, change)
 
     def forget(self, manifest: RawManifest) -> None:
         """Take a deleted manifest off its subject's fallback tag, if it stands there."""
@@ -83,10 +85,12 @@ class Referrers:
         pages = self._endpoint.pages(url, doing, self._control, expect)
         for page in pages:
             if page.status != 200 or (found := _entries(page.body)) is None:
-                self._has_api = False
+                # A repository that does not exist yet says nothing about the others of its registry.
+                code = read_problem(page.status, page.headers, page.body).code
+                if page.status in (404, 405, 501) and code not in ("NAME_UNKNOWN", "MANIFEST_UNKNOWN"):
+                    self._without_api.add(self._endpoint.registry)
                 return None
             entries += found
-        self._has_api = True
         return entries
 
     def _from_tag(self, digest: str) -> Entries:
@@ -126,6 +130,14 @@ class Referrers:
                     f"{self._manifests.where(tag)}: other writers keep replacing the list of referrers",
                     hint="let one job at a time attach to the same kit",
                 )
+
+
+def _entry(manifest: Manifest) -> dict[str, Any]:
+    entry = manifest.descriptor.to_dict()
+    entry["artifactType"] = manifest.artifact_type or manifest.config.media_type
+    if manifest.annotations:
+        entry["annotations"] = dict(manifest.annotations)
+    return entry
 
 
 def _entries(raw: bytes) -> Entries | None:

@@ -9,6 +9,7 @@ from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError,
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
+from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.referrers import is_referrers_tag
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
@@ -18,6 +19,7 @@ from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.referrers import Referrers
+from kitops_core.storage.registry.swap import swap
 from kitops_core.storage.registry.uploads import Uploader
 
 _PAGE = "1000"
@@ -54,6 +56,11 @@ class RegistryRepository:
         """``registry/repository``, for messages and records."""
         return self._endpoint.name
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The registry and the repository."""
+        return f"registry:{self._endpoint.registry}", self._endpoint.name
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 
@@ -71,7 +78,10 @@ class RegistryRepository:
             IntegrityError: The bytes have another digest, or are not an image manifest.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return parse_manifest(self._manifests.fetch(target).raw, self._manifests.where(target))
+        manifest = parse_manifest(self._manifests.fetch(target).raw, self._manifests.where(target))
+        if manifest.config.digest == EMPTY_DIGEST:
+            self._uploader.present.add(EMPTY_DIGEST)
+        return manifest
 
     def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
@@ -84,6 +94,23 @@ class RegistryRepository:
         """
         for tag in tags:
             check_tag(tag)
+        if not self._put(manifest, tags):
+            self._referrers.add([manifest])
+        return manifest.descriptor
+
+    def put_referrers(self, manifests: Sequence[Manifest]) -> None:
+        """Store manifests that have a subject, and list them with as few writes as there are subjects.
+
+        Raises:
+            InvalidInputError: A manifest is too large for a registry.
+            IntegrityError: The registry took other bytes for one.
+            ConflictError: Other writers kept replacing the list of referrers.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        self._referrers.add([manifest for manifest in manifests if not self._put(manifest)])
+
+    def _put(self, manifest: Manifest, tags: Sequence[str] = ()) -> bool:
+        """Store a manifest; whether the registry listed it as a referrer."""
         if len(manifest.raw) > MAX_MANIFEST_BYTES:
             raise InvalidInputError(
                 f"{self.name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
@@ -91,9 +118,15 @@ class RegistryRepository:
             )
         raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
         listed = [self._manifests.put(raw, target) for target in tags or (manifest.digest,)]
-        if not all(listed):
-            self._referrers.add(manifest)
-        return manifest.descriptor
+        return all(listed)
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Whether a manifest is here; the registry is trusted to have its blobs then.
+
+        Raises:
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        return self._manifests.look(manifest.digest, self._control)[0] == manifest.digest
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether the blob is there, with the size the descriptor says."""
@@ -108,7 +141,9 @@ class RegistryRepository:
         """
         return BlobReader(BlobStream(self._endpoint, descriptor, control), descriptor, self.name)
 
-    def write_blob(self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = ()) -> Written:
+    def write_blob(
+        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+    ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
         Args:
@@ -116,13 +151,15 @@ class RegistryRepository:
             control: Progress and cancelling; emits ``start``, ``advance`` and ``finish`` events.
             mount_from: Names (``registry/repository``) of other repositories that may hold the blob; those in
                 other registries are passed over.
+            fresh: Whether the blob is likely not here, so that a small one is better sent than asked for. What is in
+                memory counts as fresh.
 
         Raises:
             IntegrityError: The bytes are not those the source announced, or the registry got others.
             DeniedError, RegistryError: The registry refused or failed.
             CancelledError: The switch was flipped.
         """
-        return self._uploader.write(source, control, mount_from)
+        return self._uploader.write(source, control, mount_from, fresh)
 
     def tags(self) -> Iterator[str]:
         """Every tag, sorted, without the tags that only hold referrers.
@@ -150,6 +187,29 @@ class RegistryRepository:
         """
         check_tag(tag)
         self._manifests.put(self._manifests.fetch(descriptor.digest), tag)
+
+    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+        """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
+
+        Registries have no such operation; what is promised instead, :mod:`~kitops_core.storage.registry.swap` says.
+        It takes ``settle`` seconds of the options.
+
+        Args:
+            manifest: What the tag shall point at.
+            tag: The tag.
+            expected: The digest it must have now, or an empty string where it must be absent.
+            control: Cancelling and retry events, where it is not the repository's own. Cancelled while it watches,
+                the tag may have moved.
+
+        Raises:
+            LostRaceError: The tag is elsewhere, before or just after; or writing took longer than ``settle``.
+            ConflictError: The tag is where it was expected, and cannot be moved.
+            RegistryError: The registry failed; the message says so where the tag may have moved.
+            DeniedError: The registry refused.
+        """
+        raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
+        settle = self._client.options.settle
+        swap(self._manifests, raw, check_tag(tag), expected, settle, control or self._control)
 
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest.

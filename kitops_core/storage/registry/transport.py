@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import urllib3
@@ -53,6 +53,7 @@ class Request:
         limit: How many bytes of the answer to read at most.
         patience: Factor on the timeout.
         retries: How often it is repeated, where that differs from the options.
+        before_repeat: Called before it is sent again, for whatever reason; what it raises ends the request.
     """
 
     access: Access
@@ -65,6 +66,7 @@ class Request:
     limit: int = _JSON_BYTES
     patience: float = 1.0
     retries: int | None = None
+    before_repeat: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,18 @@ class Backoff:
 
 
 class Transport:
-    """Sends requests for one set of options; safe to use from several threads."""
+    """Sends requests for one set of options; safe to use from several threads.
+
+    Attributes:
+        options: How to talk to registries.
+        auth: Credentials and tokens.
+        without_referrers: Registries that were found to have no referrers API.
+    """
 
     def __init__(self, options: RegistryOptions) -> None:
         self.options = options
         self.auth = Authenticator(options, self._ask_token_service)
+        self.without_referrers: set[str] = set()
         self._pools = Pools(options)
         self._warned: set[str] = set()
 
@@ -139,6 +148,7 @@ class Transport:
             except LostError as problem:
                 if not backoff.wait(problem.problem):
                     raise problem.error(request.doing) from problem.__cause__
+                request.before_repeat()
 
     def open(self, request: Request, control: Control) -> Response:
         """Send a request and leave the body of its answer to be read; the caller closes it.
@@ -221,9 +231,11 @@ class Transport:
                 if answer.status == 401 and url == request.url and challenges < _MOST_CHALLENGES:
                     challenges += 1
                     if self.challenged(access, answer, authorization):
+                        request.before_repeat()
                         continue
             except LostError as broken:
                 if backoff.wait(broken.problem, most=broken.attempts):
+                    request.before_repeat()
                     url, redirects = request.url, 0
                     continue
                 raise broken.error(request.doing) from broken.__cause__
@@ -234,6 +246,7 @@ class Transport:
             problem, error = self.refusal(access, request.doing, answer)
             after = retry_after(answer.headers)
             if answer.status in RETRY_STATUSES and backoff.wait(f"the server answered {problem}", at_least=after):
+                request.before_repeat()
                 url, redirects = request.url, 0
                 continue
             raise error

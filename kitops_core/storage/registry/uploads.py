@@ -1,67 +1,41 @@
-"""Blobs to a registry in one pass: POST, one PATCH with the bytes, PUT with the digest learned on the way.
+"""Blobs to a registry in one pass, or not at all where it has them or can take them from another repository.
 
-That is the flow every registry takes. Whatever breaks it, a new session is opened and the source starts again: a
-half-sent blob is never gone on with, as several registries misreport how far they are.
+Whatever breaks an upload, a new session is opened and the source starts again: a half-sent blob is never gone on with,
+as several registries misreport how far they are.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
-from kitops_core.errors import (
-    CancelledError,
-    IntegrityError,
-    KitOpsError,
-    NotFoundError,
-    RegistryError,
-    SourceError,
-)
+from kitops_core.errors import CancelledError, KitOpsError
 from kitops_core.events import Control, Event
-from kitops_core.oci.blob import BlobSource
+from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor
-from kitops_core.reference import is_digest
+from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.storage import Written
 from kitops_core.storage.registry.endpoint import DELETE, PUSH, Endpoint
-from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, Problem, retry_after
+from kitops_core.storage.registry.failures import LostError
 from kitops_core.storage.registry.hosts import follow
-from kitops_core.storage.registry.transport import Answer, Backoff, Request, read_refusal
-
-_ACCEPTED = (200, 201, 202, 204)
-_TOKEN_SECONDS = 60.0
-_STORING_PATIENCE = 5.0
-_PIECE = 128 * 1024
-_EVENT_BYTES = 1024 * 1024
-
-
-class _RestartError(Exception):
-    """This attempt cannot be finished, and a new one may.
-
-    Attributes:
-        problem: What happened.
-        error: What to raise when there is no attempt left.
-        after: Seconds the registry asked us to wait.
-        most: How many attempts the problem is worth.
-    """
-
-    def __init__(self, problem: str, error: KitOpsError, after: float = 0.0, most: int | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.error = error
-        self.after = after
-        self.most = most
+from kitops_core.storage.registry.transport import Backoff, Request, read_refusal
+from kitops_core.storage.registry.upload_attempt import RestartError, UploadAttempt, is_small
 
 
 class Uploader:
-    """Writes blobs to one repository; safe to use from several threads."""
+    """Writes blobs to one repository; safe to use from several threads.
+
+    Attributes:
+        present: Digests of blobs that were found or written here meanwhile, and need not be asked for again.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._transport = endpoint.transport
+        self.present: set[str] = set()
 
-    def write(self, source: BlobSource, control: Control, mount_from: Sequence[str]) -> Written:
+    def write(self, source: BlobSource, control: Control, mount_from: Sequence[str], fresh: bool = False) -> Written:
         """Write a blob, or find that nothing needs to be sent."""
         control.check()
         control.emit(Event("start", source.name, 0, source.size))
@@ -69,22 +43,42 @@ class Uploader:
         session = ""
         known = source.known
         if known is not None:
-            if self._endpoint.has_blob(known, control, PUSH):
-                outcome = "present"
-            else:
-                mounted, session = self._mount(known, mount_from, control)
-                outcome = "mounted" if mounted else "written"
+            fresh = (fresh or isinstance(source, BytesSource)) and is_small(source) and known.digest != EMPTY_DIGEST
+            outcome, session = self._find(known, mount_from, control, fresh)
         descriptor = known if known is not None and outcome != "written" else self._send(source, session, control)
+        self.present.add(descriptor.digest)
         control.emit(Event("finish", source.name, descriptor.size, descriptor.size, outcome))
         return Written(descriptor, outcome)
 
-    def _mount(self, known: Descriptor, mount_from: Sequence[str], control: Control) -> tuple[bool, str]:
+    def _find(
+        self, known: Descriptor, mount_from: Sequence[str], control: Control, fresh: bool
+    ) -> tuple[Literal["written", "present", "mounted"], str]:
+        """Whether the blob is here or can be mounted, with as few requests as tell; else perhaps a session for it.
+
+        A mount answers for both, so it is tried first, unless the blob was in this very repository before. A blob
+        that is small and likely new is not looked for, as sending it takes but one request more.
+        """
+        if known.digest in self.present:
+            return "present", ""
+        prefix = f"{self._endpoint.registry}/"
+        names = [name for name in dict.fromkeys(mount_from) if name.startswith(prefix)]
+        others = [name for name in names if name != self._endpoint.name]
+        look_first = len(others) < len(names) or not others
+        if look_first and not fresh and self._endpoint.has_blob(known, control, PUSH):
+            return "present", ""
+        mounted, session = self._mount(known, others, control)
+        if mounted:
+            return "mounted", ""
+        if not look_first and not fresh and self._endpoint.has_blob(known, control, PUSH):
+            self._cancel(session)
+            return "present", ""
+        return "written", session
+
+    def _mount(self, known: Descriptor, names: Sequence[str], control: Control) -> tuple[bool, str]:
         """Take the blob from another repository; else the upload session that registries open instead, if any."""
         session = ""
         prefix = f"{self._endpoint.registry}/"
-        for name in dict.fromkeys(mount_from):
-            if not name.startswith(prefix) or name == self._endpoint.name:
-                continue
+        for name in names:
             if session:
                 self._cancel(session)
                 session = ""
@@ -111,11 +105,11 @@ class Uploader:
     def _send(self, source: BlobSource, session: str, control: Control) -> Descriptor:
         backoff = Backoff(self._transport.options, control, source.name)
         while True:
-            attempt = _Attempt(self._endpoint, source, control, session)
+            attempt = UploadAttempt(self._endpoint, source, control, session)
             session = ""
             try:
                 return attempt.run()
-            except _RestartError as restart:
+            except RestartError as restart:
                 self._cancel(attempt.location)
                 if not backoff.wait(restart.problem, at_least=restart.after, most=restart.most):
                     raise restart.error from restart.__cause__
@@ -130,143 +124,3 @@ class Uploader:
         with suppress(LostError, KitOpsError):
             headers = self._transport.headers_for(self._endpoint.access(DELETE), location)
             read_refusal(self._transport.send("DELETE", location, headers, patience=0.1), location)
-
-
-class _Attempt:
-    """One session: its URL, and what was sent in it so far."""
-
-    def __init__(self, endpoint: Endpoint, source: BlobSource, control: Control, location: str) -> None:
-        self._endpoint = endpoint
-        self._transport = endpoint.transport
-        self._source = source
-        self._control = control
-        self._access = endpoint.access(PUSH)
-        self._doing = f"send '{source.name}' to {endpoint.name}"
-        self._sent = 0
-        self._complete = False
-        known = source.known
-        self._trusted = known.digest if known is not None and source.verified else ""
-        self._algorithm = known.digest.partition(":")[0] if known is not None else "sha256"
-        self._hash = hashlib.new(self._algorithm)
-        self.location = location
-
-    def run(self) -> Descriptor:
-        """Send the blob.
-
-        Raises:
-            _RestartError: A new attempt may work.
-        """
-        if not self.location:
-            url = self._endpoint.url("blobs/uploads/")
-            request = Request(self._access, "POST", url, self._doing, expect=(202,), headers={"Content-Length": "0"})
-            answer = self._transport.call(request, self._control)
-            if "location" not in answer.headers:
-                raise RegistryError(f"cannot {self._doing}: the registry names no place to send it to")
-            self.location = follow(answer.url, answer.headers["location"])
-        self._patch()
-        descriptor = self._descriptor()
-        self._put(descriptor)
-        self.location = ""
-        return descriptor
-
-    def _patch(self) -> None:
-        size = self._source.size
-        framing = {"Content-Length": str(size)} if size is not None else {"Transfer-Encoding": "chunked"}
-        headers = {"Content-Type": "application/octet-stream", **framing}
-        authorization = self._transport.headers_for(self._access, self.location, _TOKEN_SECONDS)
-        try:
-            response = self._transport.send("PATCH", self.location, {**headers, **authorization}, self._body())
-            answer = read_refusal(response, self.location)
-        except LostError as broken:
-            raise self._lost(broken) from broken
-        self._transport.warn(self._endpoint.registry, response, self._control)
-        if answer.status in _ACCEPTED and not self._complete:
-            part = RegistryError(f"cannot {self._doing}: the registry took only a part of it", status=answer.status)
-            raise _RestartError("the registry took only a part", part)
-        if answer.status in _ACCEPTED:
-            if "location" in answer.headers:
-                self.location = follow(self.location, answer.headers["location"])
-            return
-        problem, error = self._transport.refusal(self._access, self._doing, answer)
-        if answer.status == 401 and self._renewed(answer, authorization):
-            raise _RestartError("its token was not taken any more", error)
-        if answer.status in RETRY_STATUSES or _session_is_gone(problem):
-            raise _RestartError(f"the server answered {problem}", error, retry_after(answer.headers))
-        raise error
-
-    def _put(self, descriptor: Descriptor) -> None:
-        joint = "&" if "?" in self.location else "?"
-        request = Request(
-            self._access,
-            "PUT",
-            f"{self.location}{joint}digest={descriptor.digest.replace(':', '%3A')}",
-            self._doing,
-            expect=(200, 201, 202, 204),
-            headers={"Content-Length": "0"},
-            patience=_STORING_PATIENCE,
-        )
-        try:
-            answer = self._transport.call(request, self._control)
-        except NotFoundError as error:
-            # Either the session is gone, or an earlier PUT worked and only its answer was lost.
-            if self._endpoint.has_blob(descriptor, self._control, PUSH):
-                return
-            raise _RestartError("the upload session is gone", error) from error
-        stored = answer.headers.get("docker-content-digest", descriptor.digest)
-        if is_digest(stored) and stored.partition(":")[0] == self._algorithm and stored != descriptor.digest:
-            raise IntegrityError(
-                f"{self._endpoint.name}: '{self._source.name}' was sent with digest {descriptor.digest}, "
-                f"and stored with {stored}"
-            )
-
-    def _body(self) -> Iterator[memoryview]:
-        """The source's buffers, hashed and counted as they are handed on."""
-        source, control = self._source, self._control
-        size, known, reported = source.size, bool(self._trusted), 0
-        try:
-            for buffer in source.stream():
-                control.check()
-                self._sent += len(buffer)
-                if size is not None and self._sent > size:
-                    raise IntegrityError(f"'{source.name}' has more bytes than the {size} it should")
-                if not known:
-                    self._hash.update(buffer)
-                if size is not None:
-                    yield buffer
-                else:  # urllib3 copies what it sends in chunks: small pieces stay in the processor's cache
-                    for start in range(0, len(buffer), _PIECE):
-                        yield buffer[start : start + _PIECE]
-                if self._sent - reported >= _EVENT_BYTES:
-                    reported = self._sent
-                    control.emit(Event("advance", source.name, self._sent, size))
-        except OSError as error:  # must not be taken for a broken connection
-            raise SourceError(f"cannot read '{source.name}': {error.strerror or error}") from error
-        if size is not None and self._sent < size:
-            raise IntegrityError(f"'{source.name}' ends {size - self._sent} bytes short of {size}")
-        self._complete = True
-        control.emit(Event("advance", source.name, self._sent, size))
-
-    def _descriptor(self) -> Descriptor:
-        known = self._source.known
-        digest = self._trusted or f"{self._algorithm}:{self._hash.hexdigest()}"
-        if known is None:
-            return Descriptor(self._source.media_type, digest, self._sent)
-        if (digest, self._sent) != (known.digest, known.size):
-            raise IntegrityError(
-                f"'{self._source.name}': read {self._sent} bytes with digest {digest}, "
-                f"expected {known.size} bytes with {known.digest}"
-            )
-        return known
-
-    def _renewed(self, answer: Answer, sent: Mapping[str, str]) -> bool:
-        try:
-            return self._transport.challenged(self._access, answer, sent)
-        except LostError as broken:
-            raise self._lost(broken) from broken
-
-    def _lost(self, broken: LostError) -> _RestartError:
-        return _RestartError(broken.problem, broken.error(self._doing), most=broken.attempts)
-
-
-def _session_is_gone(problem: Problem) -> bool:
-    return problem.status == 404 and problem.code in ("", "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID")

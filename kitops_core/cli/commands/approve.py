@@ -1,0 +1,37 @@
+"""``kitops approve``."""
+
+from __future__ import annotations
+
+import click
+
+from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.output import answer, answer_json
+from kitops_core.cli.promoting import actor_option, channels_option, note_option
+from kitops_core.cli.settings import Settings
+
+
+@new_command("approve", network=True, signs=True)
+@kit_argument(required=False, default="")
+@click.option("--to", "channel", required=True, metavar="CHANNEL", help="The channel the ModelKit may go into.")
+@click.option("--key", required=True, metavar="KEY", help="The approver's private key (a file, or env://NAME).")
+@channels_option
+@actor_option
+@note_option
+def command(
+    settings: Settings, reference: str, channel: str, key: str, channels: str, actor: str, note: str, as_json: bool
+) -> None:
+    """Approve the ModelKit REFERENCE for a channel: attach a signed statement about its digest and the channel.
+
+    REFERENCE may be a channel's name; without it, what the channel's upstream has now is approved. It counts where the
+    channel's `approvals` name the public half of the key.
+    """
+    from kitops_core.cli.signing import open_signing_key
+    from kitops_core.promotion.approve import approve
+
+    evidence = approve(
+        reference, channel, key=open_signing_key(key), channels=channels, actor=actor, note=note, **settings.api()
+    )
+    if as_json:
+        answer_json({"channel": channel, "digest": evidence.subject, "approval": evidence.digest})
+    else:
+        answer("approved", evidence.subject, f"for {channel}")

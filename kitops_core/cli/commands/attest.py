@@ -1,0 +1,66 @@
+"""``kitops attest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kitops_core.cli.measured import parse_metrics
+from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.settings import Settings
+from kitops_core.cli.signing import key_option, open_signing_key, say_attached
+
+
+@new_command("attest", network=True, signs=True)
+@kit_argument()
+@click.option("--predicate", type=click.Path(path_type=Path), metavar="FILE", help="What to state: a JSON file.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What was measured, instead of --predicate with test-result. May be given several times.",
+)
+@click.option(
+    "--type",
+    "type_",
+    required=True,
+    metavar="TYPE",
+    help="What it states: slsaprovenance1, vsa, test-result, ... or a URI.",
+)
+@key_option("The private key to sign with (PEM, or env://NAME; default: unsigned).")
+@remote_option
+def command(
+    settings: Settings,
+    reference: str,
+    predicate: Path | None,
+    metrics: tuple[str, ...],
+    type_: str,
+    key: str | None,
+    remote: bool,
+    as_json: bool,
+) -> None:
+    """Attach a statement about the ModelKit REFERENCE to it: how it was made, what it passed.
+
+    It is an in-toto statement about the kit's digest, signed with --key as `cosign attest` signs it. The kit does not
+    change. The key's password is $COSIGN_PASSWORD, or asked for on a terminal.
+    """
+    from kitops_core.provenance.predicate_types import TEST_RESULT, resolve_predicate_type
+
+    if (predicate is None) == (not metrics):
+        raise click.UsageError("Give --predicate or --metric.")
+    if metrics and resolve_predicate_type(type_) != TEST_RESULT:
+        raise click.UsageError("--metric goes with --type test-result.")
+    signer = open_signing_key(key) if key else None
+    where: dict[str, Any] = {"key": signer, "remote": True if remote else None, **settings.api()}
+    if predicate is None:
+        from kitops_core.verbs.attest_metrics import attest_metrics
+
+        attached = attest_metrics(reference, parse_metrics(metrics), **where)
+    else:
+        from kitops_core.verbs.attest import attest
+
+        attached = attest(reference, predicate, type=type_, **where)
+    say_attached(settings, "attested", attached, as_json)

@@ -1,0 +1,48 @@
+"""``kitops rollback``."""
+
+from __future__ import annotations
+
+import click
+
+from kitops_core.cli.options import new_command
+from kitops_core.cli.promoting import answer_promotion, promotion_options, show_gates
+from kitops_core.cli.settings import Settings
+
+
+@new_command("rollback", network=True, signs=True)
+@click.argument("channel", metavar="CHANNEL")
+@click.option("--to", metavar="DIGEST", default="", help="Go back to this digest, which was in the channel before.")
+@promotion_options
+def command(
+    settings: Settings,
+    channel: str,
+    to: str,
+    channels: str,
+    expect: str,
+    dry_run: bool,
+    key: str | None,
+    actor: str,
+    note: str,
+    as_json: bool,
+) -> None:
+    """Promote the ModelKit again that CHANNEL had before, and record that as a rollback.
+
+    A second rollback goes one further back. Exit codes are those of `kitops promote`.
+    """
+    from kitops_core.cli.signing import open_signing_key
+    from kitops_core.cli.transfer import transfer
+    from kitops_core.promotion.promote import rollback
+
+    with show_gates(as_json), transfer(settings, written="sent") as control:
+        result = rollback(
+            channel,
+            to=to,
+            channels=channels,
+            expect=expect,
+            dry_run=dry_run,
+            key=open_signing_key(key) if key else None,
+            actor=actor,
+            note=note,
+            **control,
+        )
+    answer_promotion(result, as_json)

@@ -1,0 +1,66 @@
+"""``kitops verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.output import answer, answer_json, note_storage
+from kitops_core.cli.settings import Settings
+from kitops_core.cli.signing import identity_options, key_option
+
+
+@new_command("verify", network=True, signs=True)
+@kit_argument()
+@key_option("A public key that may have signed (PEM, or env://NAME). May be given several times.", multiple=True)
+@click.option(
+    "--type",
+    "type_",
+    default="signature",
+    show_default=True,
+    metavar="TYPE",
+    help="What must be signed: signature, slsaprovenance1, vsa, test-result, ... or a URI.",
+)
+@click.option(
+    "--needed", type=click.IntRange(min=1), default=1, help="How many of the keys must have signed (default: 1)."
+)
+@identity_options
+@remote_option
+def command(
+    settings: Settings,
+    reference: str,
+    key: tuple[str, ...],
+    type_: str,
+    needed: int,
+    identity: str,
+    issuer: str,
+    trust_root: Path | None,
+    remote: bool,
+    as_json: bool,
+) -> None:
+    """Verify that the ModelKit REFERENCE is signed by one of the keys, or by an identity.
+
+    What `cosign sign` and `cosign attest` wrote verifies too. A statement counts when it is of the type asked for,
+    about this very digest, and, where it is a result, says PASSED. Looks in the local store first, then in the
+    registry.
+    """
+    from kitops_core.verbs.verify import verify
+
+    verified = verify(
+        reference,
+        keys=key,
+        identity=identity,
+        issuer=issuer,
+        trust_root=trust_root,
+        type=type_,
+        needed=needed,
+        remote=True if remote else None,
+        **settings.api(),
+    )
+    note_storage(settings, verified.reference, verified.storage)
+    if as_json:
+        answer_json(verified.to_dict())
+    else:
+        answer("verified", verified.digest, f"by {', '.join(verified.signers)}")

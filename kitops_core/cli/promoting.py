@@ -1,0 +1,107 @@
+"""What the commands that promote share: their options, and how they show gates and records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, plain_value, size_text
+from kitops_core.errors import GateRefusedError
+from kitops_core.text import timestamp_text
+
+if TYPE_CHECKING:
+    from kitops_core.promotion.records import PromotionRecord
+    from kitops_core.promotion.result import Promotion
+    from kitops_core.verbs.diff import KitDiff
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+channels_option = click.option(
+    "-c",
+    "--channels",
+    metavar="FILE",
+    default="promotion.yaml",
+    show_default=True,
+    help="The promotion policy: channels and their gates.",
+)
+actor_option = click.option(
+    "--actor",
+    metavar="NAME",
+    default="",
+    help="Who does this (default: $KITOPS_ACTOR, the CI system's user, user@host).",
+)
+note_option = click.option("--note", metavar="TEXT", default="", help="A sentence for the record.")
+
+
+def promotion_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of the commands that move a channel's tag."""
+    options: list[Decorator] = [
+        channels_option,
+        click.option(
+            "--expect",
+            metavar="DIGEST",
+            default="",
+            help="What the channel must have now, or 'absent'; anything else is a lost race.",
+        ),
+        click.option("--dry-run", is_flag=True, help="Only show the plan, with each gate's evidence."),
+        click.option("--key", metavar="KEY", help="Sign the record with this private key (a file, or env://NAME)."),
+        actor_option,
+        note_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def show_gates(as_json: bool) -> Iterator[None]:
+    """Write the plan of a promotion that a gate refused to the answer, before the error is reported."""
+    try:
+        yield
+    except GateRefusedError as error:
+        if error.promotion is not None:
+            answer_promotion(error.promotion, as_json)
+        raise
+
+
+def answer_promotion(result: Promotion, as_json: bool) -> None:
+    """What was promoted, or would be, and what every gate said."""
+    if as_json:
+        answer_json(result.to_dict())
+        return
+    before = result.previous_digest or "(empty)"
+    if before == result.digest:
+        answer("unchanged", result.channel, result.digest)
+    else:
+        answer(result.channel, f"{before} → {result.digest}", *([_difference(result.diff)] if result.diff else []))
+    answer_rows([(f"  {'✓' if gate.passed else '✗'} {gate.name}", gate.detail) for gate in result.gates])
+    if result.refused:
+        answer(f"refused: {len(result.refused)} of {count_text(len(result.gates), 'gate')}")
+    elif result.dry_run:
+        answer("nothing was changed: this is a dry run")
+    elif result.record:
+        answer({"promote": "promoted", "rollback": "rolled back"}[result.action], result.reference, *result.tags)
+
+
+def record_row(record: PromotionRecord) -> tuple[str, ...]:
+    """One line of a history."""
+    signed = f"signed by {record.signed_by}" if record.signed_by else ""
+    return timestamp_text(record.time), record.action, record.channel, record.digest, record.actor, signed, record.note
+
+
+def _difference(diff: KitDiff) -> str:
+    counts = [
+        f"{len(layers)} {change}, {size_text(sum(max(layer.after, layer.before) for layer in layers))}"
+        for change in ("added", "changed", "removed")
+        if (layers := [layer for layer in diff.layers if layer.change == change])
+    ]
+    fields = [f"{field.field} {_value(field.before)} → {_value(field.after)}" for field in diff.fields[:3]]
+    more = [f"{len(diff.fields) - 3} more fields"] if len(diff.fields) > 3 else []
+    return f"(layers: {'; '.join(counts) or 'the same'}" + "".join(f"; {text}" for text in fields + more) + ")"
+
+
+def _value(value: object) -> str:
+    return "(none)" if value is None else plain_value(value)

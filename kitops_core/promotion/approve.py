@@ -1,0 +1,61 @@
+"""A person's word, signed, that a kit may go into a channel."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kitops_core.events import Control
+from kitops_core.promotion.actor import current_actor
+from kitops_core.promotion.gates.signed import approval_predicate
+from kitops_core.promotion.places import Places
+from kitops_core.promotion.policy import PromotionPolicy
+from kitops_core.promotion.policy_file import as_policy
+from kitops_core.promotion.promote import find_candidate
+from kitops_core.provenance.evidence import Evidence, attach_statement
+from kitops_core.provenance.keys import SigningKey
+from kitops_core.provenance.predicate_types import APPROVAL
+from kitops_core.provenance.statement import statement_for
+from kitops_core.text import timestamp_text
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+
+def approve(
+    reference: str,
+    to: str,
+    *,
+    key: SigningKey | str | Path,
+    channels: PromotionPolicy | str | Path = "promotion.yaml",
+    actor: str = "",
+    note: str = "",
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+) -> Evidence:
+    """Approve a kit for a channel: attach a statement about its digest and the channel, signed by ``key``.
+
+    Args:
+        reference: The kit: a reference, the name of a channel, or an empty string for what is in the upstream now.
+        to: The channel.
+        key: The approver's key; it counts where the channel's ``approvals`` name its public half.
+        channels: The promotion policy, or the file it is in.
+        actor: Who approves, for people to read; the key is what counts.
+        note: A sentence for the statement.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+
+    Raises:
+        NotFoundError: There is no such kit or channel.
+        InvalidInputError: The policy or the key cannot be used.
+        DeniedError, RegistryError: The registry refused or failed.
+    """
+    policy = as_policy(channels)
+    signing = key if isinstance(key, SigningKey) else SigningKey.load(key)
+    with Places(store, registry) as places:
+        found = find_candidate(policy, to, reference, places)
+        now = timestamp_text(datetime.now(timezone.utc))
+        predicate = approval_predicate(to, time=now, actor=actor or current_actor(), note=note)
+        statement = statement_for(found.manifest.digest, APPROVAL, predicate, name=found.reference.name)
+        return attach_statement(found.storage, found.manifest.descriptor, statement, key=signing, control=Control())

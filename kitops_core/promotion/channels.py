@@ -1,0 +1,92 @@
+"""What is in each channel now, and whether its tag is where the last promotion put it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.events import Control
+from kitops_core.promotion.history import ChannelHistory, channel_history
+from kitops_core.promotion.places import Places
+from kitops_core.promotion.policy import PromotionPolicy
+from kitops_core.promotion.policy_file import as_policy
+from kitops_core.promotion.records import PromotionRecord
+from kitops_core.verbs.describe import read_kit
+from kitops_core.verbs.locate import digest_of
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """A channel as it is now.
+
+    Attributes:
+        name: The channel.
+        reference: Its target: repository and tag.
+        digest: What the tag points at, or an empty string where the channel is empty.
+        kit: Name, version and licence of that kit, as its Kitfile says.
+        record: The record that put it there, or ``None``.
+        drift: Where the tag is not what the newest record says, the digest that record put there; else empty.
+            Something else moved the tag, or a promotion was interrupted just before it moved it.
+        upstream: The channel it takes kits from, or an empty string.
+        waiting: What the upstream has now, where this channel has something else; else an empty string.
+    """
+
+    name: str
+    reference: str
+    digest: str
+    kit: dict[str, Any]
+    record: PromotionRecord | None
+    drift: str
+    upstream: str
+    waiting: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as JSON."""
+        return {**vars(self), "record": self.record.to_dict() if self.record else None}
+
+
+def channels(
+    policy: PromotionPolicy | str | Path = "promotion.yaml",
+    *,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+) -> list[ChannelState]:
+    """What is in each channel of a promotion policy, in the policy's order.
+
+    Raises:
+        InvalidInputError: The policy cannot be used.
+        DeniedError, RegistryError: A registry refused or failed.
+    """
+    loaded = as_policy(policy)
+    with Places(store, registry) as places:
+        return [_state(loaded, name, places) for name in loaded.channels]
+
+
+def _state(policy: PromotionPolicy, name: str, places: Places) -> ChannelState:
+    past = channel_history(policy, name, places, newest_only=True)
+    upstream = policy.channels[name].from_
+    waiting = ""
+    if upstream:
+        source = policy.target(upstream)
+        waiting = digest_of(places.storage(source), source.target)
+    return ChannelState(
+        name=name,
+        reference=str(past.reference),
+        digest=past.digest,
+        kit=_kit(past, places),
+        record=past.records[0] if past.records and not past.drift else None,
+        drift=past.recorded if past.drift else past.newer.digest if past.newer else "",
+        upstream=upstream,
+        waiting=waiting if waiting != past.digest else "",
+    )
+
+
+def _kit(past: ChannelHistory, places: Places) -> dict[str, Any]:
+    found = places.find(past.reference) if past.digest else None
+    if found is None:
+        return {}
+    return read_kit(found.storage, found.manifest, Control()).kitfile.package.model_dump(exclude_defaults=True)

@@ -1,0 +1,1 @@
+"""What a kit must show before it may enter a channel."""

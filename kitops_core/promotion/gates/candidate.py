@@ -1,0 +1,147 @@
+"""A kit that is to enter a channel, with all that gates look at, each part read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from kitops_core.errors import CancelledError, KitOpsError
+from kitops_core.events import Control
+from kitops_core.verbs.describe import StoredKit, read_kit
+
+if TYPE_CHECKING:
+    from kitops_core.oci.manifest import Manifest
+    from kitops_core.promotion.policy import PromotionPolicy
+    from kitops_core.provenance.evidence import Evidence, EvidenceReader
+    from kitops_core.storage import Storage
+    from kitops_core.verbs.locate import FoundKit
+
+_T = TypeVar("_T")
+
+OpenChannel = Callable[[str], "FoundKit | None"]
+"""Opens the kit that a channel has now; ``None`` where it is empty. Whoever supplies it closes what it opened."""
+
+
+class _Once(Generic[_T]):
+    """The outcome of reading something, good or bad, so that no gate asks a registry again."""
+
+    def __init__(self, read: Callable[[], _T]) -> None:
+        self._error: KitOpsError | None = None
+        try:
+            self._value = read()
+        except CancelledError:
+            raise
+        except KitOpsError as error:
+            self._error = error
+
+    def get(self) -> _T:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class Candidate:
+    """A kit that is to enter a channel. A candidate is always a digest.
+
+    Attributes:
+        found: The kit: its pinned reference, its storage and its manifest.
+        channel: The name of the channel it is to enter.
+        policy: The channels and what they ask for.
+        now: The time that counts as now.
+        control: Progress and cancelling.
+    """
+
+    def __init__(
+        self,
+        found: FoundKit,
+        channel: str,
+        policy: PromotionPolicy,
+        *,
+        open_channel: OpenChannel,
+        now: datetime | None = None,
+        control: Control | None = None,
+    ) -> None:
+        self.found = found
+        self.channel = channel
+        self.policy = policy
+        self.now = now or datetime.now(timezone.utc)
+        self.control = control or Control()
+        self._open_channel = open_channel
+        self._readers: dict[tuple[tuple[str, str], str], _Once[EvidenceReader]] = {}
+        self._evidence: dict[tuple[tuple[str, str], str, str], _Once[list[Evidence]]] = {}
+        self._channels: dict[str, _Once[Candidate | None]] = {}
+
+    @property
+    def storage(self) -> Storage:
+        """Where the kit is."""
+        return self.found.storage
+
+    @property
+    def manifest(self) -> Manifest:
+        """The kit's manifest."""
+        return self.found.manifest
+
+    @property
+    def digest(self) -> str:
+        """The manifest's digest."""
+        return self.found.manifest.digest
+
+    @cached_property
+    def _read(self) -> _Once[StoredKit]:
+        return _Once(lambda: read_kit(self.storage, self.manifest, self.control))
+
+    @property
+    def kit(self) -> StoredKit:
+        """The kit's Kitfile and layers.
+
+        Raises:
+            KitOpsError: They cannot be read.
+        """
+        return self._read.get()
+
+    def evidence(self, predicate_type: str) -> list[Evidence]:
+        """The statements of a type that are attached to the kit, where the candidate is, and what cannot be read.
+
+        Raises:
+            KitOpsError: They cannot be read.
+        """
+        return self.evidence_in(self.storage, self.digest, predicate_type)
+
+    def evidence_in(self, storage: Storage, digest: str, predicate_type: str) -> list[Evidence]:
+        """The same of a digest in another place, such as an upstream channel's repository; each is read once.
+
+        Raises:
+            KitOpsError: They cannot be read.
+        """
+        from kitops_core.provenance.evidence import EvidenceReader
+
+        where = (storage.place, digest)
+        if where not in self._readers:
+            self._readers[where] = _Once(lambda: EvidenceReader(storage, digest, self.control))
+        reader = self._readers[where].get()
+        key = (*where, predicate_type)
+        if key not in self._evidence:
+            self._evidence[key] = _Once(lambda: reader.read(predicate_type))
+        return self._evidence[key].get()
+
+    def in_channel(self, name: str) -> Candidate | None:
+        """The kit that the channel ``name`` has now, with its own evidence; ``None`` where the channel is empty.
+
+        Raises:
+            KitOpsError: The channel cannot be read.
+        """
+        if name not in self._channels:
+            self._channels[name] = _Once(lambda: self._open(name))
+        return self._channels[name].get()
+
+    def _open(self, name: str) -> Candidate | None:
+        found = self._open_channel(name)
+        if found is None:
+            return None
+        other = Candidate(
+            found, self.channel, self.policy, open_channel=self._open_channel, now=self.now, control=self.control
+        )
+        other._readers, other._evidence = self._readers, self._evidence
+        return other

@@ -1,0 +1,82 @@
+"""What a gate found, and what a gate is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kitops_core.text import printable
+
+if TYPE_CHECKING:
+    from kitops_core.promotion.gates.candidate import Candidate
+
+MAX_LINE = 240
+"""Characters of a name or a detail; statements and commands of others may say as much as they like."""
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What became of one gate. Name and detail are single lines, safe to show on a terminal.
+
+    Attributes:
+        name: One line for people: ``signed by release.pub``, ``accuracy 0.941 ≥ 0.90, prod has 0.938``.
+        passed: Whether the gate let the candidate through.
+        detail: What was found, or why the gate refuses; one line, may be empty where the name says it all.
+        kind: The gate's kind: ``signed``, ``metric``, ``soak`` ...
+        evidence: Digests of the referrers it rests on.
+    """
+
+    name: str
+    passed: bool
+    detail: str = ""
+    kind: str = ""
+    evidence: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _line(self.name))
+        object.__setattr__(self, "detail", _line(self.detail))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, as a record of a promotion keeps it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "passed": self.passed,
+            "detail": self.detail,
+            "evidence": list(self.evidence),
+        }
+
+
+class Gate(Protocol):
+    """One condition. Every gate of a channel is asked, also after another one refused."""
+
+    @property
+    def kind(self) -> str:
+        """The gate's kind, as ``promotion.yaml`` calls it."""
+
+    @property
+    def name(self) -> str:
+        """What it asks for, in one line; shown where it cannot be evaluated."""
+
+    def check(self, candidate: Candidate) -> GateResult:
+        """Look at the evidence.
+
+        Raises:
+            KitOpsError: The evidence cannot be read. Whoever asks takes that as a refusal.
+        """
+
+
+def passed(gate: Gate, detail: str = "", *, name: str = "", evidence: Sequence[str] = ()) -> GateResult:
+    """The result of a gate that lets the candidate through; ``name`` where what was found belongs into it."""
+    return GateResult(name or gate.name, True, detail, gate.kind, tuple(evidence))
+
+
+def refused(gate: Gate, detail: str, *, evidence: Sequence[str] = ()) -> GateResult:
+    """The result of a gate that refuses, and why."""
+    return GateResult(gate.name, False, detail, gate.kind, tuple(evidence))
+
+
+def _line(text: str) -> str:
+    shown = printable(" ".join(text[: 8 * MAX_LINE].split()))
+    return shown if len(shown) <= MAX_LINE else shown[: MAX_LINE - 1] + "…"

@@ -1,0 +1,211 @@
+"""Reading ``promotion.yaml``: every problem is named at once, with its line and its field."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from kitops_core.errors import NotFoundError, PolicyError
+from kitops_core.kitfile.scalars import resolve
+from kitops_core.kitfile.yaml_decode import Decoder
+from kitops_core.kitfile.yaml_nodes import ListNode, MapNode, Node, ScalarNode, YamlError, parse_document
+from kitops_core.promotion.policy import PromotionPolicy
+from kitops_core.promotion.policy_problems import Place, Problem
+
+MAX_POLICY_BYTES = 1024 * 1024
+_HINT = "write kit: registry/repository, and channels: with the name of each"
+
+
+def load_policy(path: str | os.PathLike[str]) -> PromotionPolicy:
+    """Read a ``promotion.yaml``. The files it names are relative to its directory.
+
+    Raises:
+        NotFoundError: There is no such file.
+        PolicyError: It cannot be used; names every problem, with its line where known.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_POLICY_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no promotion policy {file}", hint=_HINT) from None
+    except OSError as error:
+        raise PolicyError(str(file), [f"cannot be read: {error.strerror}"]) from None
+    return parse_policy(data, str(file), base=file.parent)
+
+
+def as_policy(given: PromotionPolicy | str | os.PathLike[str]) -> PromotionPolicy:
+    """The policy itself, or the one in the file it names; see :func:`load_policy`."""
+    return given if isinstance(given, PromotionPolicy) else load_policy(given)
+
+
+def parse_policy(text: str | bytes, where: str, *, base: Path) -> PromotionPolicy:
+    """Read a policy's YAML.
+
+    Args:
+        text: The YAML.
+        where: Names it in errors.
+        base: The directory that the files it names are relative to.
+
+    Raises:
+        PolicyError: It cannot be used; names every problem, with its line where known.
+    """
+    if len(text) > MAX_POLICY_BYTES:
+        raise PolicyError(where, [f"larger than {MAX_POLICY_BYTES} bytes"])
+    root, values = _decode(text, where)
+    found: list[Problem] = []
+    policy = None
+    try:
+        policy = PromotionPolicy.model_validate(values, context={"base": base, "problems": found})
+    except ValidationError as error:
+        wrong = [(tuple(item["loc"]), _sentence(item)) for item in error.errors(include_url=False)]
+        found += [Problem(loc, text) for loc, text in wrong]
+        found += _further_problems(values, [loc for loc, _ in wrong], base)
+    if policy is None or found:
+        lines = [(_line(root, problem.place), str(problem)) for problem in dict.fromkeys(found)]
+        told = [f"line {line}: {text}" if line else text for line, text in sorted(lines, key=lambda item: item[0])]
+        raise PolicyError(where, told, hint=_HINT if not isinstance(values, dict) else "")
+    return policy
+
+
+def _decode(text: str | bytes, where: str) -> tuple[Node, Any]:
+    """The tree of nodes, which knows the lines, and the plain values in it."""
+    try:
+        root = parse_document(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except UnicodeDecodeError as error:
+        raise PolicyError(where, [f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"]) from None
+    except YamlError as error:
+        raise PolicyError(where, [f"line {error.line}: {error.problem}" if error.line else error.problem]) from None
+    if root is None or (isinstance(root, ScalarNode) and not root.quoted and resolve(root.text).kind == "null"):
+        raise PolicyError(where, ["is empty"], hint=_HINT)
+    decoder = Decoder("the policy")
+    values = _said(decoder.free(root, ""), ())
+    if decoder.problems:
+        raise PolicyError(where, [f"line {line}: {problem}" for line, problem in sorted(decoder.problems)])
+    return root, values
+
+
+def _said(value: Any, place: Place) -> Any:
+    """The values without those that are null, as in a Kitfile; a channel without anything is one with defaults."""
+    if isinstance(value, list):
+        return [_said(item, (*place, index)) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        keep = place == ("channels",)
+        return {key: _said(item, (*place, key)) for key, item in value.items() if keep or item is not None}
+    return value
+
+
+def _further_problems(values: Any, wrong: list[Place], base: Path) -> list[Problem]:
+    """What else would be wrong once the parts that are wrong by themselves are mended: they are left out to see it."""
+    gone: set[Place] = set()
+    while wrong:
+        more = {place if _has(values, place) else place[:-1] for place in wrong} - gone
+        if not more or () in more:
+            return []
+        gone |= more
+        found: list[Problem] = []
+        try:
+            PromotionPolicy.model_validate(_without(values, gone, ()), context={"base": base, "problems": found})
+        except ValidationError as error:
+            wrong = [_original(tuple(item["loc"]), gone) for item in error.errors(include_url=False)]
+        else:
+            return [Problem(_original(problem.place, gone), problem.text) for problem in found]
+    return []
+
+
+def _has(values: Any, place: Place) -> bool:
+    for step in place:
+        there = values if isinstance(values, dict) else range(len(values)) if isinstance(values, list) else ()
+        if step not in there:
+            return False
+        values = values[step]
+    return True
+
+
+def _without(values: Any, gone: set[Place], at: Place) -> Any:
+    if isinstance(values, list):
+        kept = ((index, item) for index, item in enumerate(values) if (*at, index) not in gone)
+        return [_without(item, gone, (*at, index)) for index, item in kept]
+    if isinstance(values, dict):
+        return {key: _without(item, gone, (*at, key)) for key, item in values.items() if (*at, key) not in gone}
+    return values
+
+
+def _original(place: Place, gone: set[Place]) -> Place:
+    """Where something is in the file that is at ``place`` once items before it are left out of their lists."""
+    found: Place = ()
+    for step in place:
+        if isinstance(step, int):
+            for index in sorted(last for *start, last in gone if tuple(start) == found and isinstance(last, int)):
+                step += index <= step
+        found = (*found, step)
+    return found
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    """What pydantic found, as a sentence about a field."""
+    kind, message = item["type"], str(item["msg"])
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return _unknown(tuple(item["loc"]))
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return "must have named fields"
+    if kind == "list_type":
+        return "must be a list"
+    if kind == "string_type":
+        return "must be text; write it in quotes"
+    message = message.removeprefix("Value error, ").replace("Input should", "must", 1)
+    return message[:1].lower() + message[1:]
+
+
+def _unknown(place: Place) -> str:
+    model: type[BaseModel] | None = PromotionPolicy
+    inside = False
+    for step in place[:-1]:
+        if inside or model is None:
+            inside = False
+            continue
+        model, inside = _inner(model, step)
+    if model is None or inside:
+        return "is not known"
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    close = get_close_matches(str(place[-1]), known, 1)
+    return "is not known; " + (f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}")
+
+
+def _inner(model: type[BaseModel], step: str | int) -> tuple[type[BaseModel] | None, bool]:
+    """The model of a field, and whether a key or an index comes before it."""
+    field = next((f for name, f in model.model_fields.items() if step in (f.alias, name)), None)
+    annotation: Any = field.annotation if field else None
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    inside = get_origin(annotation) in (list, dict)
+    if inside:
+        annotation = get_args(annotation)[-1]
+    return (annotation, inside) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else (None, False)
+
+
+def _line(node: Node, place: Place) -> int:
+    """The line of a field, or of the last part of its place that is there."""
+    line = node.line
+    for step in place:
+        following: Node | None = None
+        if isinstance(node, MapNode):
+            following = next(
+                (value for key, value in node.pairs if isinstance(key, ScalarNode) and key.text == step), None
+            )
+            line = next((key.line for key, _ in node.pairs if isinstance(key, ScalarNode) and key.text == step), line)
+        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+            following = node.items[step]
+            line = following.line
+        if following is None:
+            return line
+        node = following
+    return line

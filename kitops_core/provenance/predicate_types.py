@@ -1,0 +1,49 @@
+"""What a statement can be about: predicate types, and the short names that commands take for them."""
+
+from __future__ import annotations
+
+import re
+
+from kitops_core.errors import InvalidInputError
+
+COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
+SLSA_PROVENANCE = "https://slsa.dev/provenance/v1"
+VSA = "https://slsa.dev/verification_summary/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+CYCLONEDX = "https://cyclonedx.org/bom"
+APPROVAL = "https://kitops.org/attestation/approval/v1"
+PROMOTION = "https://kitops.org/attestation/promotion/v1"
+OMS = "https://model_signing/signature/v1.0"
+
+_SHORT = {
+    "signature": COSIGN_SIGN,
+    "slsaprovenance": SLSA_PROVENANCE,
+    "slsaprovenance1": SLSA_PROVENANCE,
+    "test-result": TEST_RESULT,
+    "vsa": VSA,
+    "cyclonedx": CYCLONEDX,
+    "approval": APPROVAL,
+    "promotion": PROMOTION,
+}
+_NAMES = {uri: name for name, uri in reversed(_SHORT.items())} | {SLSA_PROVENANCE: "slsaprovenance1", OMS: "oms"}
+_URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+")
+
+
+def resolve_predicate_type(text: str) -> str:
+    """The predicate type a short name (``vsa``) or a URI means.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
+    if uri := _SHORT.get(text):
+        return uri
+    if _URI.fullmatch(text):
+        return text
+    raise InvalidInputError(
+        f"'{text}' is not a predicate type", hint=f"give a URI, or one of {', '.join(sorted(_SHORT))}"
+    )
+
+
+def predicate_name(predicate_type: str) -> str:
+    """The short name of a predicate type, or the type itself where it has none."""
+    return _NAMES.get(predicate_type, predicate_type)

@@ -1,0 +1,158 @@
+"""One manifest, all it names and all that is attached to it, from storage to storage with few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Control, Event
+from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE
+from kitops_core.storage import Storage, Written
+from kitops_core.verbs.parallel import run_all
+
+
+def copy_manifest(
+    source: Storage,
+    target: Storage,
+    manifest: Manifest,
+    tags: Sequence[str],
+    control: Control,
+    *,
+    referrers: bool = False,
+    held: bool = False,
+) -> list[Written]:
+    """Copy one manifest's blobs, then its referrers, then the manifest, and point the tags at it.
+
+    Who sees the manifest in the target, or the tag, sees what is attached to it as well. Within one repository there
+    is nothing to copy, and where the target has the manifest its blobs are not asked for.
+
+    Args:
+        source: Where the manifest is.
+        target: Where it shall be.
+        manifest: The manifest.
+        tags: Tags to point at it; without any, it is stored under its digest only.
+        control: Progress and cancelling.
+        referrers: Also copy all that is attached to it, recursively.
+        held: Whether the target is known to have the manifest.
+
+    Returns:
+        What became of each blob, in the manifest's order.
+
+    Raises:
+        IntegrityError: A blob or referrer is not what it should be; the message names it.
+    """
+    same = source.place == target.place
+    held = held or same or target.holds(manifest)
+    if held:
+        written = [_present(blob, control) for blob in manifest.blobs]
+    else:
+        config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
+        tasks = [partial(_copy_blob, source, target, blob, fresh=blob.digest == config) for blob in manifest.blobs]
+        written = run_all(tasks, control)
+    if referrers and not same:
+        _copy_referrers(source, target, manifest.digest, control, fresh=not held)
+    control.check()
+    if tags or not held:
+        target.put_manifest(manifest, tags)
+    return written
+
+
+def _copy_referrers(source: Storage, target: Storage, digest: str, control: Control, *, fresh: bool) -> None:
+    """Copy what is attached to a manifest, and what is attached to that in turn, the outermost first.
+
+    Args:
+        source: Where they are.
+        target: Where they shall be.
+        digest: The manifest.
+        control: Progress and cancelling.
+        fresh: Whether the target cannot have any.
+    """
+    seen, rounds = {digest}, []
+    subjects = [(digest, fresh)]
+    while subjects:
+        control.check()
+        found = run_all([partial(_missing, source, target, subject, new) for subject, new in subjects], control)
+        attached = [one for some in found for one in some if one.descriptor.digest not in seen]
+        seen |= {one.descriptor.digest for one in attached}
+        rounds.append([one for one in attached if not one.there])
+        subjects = [(one.descriptor.digest, not one.there) for one in attached]
+    for missing in reversed(rounds):
+        manifests = run_all([partial(_read_referrer, source, one) for one in missing], control)
+        blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
+        tasks = [partial(_copy_blob, source, target, blob, fresh=True) for blob in blobs.values()]
+        run_all(tasks, control)
+        control.check()
+        if manifests:
+            target.put_referrers(manifests)
+
+
+@dataclass(frozen=True)
+class _Attached:
+    """A referrer the source lists for ``subject``, and whether it is ``there`` in the target."""
+
+    descriptor: Descriptor
+    subject: str
+    there: bool
+
+
+def _missing(source: Storage, target: Storage, subject: str, fresh: bool, control: Control) -> list[_Attached]:
+    control.check()
+    found = source.referrers(subject)
+    there = {descriptor.digest for descriptor in target.referrers(subject)} if found and not fresh else set()
+    return [_Attached(descriptor, subject, descriptor.digest in there) for descriptor in found]
+
+
+def _read_referrer(source: Storage, attached: _Attached, control: Control) -> Manifest:
+    control.check()
+    where = f"cannot copy what is attached to {source.name}@{attached.subject}"
+    hint = "remove it there, or copy the kit without what is attached"
+    try:
+        manifest = source.manifest(attached.descriptor.digest)
+    except (IntegrityError, NotFoundError) as error:
+        raise IntegrityError(f"{where}: {error.message}", hint=hint) from error
+    if manifest.subject is None or manifest.subject.digest != attached.subject:
+        raise IntegrityError(f"{where}: {manifest.digest} is listed there and refers to something else", hint=hint)
+    return manifest
+
+
+def _copy_blob(source: Storage, target: Storage, blob: Descriptor, control: Control, *, fresh: bool) -> Written:
+    return target.write_blob(_StoredBlob(source, blob, control), control, mount_from=[source.name], fresh=fresh)
+
+
+def _present(blob: Descriptor, control: Control) -> Written:
+    control.emit(Event("finish", _name(blob), blob.size, blob.size, "present"))
+    return Written(blob, "present")
+
+
+def _name(blob: Descriptor) -> str:
+    annotations = blob.annotations
+    return annotations.get(ANNOTATION_FILEPATH) or annotations.get(ANNOTATION_TITLE) or blob.digest[:19]
+
+
+@dataclass(frozen=True)
+class _StoredBlob:
+    """A blob of one storage as the source for another; reading checks its digest."""
+
+    storage: Storage
+    known: Descriptor
+    control: Control
+    verified = True
+
+    @property
+    def name(self) -> str:
+        return _name(self.known)
+
+    @property
+    def media_type(self) -> str:
+        return self.known.media_type
+
+    @property
+    def size(self) -> int:
+        return self.known.size
+
+    def stream(self) -> Iterator[memoryview]:
+        with self.storage.open_blob(self.known, self.control) as reader:
+            yield from reader.chunks()
