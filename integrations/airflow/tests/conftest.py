@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# The registry for tests and the README's snippets are the core's.
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parent))
+
+from fault_proxy import FaultProxy, fault_proxy
+from registry_fixture import HTPASSWD, Served, serve_registry
 
 # Airflow reads its settings when it is first imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="kitops-airflow-")
 os.environ.update(
     {
         "AIRFLOW_HOME": _HOME.name,
-        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": f"{_HOME.name}/dags",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "for-the-tests-only-" * 4,
+        "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",  # silences a warning of Airflow 2 in every process
         "KITOPS_HOME": str(Path(_HOME.name) / "kits"),
+        "HOME": _HOME.name,
     }
 )
+for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +41,51 @@ def airflow_database() -> Path:
     """Airflow's database, migrated; gives AIRFLOW_HOME."""
     from airflow.utils.db import initdb
 
+    (Path(_HOME.name) / "dags").mkdir()
     initdb()
     return Path(_HOME.name)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[str]:
+    """``host:port`` of an open registry over plain HTTP: $KITOPS_TEST_REGISTRY, or one started for the session."""
+    given = os.environ.get("KITOPS_TEST_REGISTRY")
+    if given:
+        yield given
+        return
+    with serve_registry() as served:
+        yield served.address
+
+
+@pytest.fixture(scope="session")
+def auth_registry() -> Iterator[Served]:
+    """A registry that wants a user name and password."""
+    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
+    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
+        yield served
+
+
+@pytest.fixture
+def faults(registry: str) -> Iterator[FaultProxy]:
+    """A reverse proxy before ``registry`` that misbehaves when told to."""
+    with fault_proxy(registry) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A directory with a model in it."""
+    directory = tmp_path / "churn"
+    directory.mkdir()
+    (directory / "model.onnx").write_bytes(b"weights")
+    (directory / "README.md").write_text("# Churn\n")
+    return directory
+
+
+@pytest.fixture
+def said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """All that tasks wrote to their logs, wherever this Airflow sends them."""
+    return lambda: "".join(capfd.readouterr()) + caplog.text
 
 
 def pytest_unconfigure() -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import warnings
+from importlib import import_module
 from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import airflow
+import pytest
 
 from kitops_airflow import __version__
+from kitops_airflow.get_provider_info import get_provider_info
+
+SCHEMA = Path(airflow.__file__).parent / "provider_info.schema.json"
 
 
 def test_airflow_finds_the_provider() -> None:
@@ -17,13 +27,19 @@ def test_airflow_finds_the_provider() -> None:
     assert provider.data["name"] == "KitOps"
 
 
-def test_the_description_is_reached_through_its_entry_point() -> None:
+def test_the_description_is_reached_through_its_entry_point_and_follows_airflows_schema() -> None:
+    import jsonschema
+
     (found,) = (
         entry
         for entry in entry_points(group="apache_airflow_provider")
         if entry.dist is not None and entry.dist.name == "airflow-provider-kitops"
     )
-    assert found.load()()["package-name"] == "airflow-provider-kitops"
+    described = found.load()()
+    assert described["package-name"] == "airflow-provider-kitops"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        jsonschema.validate(described, json.loads(SCHEMA.read_text()))
 
 
 def test_describing_the_provider_imports_neither_airflow_nor_the_engine() -> None:
@@ -33,3 +49,71 @@ def test_describing_the_provider_imports_neither_airflow_nor_the_engine() -> Non
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "triggers"])
+def test_every_module_the_description_names_is_there(kind: str) -> None:
+    for group in get_provider_info()[kind]:
+        for name in group["python-modules"]:
+            import_module(name)
+
+
+def test_airflow_reads_links_notifiers_decorators_uris_and_the_form() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    manager = ProvidersManager()
+    assert "kitops_airflow.links.ModelKitLink" in manager.extra_links_class_names
+    assert "kitops_airflow.notifications.ModelKitNotifier" in {str(name) for name in manager.notification}
+    assert {"kitops_pack", "kitops_pull"} <= {name for name, _ in manager.taskflow_decorators.items()}
+    uris = getattr(manager, "asset_uri_handlers", None) or manager.dataset_uri_handlers
+    assert uris["oci"].__module__ == "kitops_airflow.assets"
+    hook = manager.hooks["kitops"]
+    assert hook is not None
+    assert hook.hook_name == "KitOps (OCI registry)"
+    widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__kitops__")}
+    assert {"extra__kitops__plain_http", "extra__kitops__token"} <= widgets
+    assert manager.field_behaviours["kitops"]["relabeling"]["host"] == "Registry"
+
+
+def test_a_dag_file_loads_the_engine_only_when_a_task_runs() -> None:
+    code = (
+        "import sys; from kitops_airflow import KitPackPushOperator, KitPullOperator, modelkit_asset;"
+        "KitPackPushOperator(task_id='pack', source='out', reference='registry.example.com/ml/churn:1');"
+        "print([name for name in sys.modules if name.startswith(('kitops_core.verbs', 'kitops_core.storage'))])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        (("get", "airflow-provider-kitops"), "airflow-provider-kitops"),
+        (("hooks",), "kitops_airflow.hooks.kitops.KitOpsHook"),
+        (("links",), "kitops_airflow.links.ModelKitLink"),
+        (("notifications",), "kitops_airflow.notifications.ModelKitNotifier"),
+        (("triggers",), "kitops_airflow.triggers.tag"),
+        (("behaviours",), "kitops"),
+        (("widgets",), "extra__kitops__token"),
+    ],
+)
+def test_airflows_own_commands_show_it(command: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    arguments = get_parser().parse_args(["providers", *command, "--output", "json"])
+    arguments.func(arguments)
+    assert word in capsys.readouterr().out
+
+
+def test_nothing_of_it_is_below_airflows_own_package() -> None:
+    sources = Path(__file__).parents[1] / "src"
+    assert [path.name for path in sources.iterdir()] == ["kitops_airflow"]
+
+
+def test_the_listing_for_the_provider_registry_names_what_is_there() -> None:
+    import yaml
+
+    listing = yaml.safe_load((Path(__file__).parents[1] / ".airflow-registry.yaml").read_text())
+    for kind in ("operators", "sensors", "triggers", "hooks", "notifications"):
+        for entry in listing[kind]:
+            assert getattr(import_module(entry["module"]), entry["class"]).__doc__

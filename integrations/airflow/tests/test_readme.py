@@ -1,25 +1,154 @@
-"""What the README shows for Airflow is what happens."""
+"""What the README and the examples show is what happens."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from dag_runs import events, result, run, states, store
+from readme import snippet
 
 import kitops_core as kitops
+from kitops_airflow import modelkit_asset
+
+pytestmark = [
+    pytest.mark.usefixtures("airflow_database"),
+    pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="the README writes Airflow 3"),
+]
+
+FILE = "integrations/airflow/README.md"
+EXAMPLES = Path(__file__).parents[1] / "example_dags"
+Load = Callable[..., dict[str, Any]]
 
 
-def test_the_dag_of_the_readme_packs_a_kit(
-    airflow_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def train(data: str, out: str) -> None:
+    Path(out).mkdir(exist_ok=True)
+    (Path(out) / "model.bin").write_bytes(b"weights")
+
+
+@pytest.fixture
+def load(registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Runs snippets one after the other; gives the names they leave. Their registry is the test's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "promotion.yaml").write_text(here(snippet("channels", FILE), registry))
+
+    def run_them(*names: str, **values: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = {"__name__": "dags", "train": train, **values}
+        for name in names:
+            exec(compile(here(snippet(name, FILE), registry), FILE, "exec"), scope)
+        return scope
+
+    return run_them
+
+
+def here(text: str, registry: str) -> str:
+    return text.replace("registry.example.com", registry)
+
+
+def made(dag: Any) -> DAG:
+    built: DAG = dag()
+    built.start_date = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    return built
+
+
+def test_the_first_dag_packs_a_kit_and_the_second_promotes_it_with_that_digest(load: Load, registry: str) -> None:
+    names = load("dag")
+    trained = run(made(names["train_churn"]))
+    assert states(trained) == {"fit": "success"}
+    digest = result(trained, "fit")["digest"]
+    assert events(names["churn"].uri)[-1]["digest"] == digest
+
+    policy = Path("promotion.yaml")  # this one asks for no metric
+    gates = "    gates:\n      - metric: {name: accuracy, min: 0.90}\n"
+    policy.write_text(policy.read_text().replace(gates, ""))
+    assert states(run(made(names["release_churn"]))) == {"to_staging": "success"}
+    with kitops.open(f"{registry}/ml/churn:staging") as kit:
+        assert kit.digest == digest
+
+
+def test_contents_by_name_are_packed_with_their_metrics_and_pass_the_gate(load: Load, registry: str) -> None:
+    for name in ("model.onnx", "eval.parquet"):
+        Path("out").mkdir(exist_ok=True)
+        Path("out", name).write_bytes(name.encode())
+    names = load("dag", "contents")
+
+    @names["dag"](schedule=None)
+    def by_name() -> None:
+        names["fit"]()
+
+    packed = run(made(by_name))
+    assert states(packed) == {"fit": "success"}
+    assert states(run(made(names["release_churn"]))) == {"to_staging": "success"}
+
+
+def test_an_event_is_read(load: Load) -> None:
+    names = load("dag", "event")
+    run(made(names["train_churn"]))
+    told = result(run(made(names["report"])), "note")
+    assert "/ml/churn@sha256:" in told
+    assert "by train_churn" in told
+
+
+def test_a_watched_tag_is_pulled(load: Load, registry: str, model: Path) -> None:
+    kitops.pack(model, f"{registry}/ml/churn:prod", push=True)
+    names = load("dag", "watch")
+    assert result(run(made(names["deploy"])), "serve") == ["model.onnx"]
+
+
+def test_an_approval_is_planned_asked_for_and_done(load: Load) -> None:
+    names = load("dag", "approval")
+    dag = made(names["release"])
+    store(dag)
+    assert dag.task_ids == [f"promote_to_prod.{name}" for name in ("plan", "approve", "promote")]
+
+
+def test_one_file_of_a_kit_is_read_by_its_path(load: Load, registry: str, model: Path) -> None:
+    packed = kitops.pack(model, f"{registry}/ml/churn:card", push=True)
+    assert load("path", digest=packed.digest)["card"] == "# Churn\n"
+
+
+def test_shards_are_packed_by_mapped_tasks(load: Load, registry: str) -> None:
+    Path("shards").mkdir()
+    for number in range(2):
+        Path("shards", f"shard-{number}.bin").write_bytes(bytes([number]) * 100)
+    names = load("dag", "shards")
+    assert set(states(run(made(names["pack_large"]))).values()) == {"success"}
+    with kitops.open(f"{registry}/ml/large:1.0") as kit:
+        assert [layer.entry.path for layer in kit.layers] == ["shard-0.bin", "shard-1.bin"]
+
+
+def test_the_connection_is_one_that_airflow_takes(airflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.cli.cli_parser import get_parser
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    command = snippet("connection", FILE).removeprefix("$ airflow ").replace("$TOKEN", "a-token")
+    arguments = get_parser().parse_args(shlex.split(command))
+    arguments.func(arguments)
+    with create_session() as session:
+        (connection,) = session.query(Connection).filter_by(conn_id="kitops_default")
+        assert (connection.conn_type, connection.host, connection.login) == ("kitops", "registry.example.com", "ci")
+        session.delete(connection)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_every_example_is_a_dag_that_airflow_takes(path: Path) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
-    (tmp_path / "my-model").mkdir()
-    (tmp_path / "my-model" / "model.onnx").write_bytes(b"weights")
-    monkeypatch.chdir(tmp_path)
-
-    bag = DagBag(Path(__file__).parent / "dags")
+    bag = DagBag(path)
     assert bag.import_errors == {}
-    assert bag.dags["train_churn"].test().state == "success"
-    with kitops.open("churn:dev") as kit:
-        assert kit.read("model.onnx") == b"weights"
+    assert bag.dags
+    for dag in bag.dags.values():
+        store(dag)
+
+
+def test_the_policy_of_the_examples_is_a_policy() -> None:
+    policy = kitops.load_policy(EXAMPLES / "promotion.yaml")
+    assert list(policy.channels) == ["dev", "staging", "prod"]
+    assert modelkit_asset(policy.kit).uri == "oci://registry.example.com/ml/churn"

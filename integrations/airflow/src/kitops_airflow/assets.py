@@ -1,0 +1,141 @@
+"""ModelKits as assets: one way to make one, so that whoever writes and whoever waits mean the same.
+
+An asset is a repository, ``oci://host/repository``, or a channel of it, ``oci://host/repository?tag=prod``. The digest
+is in each event's ``extra``: in the URI it would make a new asset of every version, and nothing could wait for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from kitops_core.errors import InvalidReferenceError
+from kitops_core.reference import check_tag, parse_reference
+
+if TYPE_CHECKING:
+    from kitops_core.reference import Reference
+
+SCHEME = "oci"
+GROUP = "modelkit"
+
+
+def modelkit_asset(
+    reference: str,
+    name: str | None = None,
+    *,
+    tag: str | None = None,
+    watch: bool = False,
+    kitops_conn_id: str = "kitops_default",
+    poll_interval: float | None = None,
+    emit_initial: bool = True,
+) -> Asset:
+    """The asset of a repository, or of one of its tags.
+
+    Always make ModelKit assets with this function: Airflow tells assets apart by name *and* URI, and a hand-written one
+    that differs in either is another asset, whose events nobody waits for.
+
+    Args:
+        reference: ``registry/repository``, without tag or digest.
+        name: The asset's name; by default its URI. Whoever waits for the asset must give the same.
+        tag: One tag of the repository, for a channel such as ``prod``.
+        watch: Also look at the registry, and make an event when the tag is moved by anyone (Airflow 3).
+        kitops_conn_id: The connection to look with.
+        poll_interval: Seconds between two looks; by default ``[kitops] poll_interval``.
+        emit_initial: Whether the kit that the tag has at the first look makes an event.
+
+    Raises:
+        InvalidReferenceError: The reference is not that of a repository in a registry.
+        RuntimeError: ``watch`` on Airflow 2, which has no watchers.
+    """
+    parsed = parse_reference(reference)
+    if parsed.layout or parsed.is_local_name:
+        raise InvalidReferenceError(
+            f"'{reference}' is not in a registry",
+            hint="an asset is registry/repository: others must be able to reach it",
+        )
+    if parsed.tag or parsed.digest:
+        raise InvalidReferenceError(
+            f"'{reference}' names one version, and an asset is a repository",
+            hint=f"write '{parsed.name}', and tag='{parsed.tag}' for the asset of that tag" if parsed.tag else "",
+        )
+    uri = _uri(parsed, check_tag(tag) if tag else "")
+    if not AIRFLOW_V_3_0_PLUS:  # a Dataset has neither name, group nor watchers
+        if watch:
+            raise RuntimeError("watch=True needs Airflow 3; on Airflow 2 wait with ModelKitTagSensor")
+        return Asset(uri)
+    watchers = []
+    if watch:
+        watchers = [_watcher(parsed, tag, name or uri, kitops_conn_id, poll_interval, emit_initial)]
+    return Asset(name=name or uri, uri=uri, group=GROUP, watchers=watchers)
+
+
+def reference_of(asset: Asset) -> Reference:
+    """The repository that an asset stands for, with its tag where it is the asset of one.
+
+    Raises:
+        InvalidReferenceError: It is not a ModelKit asset.
+    """
+    parts = urlsplit(asset.uri)
+    if parts.scheme != SCHEME:
+        raise InvalidReferenceError(
+            f"'{asset.uri}' is not the asset of a ModelKit", hint="make it with modelkit_asset('registry/repository')"
+        )
+    reference = parse_reference(parts.netloc + parts.path)
+    tag = parse_qs(parts.query).get("tag", [""])[0]
+    return reference.with_tag(tag) if tag else reference
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Airflow's handler of ``oci`` URIs: host in lower case, neither user, tag nor digest.
+
+    What it cannot read it leaves alone: other tools name charts and images this way, and an error here would keep whole
+    DAG files from loading.
+    """
+    host = uri.netloc.rpartition("@")[2].lower()
+    path = uri.path.partition("@")[0].rstrip("/")
+    head, slash, last = path.rpartition("/")
+    return uri._replace(netloc=host, path=head + slash + last.partition(":")[0])
+
+
+def create_asset(*, reference: str, extra: dict[str, Any] | None = None) -> Asset:
+    """Airflow's factory of ``oci`` assets, used for the lineage that hooks collect."""
+    asset = modelkit_asset(parse_reference(reference).name)
+    asset.extra = {**(asset.extra or {}), **(extra or {})}  # Airflow 2 has None for none
+    return asset
+
+
+def is_modelkit(asset: object) -> bool:
+    """Whether something in a task's outlets or inlets is the asset of a ModelKit."""
+    return isinstance(asset, Asset) and asset.uri.startswith(f"{SCHEME}://")
+
+
+def _uri(reference: Reference, tag: str) -> str:
+    return f"{SCHEME}://{reference.registry.lower()}/{reference.repository}" + (f"?tag={tag}" if tag else "")
+
+
+def _watcher(
+    reference: Reference,
+    tag: str | None,
+    asset: str,
+    kitops_conn_id: str,
+    poll_interval: float | None,
+    emit_initial: bool,
+) -> Any:
+    if not tag:
+        raise InvalidReferenceError(f"'{reference}': a watched asset needs a tag", hint="say which: tag='prod'")
+    from airflow.sdk import AssetWatcher
+
+    from kitops_airflow.triggers.tag import ModelKitTagTrigger
+
+    # The asset's name is among the arguments: two assets with one trigger would share it, and its memory.
+    trigger = ModelKitTagTrigger(
+        reference=str(reference.with_tag(tag)),
+        kitops_conn_id=kitops_conn_id,
+        poll_interval=poll_interval,
+        emit_initial=emit_initial,
+        watched_asset=asset,
+    )
+    return AssetWatcher(name=f"{reference.repository}:{tag}", trigger=trigger)

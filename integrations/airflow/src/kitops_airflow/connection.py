@@ -1,0 +1,143 @@
+"""From an Airflow connection to a registry and how to talk to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.errors import InvalidInputError
+from kitops_core.reference import LOCAL_REGISTRY, Reference, parse_reference
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+    from kitops_core.storage.registry import RegistryOptions
+
+SECRET_FIELDS = ("identity_token", "token")
+
+
+@dataclass(frozen=True)
+class RegistryConnection:
+    """What a ``kitops`` connection says.
+
+    Attributes:
+        conn_id: Its id, for messages.
+        registry: Host and port; empty where the connection names none.
+        namespace: What repositories named without a registry are below.
+        options: How to talk to the registry, with the connection's credentials.
+    """
+
+    conn_id: str
+    registry: str
+    namespace: str
+    options: RegistryOptions
+
+    def complete(self, text: str) -> Reference:
+        """A reference, which may leave out the connection's registry and namespace.
+
+        Raises:
+            InvalidReferenceError: It does not follow the grammar.
+        """
+        reference = parse_reference(text)
+        if reference.is_local_name and self.registry:
+            prefix = f"{self.registry}/{self.namespace}" if self.namespace else self.registry
+            return parse_reference(f"{prefix}/{text}")
+        return reference
+
+    def options_for(self, reference: Reference) -> RegistryOptions:
+        """How to talk to the registry of a reference.
+
+        The connection's credentials are for its own registry only: another registry must never be sent them.
+
+        Raises:
+            InvalidInputError: The connection has credentials, and the reference is in another registry.
+        """
+        options = self.options
+        secret = options.username or options.token or options.identity_token
+        if secret and not reference.is_local_name and reference.registry.lower() != self.registry.lower():
+            raise InvalidInputError(
+                f"connection '{self.conn_id}' has credentials for {self.registry or 'no registry'}, and {reference} is "
+                f"in {reference.registry}",
+                hint="name another connection with kitops_conn_id, or set the connection's host",
+            )
+        return options
+
+
+def read_connection(connection: Connection) -> RegistryConnection:
+    """Read a connection.
+
+    Raises:
+        InvalidInputError: A field cannot be used; the message names it, never its value.
+    """
+    from kitops_core.storage.registry import RegistryOptions
+
+    conn_id = connection.conn_id or "kitops"
+    extra = _extra(connection, conn_id)
+    registry, namespace = _address(connection, conn_id)
+
+    def text(name: str) -> str:
+        return str(extra.get(name) or "")
+
+    def path(name: str) -> Path | None:
+        return Path(os.path.expanduser(text(name))) if text(name) else None
+
+    try:
+        options = RegistryOptions(
+            plain_http=_flag(extra, "plain_http", conn_id),
+            tls_verify=_flag(extra, "tls_verify", conn_id) is not False,
+            ca_file=path("ca_file"),
+            client_cert=path("client_cert"),
+            client_key=path("client_key"),
+            host=registry,
+            username=connection.login or "",
+            password=connection.password or "",
+            token=text("token"),
+            identity_token=text("identity_token"),
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(f"connection '{conn_id}': {error.message}", hint=error.hint) from None
+    return RegistryConnection(conn_id, registry, namespace, options)
+
+
+def secrets(options: RegistryOptions) -> list[str]:
+    """What must be masked in logs."""
+    return [secret for secret in (options.password, options.token, options.identity_token) if secret]
+
+
+def _extra(connection: Connection, conn_id: str) -> Mapping[str, Any]:
+    extra = connection.extra_dejson
+    if not isinstance(extra, Mapping):
+        raise InvalidInputError(f"connection '{conn_id}': extra is not a JSON object")
+    return extra
+
+
+def _address(connection: Connection, conn_id: str) -> tuple[str, str]:
+    host = (connection.host or "").strip()
+    for prefix in ("https://", "http://", "oci://"):
+        host = host.removeprefix(prefix)
+    host, _, namespace = host.strip("/").partition("/")
+    if connection.port:
+        host = f"{host}:{connection.port}"
+    namespace = namespace or (connection.schema or "").strip("/")
+    if host and parse_reference(f"{host}/{namespace or 'any'}").registry == LOCAL_REGISTRY:
+        raise InvalidInputError(
+            f"connection '{conn_id}': host '{host}' is not a registry: it has neither '.' nor ':'",
+            hint="write registry.example.com or localhost:5000",
+        )
+    return host, namespace
+
+
+def _flag(extra: Mapping[str, Any], name: str, conn_id: str) -> bool | None:
+    value = extra.get(name)
+    if value in (None, ""):
+        return None
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("true", "1", "yes", "on"):
+        return True
+    if str(value).lower() in ("false", "0", "no", "off"):
+        return False
+    raise InvalidInputError(f"connection '{conn_id}': {name} is '{value}', and must be true or false")

@@ -1,0 +1,55 @@
+"""The form of a ``kitops`` connection, as data: Airflow 3.2 reads it as it is, the hook shows it to older ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _field(label: str, kind: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "schema": {"type": [kind, "null"], **schema}, "description": description}
+
+
+CONN_FIELDS: dict[str, dict[str, Any]] = {
+    "plain_http": _field(
+        "Plain HTTP", "boolean", "Talk HTTP, not HTTPS. A registry on this machine is spoken to over HTTP anyway."
+    ),
+    "tls_verify": _field(
+        "Check the certificate", "boolean", "Whether to check the registry's certificate.", default=True
+    ),
+    "ca_file": _field("CA file", "string", "PEM file of authorities to trust besides the system's, on the worker."),
+    "client_cert": _field("Client certificate", "string", "PEM file of a client certificate, on the worker."),
+    "client_key": _field("Client key", "string", "PEM file of its key, where the certificate's file does not hold it."),
+    "identity_token": _field(
+        "Identity token", "string", "OAuth2 refresh token, instead of login and password.", format="password"
+    ),
+    "token": _field(
+        "Bearer token", "string", "Sent to the registry as it is, instead of all others.", format="password"
+    ),
+}
+
+FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema"],
+    "relabeling": {"host": "Registry", "login": "User name", "password": "Password or access token"},
+    "placeholders": {
+        "host": "registry.example.com or registry.example.com/ml",
+        "login": "empty: the credentials of docker login and kitops login",
+    },
+}
+
+
+def form_widgets() -> dict[str, Any]:
+    """The same fields as widgets, for the form of Airflow before 3.2."""
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from flask_babel import lazy_gettext
+    from wtforms import BooleanField, PasswordField, StringField
+
+    widgets: dict[str, Any] = {}
+    for name, field in CONN_FIELDS.items():
+        label, schema = lazy_gettext(field["label"]), field["schema"]
+        if schema["type"][0] == "boolean":
+            widgets[name] = BooleanField(label, default=schema.get("default", False))
+        elif schema.get("format") == "password":
+            widgets[name] = PasswordField(label, widget=BS3PasswordFieldWidget())
+        else:
+            widgets[name] = StringField(label, widget=BS3TextFieldWidget())
+    return widgets

@@ -1,0 +1,68 @@
+"""What the engine is told of a task run, from Airflow's context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.record import Source
+
+if TYPE_CHECKING:
+    from kitops_core.events import Event
+    from kitops_core.provenance.slsa import Provenance
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def run_source(context: Mapping[str, Any]) -> Source:
+    """The run a kit comes from: DAG, run, task (with its map index), the URL of the task's page, the DAG's commit.
+
+    The commit is known where the DAG comes from a versioned bundle, whose version is a commit.
+    """
+    ti = context["ti"]
+    map_index = getattr(ti, "map_index", -1)
+    version = str(getattr(getattr(ti, "bundle_instance", None), "version", "") or "")
+    return Source(
+        orchestrator="airflow",
+        pipeline=ti.dag_id,
+        run=ti.run_id,
+        task=ti.task_id if map_index in (None, -1) else f"{ti.task_id}[{map_index}]",
+        url=str(getattr(ti, "log_url", "") or ""),
+        git_sha=version if _SHA.fullmatch(version) else "",
+    )
+
+
+def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inputs: Sequence[str]) -> Provenance:
+    """What is attached to a kit about the run: beside the source which try it was, what was measured, what went in."""
+    from kitops_core.provenance.slsa import Provenance
+
+    ti = context["ti"]
+    parameters: dict[str, Any] = {"try_number": ti.try_number}
+    if getattr(ti, "map_index", -1) not in (None, -1):
+        parameters["map_index"] = ti.map_index
+    started = getattr(ti, "start_date", None)
+    return Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)
+
+
+def safe_tag(text: str) -> str:
+    """A tag made of any text: a run id has ``:`` and ``+``, which tags must not have.
+
+    Returns:
+        ``text`` with every other character replaced by ``-``, and cut to the 128 that a tag may have.
+    """
+    tag = _NOT_IN_TAGS.sub("-", text.strip())[:128]
+    return tag if tag[:1] not in (".", "-") else "_" + tag[1:]
+
+
+def logged(log: Any) -> Callable[[Event], None]:
+    """A callback that writes to the task's log what became of each blob, and every retry."""
+
+    def on_event(event: Event) -> None:
+        if event.phase == "finish":
+            log.info("%s %s, %s bytes", event.name, event.outcome or "done", event.done)
+        elif event.phase in ("retry", "warning"):
+            log.warning("%s: %s", event.name, event.detail)
+
+    return on_event

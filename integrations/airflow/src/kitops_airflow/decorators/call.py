@@ -1,0 +1,14 @@
+"""Calling the function of a decorated task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from airflow.providers.common.compat.sdk import context_merge, determine_kwargs
+
+
+def call(function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[str, Any], context: Any) -> Any:
+    """Call it with its own arguments and those of Airflow's context that it asks for."""
+    context_merge(context, kwargs)
+    return function(*args, **determine_kwargs(function, args, context))

@@ -1,0 +1,148 @@
+"""What an asset event says of a kit, whoever made the event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from kitops_core.errors import InvalidInputError
+from kitops_core.record import SCHEMA, ModelKitRecord
+from kitops_core.reference import is_digest
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Asset
+
+MAX_LAYERS = 100
+"""Layers that an event carries: it is stored once for each event and copied to everybody who waits."""
+
+Origin = Literal["task", "watcher", "rest"]
+
+
+def event_extra(record: ModelKitRecord) -> dict[str, Any]:
+    """A record as the ``extra`` of an asset event: all its keys, of many layers the first only."""
+    extra = record.to_dict()
+    if len(extra["layers"]) > MAX_LAYERS:
+        extra["layers_omitted"] = len(extra["layers"]) - MAX_LAYERS
+        extra["layers"] = extra["layers"][:MAX_LAYERS]
+    return extra
+
+
+def alias_extra(record: ModelKitRecord) -> dict[str, Any]:
+    """The ``extra`` of an event that goes through an alias.
+
+    Airflow 2 takes no lists and mappings there, so the record is a string beside its simple values.
+    """
+    extra = event_extra(record)
+    if AIRFLOW_V_3_0_PLUS:
+        return extra
+    simple = {key: value for key, value in extra.items() if not isinstance(value, (list, dict))}
+    return {**simple, "record": json.dumps(extra)}
+
+
+@dataclass(frozen=True)
+class ModelKitEvent:
+    """A kit that an asset event tells of.
+
+    Attributes:
+        digest: The kit's digest.
+        reference: The kit, pinned to its digest: what to pull, verify or promote.
+        tag: The tag it was given or found under, or an empty string.
+        changed: Whether the tag moved; true where the event does not say.
+        previous_digest: What the tag pointed at before, or an empty string.
+        parents: References, pinned by digest, of the kits it was made from.
+        source: What made it: ``orchestrator``, ``pipeline``, ``run``, ``task``, ``url``, ``git_sha``.
+        origin: ``task`` (an operator), ``watcher`` (a tag that moved) or ``rest`` (posted by another program).
+        extra: All that the event carries.
+    """
+
+    digest: str
+    reference: str
+    tag: str = ""
+    changed: bool = True
+    previous_digest: str = ""
+    parents: tuple[str, ...] = ()
+    source: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin = "task"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def from_extra(extra: Mapping[str, Any], asset: Asset | None = None) -> ModelKitEvent:
+        """Read an event's ``extra``: what an operator wrote, what a watcher saw, or what was posted over REST.
+
+        Args:
+            extra: The event's ``extra``. Only ``digest`` is needed.
+            asset: The event's asset, for an ``extra`` that does not say where the kit is.
+
+        Raises:
+            InvalidInputError: It has no digest, or does not say where the kit is.
+        """
+        origin: Origin = "rest" if extra.get("from_rest_api") else "watcher" if extra.get("from_trigger") else "task"
+        payload = extra.get("payload") if origin == "watcher" else extra
+        if isinstance(extra.get("record"), str):  # see alias_extra
+            payload = json.loads(extra["record"])
+        if not isinstance(payload, Mapping) or not is_digest(str(payload.get("digest", ""))):
+            raise InvalidInputError(
+                "the asset event names no digest", hint="was it made by hand? its extra needs digest: sha256:<64 hex>"
+            )
+        digest = str(payload["digest"])
+        return ModelKitEvent(
+            digest=digest,
+            reference=f"{_name(payload, asset)}@{digest}",
+            tag=str(payload.get("tag") or ""),
+            changed=bool(payload.get("changed", True)),
+            previous_digest=str(payload.get("previous_digest") or ""),
+            parents=tuple(payload.get("parents") or ()),
+            source=dict(payload.get("source") or {}),
+            origin=origin,
+            extra=dict(payload),
+        )
+
+    @staticmethod
+    def latest(context: Mapping[str, Any], asset: Asset) -> ModelKitEvent | None:
+        """The newest event of an asset: of those that started this run, else of all, where the task has it as inlet.
+
+        Args:
+            context: The task's context.
+            asset: The asset.
+        """
+        for events in (_triggering(context, asset), _inlet(context, asset)):
+            for event in reversed(events):
+                return ModelKitEvent.from_extra(event.extra or {}, asset)
+        return None
+
+    @property
+    def record(self) -> ModelKitRecord | None:
+        """The kit's whole record, where the event carries it."""
+        return ModelKitRecord.from_dict(self.extra) if self.extra.get("schema") == SCHEMA else None
+
+
+def _name(payload: Mapping[str, Any], asset: Asset | None) -> str:
+    from kitops_airflow.assets import reference_of
+
+    if payload.get("registry") and payload.get("repository"):
+        return f"{payload['registry']}/{payload['repository']}"
+    if asset is None:
+        raise InvalidInputError("the asset event does not say where the kit is", hint="pass its asset too")
+    return reference_of(asset).name
+
+
+def _triggering(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
+    events = context.get("triggering_asset_events")
+    if events is None:  # Airflow 2, where it is a dictionary by URI
+        datasets: Mapping[str, Sequence[Any]] = context.get("triggering_dataset_events") or {}
+        return datasets.get(asset.uri, ())
+    try:
+        return list(events[asset])
+    except KeyError:
+        return ()
+
+
+def _inlet(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
+    try:
+        return list(context["inlet_events"][asset])
+    except KeyError:
+        return ()

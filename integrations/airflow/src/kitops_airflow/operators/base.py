@@ -1,0 +1,143 @@
+"""What all operators share: the connection, stopping, errors, events and lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
+
+from kitops_airflow.assets import is_modelkit, modelkit_asset, reference_of
+from kitops_airflow.context import logged
+from kitops_airflow.events import ModelKitEvent, alias_extra, event_extra
+from kitops_airflow.failures import airflow_failures
+from kitops_airflow.hooks.kitops import KitOpsHook
+from kitops_airflow.links import ModelKitLink
+from kitops_core.errors import InvalidInputError
+from kitops_core.events import Cancel
+from kitops_core.reference import parse_reference
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Asset
+
+    from kitops_core.record import ModelKitRecord
+
+
+class KitOpsOperator(BaseOperator):
+    """An operator over the engine.
+
+    When the task is killed, or runs longer than its ``execution_timeout``, the engine stops at its next buffer: what it
+    was writing is not there, and no tag was moved.
+
+    Args:
+        kitops_conn_id: The connection to the registry.
+    """
+
+    ui_color = "#e8f1ff"
+    operator_extra_links = (ModelKitLink(),)
+
+    def __init__(self, *, kitops_conn_id: str = KitOpsHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kitops_conn_id = kitops_conn_id
+        self._cancel: Cancel | None = None
+        self.linked_kit: dict[str, str] = {}
+        self._read: list[str] = []
+        self._written: list[str] = []
+
+    def execute(self, context: Any) -> Any:
+        """Run the operator; see each operator's ``run``."""
+        with airflow_failures():
+            return self.run(context)
+
+    def run(self, context: Any) -> Any:
+        """What this operator does."""
+        raise NotImplementedError
+
+    def on_kill(self) -> None:
+        """Stop the engine at its next buffer."""
+        if self._cancel is not None:
+            self._cancel.cancel()
+
+    def hook(self) -> KitOpsHook:
+        """The hook for this run; it logs progress and stops when the task is killed."""
+        self._cancel = Cancel()
+        return KitOpsHook(self.kitops_conn_id, on_event=logged(self.log), cancel=self._cancel)
+
+    def emit(self, context: Any, record: ModelKitRecord) -> None:
+        """Put the record into the asset events of this task's outlets."""
+        self._written.append(self._link(f"{record.registry}/{record.repository}@{record.digest}"))
+        for outlet in self.outlets:
+            if isinstance(outlet, AssetAlias):
+                asset = modelkit_asset(f"{record.registry}/{record.repository}")
+                context["outlet_events"][outlet].add(asset, extra=alias_extra(record))
+            elif is_modelkit(outlet) and _is_of(outlet, record):
+                context["outlet_events"][outlet].extra.update(event_extra(record))
+
+    def _link(self, pinned: str) -> str:
+        """Remember the kit for the link on the task's page."""
+        kit = parse_reference(pinned)
+        self.linked_kit = {"registry": kit.registry, "repository": kit.repository, "digest": kit.digest}
+        return pinned
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The kits this run read and wrote, for OpenLineage."""
+        from kitops_airflow.openlineage import operator_lineage
+
+        return operator_lineage(self._read, self._written)
+
+
+class KitReader(KitOpsOperator):
+    """An operator that works on a kit that is there already.
+
+    Args:
+        reference: The kit: ``registry/repository:tag`` or ``@digest``. Templated.
+        asset: Instead of ``reference``, the asset whose newest event says which kit: of the events that started this
+            run, else of all. The asset becomes an inlet of the task.
+    """
+
+    needs_a_kit = True
+
+    def __init__(self, *, reference: str = "", asset: Asset | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.needs_a_kit and not reference and asset is None:
+            raise ValueError(f"{type(self).__name__} needs reference= or asset=")
+        self.reference = reference
+        self.asset = asset
+        if asset is not None:
+            self.add_inlets([asset])
+
+    def kit(self, context: Mapping[str, Any]) -> str:
+        """The kit to work on, pinned to a digest where an event says it; empty where none is named and none is needed.
+
+        Raises:
+            InvalidInputError: Neither a reference is given, nor has the asset an event.
+        """
+        if self.reference:
+            return self.reference
+        if self.asset is None:
+            if self.needs_a_kit:  # the template of the reference came to nothing
+                raise InvalidInputError(f"{self.task_id}: the reference is empty")
+            return ""
+        event = ModelKitEvent.latest(context, self.asset)
+        if event is not None:
+            return event.reference
+        reference = reference_of(self.asset)
+        if reference.tag:
+            return str(reference)
+        raise InvalidInputError(
+            f"{self.asset.uri} has no event that says which kit to take",
+            hint="run the DAG that makes it, or pass reference= for this run",
+        )
+
+    def used(self, reference: str, digest: str) -> None:
+        """Remember what was read, for the lineage and the task's log."""
+        self._read.append(self._link(str(parse_reference(reference).with_digest(digest))))
+        self.log.info("kit %s", self._read[-1])
+
+
+def _is_of(asset: Asset, record: ModelKitRecord) -> bool:
+    """Whether an outlet stands for what was written: its repository, and its tag where it has one."""
+    target = reference_of(asset)
+    return (target.registry, target.repository) == (record.registry.lower(), record.repository) and (
+        not target.tag or target.tag in record.tags
+    )

@@ -1,0 +1,177 @@
+"""Operators that pack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
+
+from kitops_airflow.assets import is_modelkit, modelkit_asset, reference_of
+from kitops_airflow.context import run_provenance, run_source, safe_tag
+from kitops_airflow.operators.base import KitOpsOperator
+from kitops_airflow.sources import packable
+from kitops_core.errors import InvalidInputError
+from kitops_core.reference import parse_reference
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Asset
+
+    from kitops_core.record import ModelKitRecord
+
+
+class KitPackOperator(KitOpsOperator):
+    """Pack a kit into this worker's local store, for tasks that run on the same machine.
+
+    Args:
+        source: A directory (with a Kitfile, or one is generated), contents by name as a mapping with the fields of
+            :class:`kitops_core.Contents`, or the URL of a directory in an object store (``s3://conn@bucket/model``).
+        reference: Where to: ``name:tag``.
+        tags: Further tags. What tags cannot have is replaced: a run id can be one.
+        kitfile: A Kitfile to use instead of the directory's.
+        compression: ``none``, ``gzip``, ``gzip-fastest`` or ``zstd``.
+        parents: References of kits this one is made from.
+        inputs: What else it is made from: URIs, perhaps with ``@sha256:…``, or files.
+        metrics: What was measured, by name; gates can ask for it. Contents by name may bring ``metrics`` too.
+        provenance: Whether to attach how the kit was made: DAG, run, task, try, URL, inputs and commit. The digest is
+            the same without.
+        key: The private key that signs the kit, its provenance and its metrics: a path on the worker, or
+            ``env://NAME``; never the key itself.
+
+    Returns:
+        The kit's record: plain JSON with ``digest``, ``reference``, ``changed``, ``layers`` and more.
+    """
+
+    template_fields: Sequence[str] = ("source", "reference", "tags", "kitfile", "parents", "inputs", "metrics")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "tags": "json", "metrics": "json"}
+    push = False
+
+    def __init__(
+        self,
+        *,
+        source: Any = None,
+        reference: str = "",
+        tags: str | Sequence[str] = (),
+        kitfile: Any = None,
+        compression: str = "none",
+        parents: str | Sequence[str] = (),
+        inputs: str | Sequence[str] = (),
+        metrics: Mapping[str, float] | None = None,
+        provenance: bool = True,
+        key: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.reference = reference
+        self.tags = tags
+        self.kitfile = kitfile
+        self.compression = compression
+        self.parents = parents
+        self.inputs = inputs
+        self.metrics = metrics
+        self.provenance = provenance
+        self.key = key
+
+    def run(self, context: Any) -> dict[str, Any]:
+        """Pack, and return the record."""
+        reference, tags = self._target()
+        record = self.make(reference, tags, context)
+        self.log.info("%s %s %s", "packed" if record.changed else "unchanged", record.reference, record.digest)
+        self._finish(context, record)
+        return record.to_dict()
+
+    def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
+        """Pack the kit."""
+        given, measured = self.source, self.metrics or {}
+        if isinstance(given, Mapping) and "metrics" in given:
+            given = dict(given)
+            measured = {**measured, **given.pop("metrics")}
+        with packable(given) as source:
+            return self.hook().pack(
+                source,
+                reference,
+                push=self.push,
+                tags=tags,
+                kitfile=self.kitfile,
+                compression=self.compression,
+                made_by=run_source(context),
+                key=self.key,
+                **self.origin(context, measured),
+            )
+
+    def origin(self, context: Any, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """What the kit was made from, and how."""
+        parents = _listed(self.parents)
+        inputs = [*parents, *_listed(self.inputs)]
+        return {
+            "parents": parents,
+            "provenance": run_provenance(context, metrics, inputs) if self.provenance else None,
+        }
+
+    def _target(self) -> tuple[str, list[str]]:
+        """The reference with its first tag, and the further tags."""
+        reference = self._reference()
+        tags = [safe_tag(tag) for tag in _listed(self.tags)]
+        target = parse_reference(reference)
+        if not target.tag and tags:
+            return str(target.with_tag(tags[0])), tags[1:]
+        return reference, tags
+
+    def _reference(self) -> str:
+        if not self.reference:
+            raise InvalidInputError(f"{self.task_id}: no reference says where to pack to", hint="pass reference=")
+        return self.reference
+
+    def _finish(self, context: Any, record: ModelKitRecord) -> None:
+        """Nothing is announced: a kit in a worker's store is nobody else's."""
+
+
+class KitPackPushOperator(KitPackOperator):
+    """Pack a kit straight into its registry, in one pass, and announce it as an asset event.
+
+    The event's ``extra`` is the kit's record: ``digest``, ``changed``, ``previous_digest``, ``parents``, ``source``, ….
+
+    Args:
+        reference: Where to: ``registry/repository:tag``; by default the repository of ``asset``.
+        asset: The asset that the kit is a version of, made with :func:`~kitops_airflow.assets.modelkit_asset`; by
+            default that of ``reference``, where it is known before the run. For repositories that only the run knows an
+            ``AssetAlias``; mapped tasks take it as ``outlets=[AssetAlias(…)]``, which Airflow reads before they are
+            made.
+        skip_unchanged: Where the tags had this very kit already, end as skipped: there is no event, and what waits for
+            the asset does not run for nothing.
+    """
+
+    template_fields: Sequence[str] = KitPackOperator.template_fields
+    push = True
+
+    def __init__(self, *, asset: Asset | AssetAlias | None = None, skip_unchanged: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.asset = asset
+        self.skip_unchanged = skip_unchanged
+        if asset is None and not any(isinstance(outlet, AssetAlias) or is_modelkit(outlet) for outlet in self.outlets):
+            asset = _asset_of(self.reference)
+        if asset is not None and asset not in self.outlets:
+            self.add_outlets([asset])
+
+    def _reference(self) -> str:
+        if self.reference or self.asset is None or isinstance(self.asset, AssetAlias):
+            return super()._reference()
+        return str(reference_of(self.asset))
+
+    def _finish(self, context: Any, record: ModelKitRecord) -> None:
+        self.emit(context, record)
+        if self.skip_unchanged and not record.changed:
+            context["ti"].xcom_push(key="return_value", value=record.to_dict())
+            raise AirflowSkipException(f"{record.reference} is {record.digest} already")
+
+
+def _asset_of(reference: str) -> Asset | None:
+    if not reference or "{{" in str(reference):
+        return None
+    parsed = parse_reference(reference)
+    return None if parsed.is_local_name else modelkit_asset(parsed.name)
+
+
+def _listed(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) and value else [str(item) for item in value or ()]

@@ -1,0 +1,120 @@
+"""Operators for kits that outgrow one worker: mapped tasks pack the parts, one task makes the kit of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kitops_airflow.context import run_source
+from kitops_airflow.operators.base import KitOpsOperator
+from kitops_airflow.operators.pack import KitPackPushOperator
+from kitops_airflow.sources import packable
+from kitops_core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import Kitfile
+    from kitops_core.record import ModelKitRecord
+
+
+class KitPackLayersOperator(KitOpsOperator):
+    """Pack some entries of a kit straight into its repository, without making the kit yet.
+
+    Map it over ``entries``, on any executor: each worker needs the files of its own entries only.
+    :class:`KitAssembleOperator` then makes the kit, with the digest that packing it in one process would have given.
+    A registry may collect what no kit names: assemble soon.
+
+    Args:
+        source: A directory with the files of these entries, or the URL of one in an object store.
+        reference: The repository.
+        entries: The entries to pack, by their paths in the Kitfile.
+        kitfile: The Kitfile of the whole kit: its path, or the Kitfile itself as a mapping. By default it is in the
+            directory.
+        compression: ``none``, ``gzip``, ``gzip-fastest`` or ``zstd``; the same in every part.
+
+    Returns:
+        The layers, as plain JSON.
+    """
+
+    template_fields: Sequence[str] = ("source", "reference", "entries", "kitfile")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"entries": "json", "kitfile": "json"}
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        reference: str,
+        entries: str | Sequence[str],
+        kitfile: str | Mapping[str, Any] | None = None,
+        compression: str = "none",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.reference = reference
+        self.entries = entries
+        self.kitfile = kitfile
+        self.compression = compression
+
+    def run(self, context: Any) -> list[dict[str, Any]]:
+        """Pack, and return the layers."""
+        entries = [self.entries] if isinstance(self.entries, str) else list(self.entries)
+        with packable(self.source) as source:
+            layers = self.hook().pack_layers(
+                str(source), self.reference, entries, kitfile=whole_kitfile(self.kitfile), compression=self.compression
+            )
+        return [layer.to_dict() for layer in layers]
+
+
+class KitAssembleOperator(KitPackPushOperator):
+    """Make a kit of the layers that :class:`KitPackLayersOperator` packed, and announce it.
+
+    Args:
+        layers: What the mapped tasks returned: ``parts.output``.
+        kitfile: The Kitfile of the whole kit: its path, or the Kitfile itself as a mapping.
+
+    Returns:
+        The kit's record, as of :class:`~kitops_airflow.operators.pack.KitPackPushOperator`, whose other arguments it
+        takes too.
+    """
+
+    template_fields: Sequence[str] = (
+        "layers",
+        *(field for field in KitPackPushOperator.template_fields if field != "source"),
+    )
+
+    def __init__(self, *, layers: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.layers = layers
+
+    def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
+        """Assemble the kit."""
+        kitfile = whole_kitfile(self.kitfile)
+        if kitfile is None:
+            raise InvalidInputError(f"{self.task_id}: no Kitfile says what the kit is", hint="pass kitfile=")
+        return self.hook().assemble(
+            reference,
+            list(_flat(self.layers)),
+            kitfile=kitfile,
+            tags=tags,
+            made_by=run_source(context),
+            key=self.key,
+            **self.origin(context, self.metrics or {}),
+        )
+
+
+def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | Kitfile | None:
+    """A Kitfile's path as it is, or the Kitfile that a mapping describes."""
+    if not isinstance(given, Mapping):
+        return given
+    from kitops_core.kitfile import Kitfile
+
+    return Kitfile.parse(json.dumps(dict(given)), "the Kitfile given")
+
+
+def _flat(layers: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
+    for item in layers:
+        if isinstance(item, Mapping):
+            yield item
+        else:
+            yield from item

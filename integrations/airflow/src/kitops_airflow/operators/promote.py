@@ -1,0 +1,200 @@
+"""Operators that promote and roll back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+
+from kitops_airflow.context import run_source
+from kitops_airflow.failures import KitOpsGateRefusedError
+from kitops_airflow.operators.base import KitOpsOperator, KitReader
+from kitops_airflow.review import review_text
+from kitops_core.reference import parse_reference
+
+if TYPE_CHECKING:
+    from kitops_core.promotion.policy import PromotionPolicy
+    from kitops_core.promotion.result import Promotion
+    from kitops_core.record import ModelKitRecord
+
+DEFAULT_CHANNELS = "promotion.yaml"
+
+
+class _Promoter(KitOpsOperator):
+    """What promoting and rolling back share.
+
+    Args:
+        channels: The promotion policy's file, by default ``[kitops] channels``. A relative path is looked for beside
+            the DAG's file first, then in the working directory.
+        expect: What the channel must have now: a digest, or ``absent``. Anything goes where it is empty.
+        dry_run: Only say what would be done; a gate that refuses fails the task all the same.
+        key: The private key that signs the record: a path on the worker, or ``env://NAME``; never the key itself.
+        note: A sentence for the record.
+    """
+
+    template_fields: Sequence[str] = ("channels", "expect", "note")
+
+    def __init__(
+        self,
+        *,
+        channels: str | PromotionPolicy = "",
+        expect: str = "",
+        dry_run: bool = False,
+        key: str = "",
+        note: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.expect = expect
+        # BaseOperator.dry_run is a method of Airflow's own.
+        self.only_look = dry_run
+        self.key = key
+        self.note = note
+
+    def policy(self) -> PromotionPolicy:
+        """The promotion policy."""
+        from kitops_core.promotion.policy_file import as_policy
+
+        given = self.channels or conf.get("kitops", "channels", fallback=DEFAULT_CHANNELS)
+        if isinstance(given, str):
+            dag_file = getattr(self.dag, "fileloc", "") or ""
+            beside = Path(dag_file).parent / os.path.expanduser(given)
+            return as_policy(beside if beside.is_file() else given)
+        return as_policy(given)
+
+    def terms(self, context: Any, policy: PromotionPolicy) -> dict[str, Any]:
+        """What both verbs are told."""
+        hook = self.hook()
+        options = None
+        for place in (policy.kit, *(str(policy.target(name)) for name in policy.channels)):
+            options = hook.options(place)  # refuses to send the connection's credentials to another registry
+        return {
+            "channels": policy,
+            "expect": self.expect,
+            "dry_run": self.only_look,
+            "key": self.key or None,
+            "made_by": run_source(context),
+            "note": self.note,
+            "registry": options,
+            "on_event": hook.on_event,
+            "cancel": hook.cancel,
+        }
+
+    def done(self, context: Any, promotion: Promotion) -> dict[str, Any]:
+        """Announce what was done, and return it."""
+        for gate in promotion.gates:
+            self.log.info("%s %s%s", "✓" if gate.passed else "✗", gate.name, f": {gate.detail}" if gate.detail else "")
+        if promotion.refused:  # of a dry run; another was refused by the engine already
+            named = "; ".join(
+                f"{gate.name} ({gate.detail})" if gate.detail else gate.name for gate in promotion.refused
+            )
+            raise KitOpsGateRefusedError(f"{promotion.channel} refuses {promotion.digest}: {named}")
+        before = promotion.previous_digest or "nothing"
+        verb = "would have" if promotion.dry_run else "has" if promotion.changed else "had"
+        self.log.info("%s %s %s, before it %s", promotion.channel, verb, promotion.digest, before)
+        if not promotion.dry_run:
+            self.emit(context, _in_channel(promotion, run_source(context)))
+        target = parse_reference(promotion.reference)
+        return {
+            **promotion.to_dict(),
+            "registry": target.registry,
+            "repository": target.repository,
+            "tag": target.tag,
+            "review": review_text(promotion),
+        }
+
+
+class KitPromoteOperator(_Promoter, KitReader):
+    """Promote a kit into a channel, by digest, through the channel's gates.
+
+    A gate that refuses fails the task at once, without retries, and the error names each gate and why; a lost race
+    fails it too, told apart as ``KitOpsLostRaceError``. Nothing was changed then. Let no two promotions into one
+    channel run at a time: ``max_active_runs=1``, or a pool.
+
+    Outlets that are assets of the channel, ``modelkit_asset(…, tag="prod")``, get an event with the kit's record.
+
+    Args:
+        to: The channel.
+        reference: The kit; by default what is in the channel's upstream now.
+        asset: Instead of ``reference``: take the kit that the asset's newest event names.
+        skip_refused: End as skipped where a gate refuses, instead of failing: for a schedule that waits until a kit has
+            soaked or was approved.
+
+    Returns:
+        What was done: ``action``, ``digest``, ``previous_digest``, ``changed``, ``gates``, ``record``, and ``review``,
+        a text in Markdown for people.
+    """
+
+    template_fields: Sequence[str] = ("reference", "to", *_Promoter.template_fields)
+    needs_a_kit = False
+
+    def __init__(self, *, to: str, skip_refused: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.to = to
+        self.skip_refused = skip_refused
+
+    def execute(self, context: Any) -> Any:
+        """Promote; see :meth:`run`."""
+        try:
+            return super().execute(context)
+        except KitOpsGateRefusedError as refusal:
+            if self.skip_refused:
+                raise AirflowSkipException(str(refusal)) from refusal
+            raise
+
+    def run(self, context: Any) -> dict[str, Any]:
+        """Promote, and return what was done."""
+        from kitops_core.promotion.promote import promote
+
+        policy = self.policy()
+        reference = self.kit(context)
+        promotion = promote(reference, self.to, **self.terms(context, policy))
+        place = parse_reference(reference) if reference else policy.target(policy.channel(self.to).from_)
+        return {**self.done(context, promotion), "candidate": str(place.with_digest(promotion.digest))}
+
+
+class KitRollbackOperator(_Promoter):
+    """Give a channel back the kit it had before, and record that as a rollback.
+
+    Args:
+        channel: The channel.
+        to: The digest to go back to; by default the one before the present.
+
+    Returns:
+        What was done, as of :class:`KitPromoteOperator`.
+    """
+
+    template_fields: Sequence[str] = ("channel", "to", *_Promoter.template_fields)
+
+    def __init__(self, *, channel: str, to: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.channel = channel
+        self.to = to
+
+    def run(self, context: Any) -> dict[str, Any]:
+        """Roll back, and return what was done."""
+        from kitops_core.promotion.promote import rollback
+
+        policy = self.policy()
+        return self.done(context, rollback(self.channel, to=self.to, **self.terms(context, policy)))
+
+
+def _in_channel(promotion: Promotion, source: Any) -> ModelKitRecord:
+    """The kit's record as of the channel it is in now."""
+    target = parse_reference(promotion.reference)
+    return replace(
+        promotion.kit,
+        reference=str(replace(target, digest="")),
+        registry=target.registry,
+        repository=target.repository,
+        tag=target.tag,
+        tags=tuple(dict.fromkeys((target.tag, *promotion.tags))),
+        changed=promotion.changed,
+        previous_digest=promotion.previous_digest,
+        source=source,
+    )

@@ -1,0 +1,48 @@
+"""The operator that pulls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from kitops_airflow.operators.base import KitReader
+from kitops_core.errors import InvalidInputError
+
+
+class KitPullOperator(KitReader):
+    """Unpack a kit, or the parts of it that ``only`` names, from its registry into a directory.
+
+    Nothing appears in the directory before every digest was checked, and nothing is kept in the local store. A tag is
+    resolved once.
+
+    Args:
+        reference: The kit: ``registry/repository:tag`` or ``@digest``.
+        asset: Instead of ``reference``: take the kit that the asset's newest event names.
+        directory: Where to.
+        only: Filters: ``model``, ``datasets:eval``; by default everything.
+        overwrite: Replace files that are in the way.
+
+    Returns:
+        The kit's record, with ``directory`` and ``files``.
+    """
+
+    template_fields: Sequence[str] = ("reference", "directory", "only")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"only": "json"}
+
+    def __init__(
+        self, *, directory: str = "", only: str | Sequence[str] = (), overwrite: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.directory = directory
+        self.only = only
+        self.overwrite = overwrite
+
+    def run(self, context: Any) -> dict[str, Any]:
+        """Unpack, and return the record."""
+        if not self.directory:
+            raise InvalidInputError(f"{self.task_id}: no directory says where to unpack to", hint="pass directory=")
+        only = [self.only] if isinstance(self.only, str) and self.only else list(self.only)
+        with self.hook().open(self.kit(context)) as kit:
+            unpacked = kit.unpack(self.directory, only=only, overwrite=self.overwrite)
+            self.used(kit.reference, kit.digest)
+            return {**kit.record().to_dict(), "directory": unpacked.directory, "files": unpacked.files}

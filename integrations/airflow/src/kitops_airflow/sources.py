@@ -1,0 +1,89 @@
+"""What to pack, as an operator is told it: a directory, contents by name, or files in an object store."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from kitops_core.verbs.contents import Contents
+
+_FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
+
+
+@contextmanager
+def packable(source: Any) -> Iterator[str | Contents]:
+    """What the engine packs: local files, with those of object stores copied to a directory for the time of the block.
+
+    Args:
+        source: A path, an ``ObjectStoragePath`` or its URL, :class:`kitops_core.Contents`, or a mapping with its
+            fields.
+
+    Raises:
+        InvalidInputError: It is none of these.
+    """
+    from kitops_core.verbs.contents import Contents
+
+    with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as name:
+        stage = _Stage(Path(name))
+        if isinstance(source, Contents):
+            yield source
+        elif isinstance(source, Mapping):
+            unknown = sorted(set(source) - set(Contents.__dataclass_fields__))
+            if unknown:
+                raise InvalidInputError(
+                    f"contents by name have no '{unknown[0]}'",
+                    hint="they have " + ", ".join(Contents.__dataclass_fields__),
+                )
+            files = {key: stage.all(value) for key, value in source.items() if key in _FILES}
+            yield Contents(**{**source, **files})
+        elif isinstance(source, (str, os.PathLike)) and str(source):
+            yield os.fspath(stage.one(source))
+        else:
+            raise InvalidInputError(
+                f"there is nothing to pack in {type(source).__name__}",
+                hint="give a directory, or contents by name: {'model': 'out/model.onnx', 'docs': ['README.md']}",
+            )
+
+
+class _Stage:
+    """Copies what is in an object store into a directory, and leaves the rest where it is."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._count = 0
+
+    def one(self, path: Any) -> str | os.PathLike[str]:
+        if not _is_remote(path):
+            local: str = os.fspath(path)
+            return local
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        remote = ObjectStoragePath(path)
+        self._count += 1
+        target = self._directory / str(self._count) / posixpath.basename(str(remote).rstrip("/"))
+        if remote.is_dir():
+            target.mkdir(parents=True)
+            remote.fs.get(remote.path.rstrip("/") + "/", f"{target}/", recursive=True)
+        else:
+            target.parent.mkdir(parents=True)
+            remote.fs.get_file(remote.path, str(target))
+        return target
+
+    def all(self, paths: Any) -> Any:
+        if isinstance(paths, Mapping):
+            return {key: self.one(path) for key, path in paths.items()}
+        if isinstance(paths, (list, tuple)):
+            return [self.one(path) for path in paths]
+        return None if paths is None else self.one(paths)
+
+
+def _is_remote(path: Any) -> bool:
+    return "://" in str(path)

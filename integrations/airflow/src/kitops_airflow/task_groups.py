@@ -1,0 +1,64 @@
+"""Task groups: a promotion that a person approves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import TaskGroup
+
+from kitops_airflow.operators.promote import KitPromoteOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Asset
+
+
+def promote_with_approval(
+    to: str,
+    *,
+    group_id: str = "",
+    reference: str = "",
+    asset: Asset | None = None,
+    outlets: list[Any] | None = None,
+    approval: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> TaskGroup:
+    """Plan a promotion, ask a person, then promote the very digest they saw.
+
+    Three tasks: ``plan`` runs the gates and changes nothing, ``approve`` is Airflow's standard approval with the
+    present and the candidate digest, every gate and what differs in its body, ``promote`` promotes that digest, and
+    only if the channel still has what the person saw. A plan that a gate refuses fails before anybody is asked.
+
+    Args:
+        to: The channel.
+        group_id: The group's id; by default ``promote_to_<channel>``.
+        reference: The kit; by default what is in the channel's upstream now.
+        asset: Instead of ``reference``: take the kit that the asset's newest event names.
+        outlets: Assets of the channel that get an event once the kit was promoted.
+        approval: Further arguments of Airflow's ``ApprovalOperator``: ``assigned_users``, ``response_timeout``,
+            ``notifiers``, ….
+        **kwargs: Further arguments of both :class:`~kitops_airflow.operators.promote.KitPromoteOperator`.
+
+    Raises:
+        AirflowOptionalProviderFeatureException: This Airflow has no human in the loop: it came with 3.1.
+    """
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    with TaskGroup(group_id or f"promote_to_{to}") as group:
+        plan = KitPromoteOperator(task_id="plan", to=to, reference=reference, asset=asset, dry_run=True, **kwargs)
+        planned = f"ti.xcom_pull(task_ids='{plan.task_id}')"
+        approve = ApprovalOperator(
+            task_id="approve",
+            subject=f"Promote {{{{ {planned}['digest'][:19] }}}} to {to}?",
+            body=f"{{{{ {planned}['review'] }}}}",
+            **(approval or {}),
+        )
+        promote = KitPromoteOperator(
+            task_id="promote",
+            to=to,
+            reference=f"{{{{ {planned}['candidate'] }}}}",
+            expect=f"{{{{ {planned}['previous_digest'] or 'absent' }}}}",
+            outlets=outlets or [],
+            **kwargs,
+        )
+        plan >> approve >> promote
+    return group

@@ -1,0 +1,77 @@
+"""Running a DAG inside the test, with ``dag.test()``, and looking at what it left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+
+@contextmanager
+def dag(name: str, **kwargs: Any) -> Iterator[DAG]:
+    """A DAG that runs when told to."""
+    with DAG(
+        name, schedule=kwargs.pop("schedule", None), start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), **kwargs
+    ) as made:
+        yield made
+
+
+def store(made: DAG) -> None:
+    """Write a DAG and its assets to Airflow's database, as the DAG processor does."""
+    if not AIRFLOW_V_3_0_PLUS:
+        made.sync_to_db()
+        return
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag(os.devnull)
+    made.relative_fileloc = f"{made.dag_id}.py"
+    made.fileloc = os.path.join(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], made.relative_fileloc)
+    Path(made.fileloc).write_text("# its code is in the test\n")
+    bag.dags = {made.dag_id: made}
+    sync_bag_to_db(bag, "dags-folder", None)
+
+
+def run(made: DAG, **kwargs: Any) -> Any:
+    """Run it; gives the DAG run."""
+    store(made)
+    return made.test(**kwargs)
+
+
+def result(dag_run: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+    """What a task returned."""
+    (ti,) = (ti for ti in dag_run.get_task_instances() if (ti.task_id, ti.map_index) == (task_id, map_index))
+    return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=None if map_index < 0 else map_index)
+
+
+def states(dag_run: Any) -> dict[str, str]:
+    """The state of each task."""
+    return {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
+
+
+def events(uri: str) -> list[Any]:
+    """The asset events of a URI, oldest first."""
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        if AIRFLOW_V_3_0_PLUS:
+            from airflow.models.asset import AssetEvent, AssetModel
+
+            query = (
+                select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id).where(AssetModel.uri == uri)
+            )
+            found = session.scalars(query.order_by(AssetEvent.id)).all()
+        else:
+            from airflow.models.dataset import DatasetEvent, DatasetModel
+
+            query = select(DatasetEvent).join(DatasetModel, DatasetModel.id == DatasetEvent.dataset_id)
+            found = session.scalars(query.where(DatasetModel.uri == uri).order_by(DatasetEvent.id)).all()
+        return [dict(event.extra) for event in found]

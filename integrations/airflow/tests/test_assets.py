@@ -1,0 +1,135 @@
+"""Assets and their events: one asset for one repository, and one reading of every event."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitops_airflow import ModelKitEvent, modelkit_asset
+from kitops_airflow.assets import create_asset, is_modelkit, reference_of, sanitize_uri
+from kitops_airflow.context import safe_tag
+from kitops_airflow.events import event_extra
+from kitops_core.errors import InvalidInputError, InvalidReferenceError
+from kitops_core.record import LayerRecord, ModelKitRecord
+from kitops_core.reference import check_tag
+
+DIGEST = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+RECORD = ModelKitRecord(
+    digest=DIGEST,
+    reference="registry.example.com/ml/churn:1.0",
+    registry="registry.example.com",
+    repository="ml/churn",
+    tag="1.0",
+    tags=("1.0", "dev"),
+    size=7,
+    kit={"name": "churn"},
+    layers=(LayerRecord("model", "model.onnx", "application/x", DIGEST, DIGEST, 7),),
+    changed=True,
+    previous_digest=OTHER,
+)
+
+
+def test_a_repository_is_one_asset_however_its_host_is_written() -> None:
+    churn = modelkit_asset("Registry.Example.com/ml/churn")
+    assert churn.uri == "oci://registry.example.com/ml/churn"
+    assert churn == modelkit_asset("registry.example.com/ml/churn")
+    if AIRFLOW_V_3_0_PLUS:
+        assert (churn.name, churn.group) == (churn.uri, "modelkit")
+        assert modelkit_asset("registry.example.com/ml/churn", name="churn").name == "churn"
+
+
+def test_a_channel_is_an_asset_of_its_own_and_leads_back_to_its_tag() -> None:
+    prod = modelkit_asset("registry.example.com:5000/ml/churn", tag="prod")
+    assert prod.uri == "oci://registry.example.com:5000/ml/churn?tag=prod"
+    assert str(reference_of(prod)) == "registry.example.com:5000/ml/churn:prod"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("churn", "is not in a registry"),
+        ("oci:/tmp/layout", "is not in a registry"),
+        ("registry.example.com/ml/churn:prod", "an asset is a repository"),
+        (f"registry.example.com/ml/churn@{DIGEST}", "an asset is a repository"),
+    ],
+)
+def test_what_is_no_repository_is_no_asset(reference: str, message: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=message):
+        modelkit_asset(reference)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "oci://Registry.example.com/ml/churn",
+        "oci://registry.example.com/ml/churn:1.0",
+        f"oci://registry.example.com/ml/churn@{DIGEST}",
+        f"oci://registry.example.com/ml/churn:1.0@{DIGEST}",
+        "oci://user@registry.example.com/ml/churn/",
+    ],
+)
+def test_a_uri_written_by_hand_loses_what_does_not_belong_in_it(uri: str) -> None:
+    assert Asset(uri=uri).uri == "oci://registry.example.com/ml/churn"
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_characters="[]"), max_size=40))
+def test_no_uri_keeps_a_dag_file_from_loading(text: str) -> None:
+    parts = urlsplit("oci://" + text)
+    once = sanitize_uri(parts)
+    assert sanitize_uri(urlsplit(urlunsplit(once))).netloc == once.netloc
+
+
+def test_airflows_factory_makes_the_same_asset_with_the_digest_beside_it() -> None:
+    made = create_asset(reference="registry.example.com/ml/churn", extra={"digest": DIGEST})
+    assert made.uri == modelkit_asset("registry.example.com/ml/churn").uri
+    assert made.extra == {"digest": DIGEST}
+    assert is_modelkit(made)
+    assert not is_modelkit(Asset("s3://bucket/key"))
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_any_text_makes_a_tag(text: str) -> None:
+    if text.strip():
+        assert check_tag(safe_tag(text))
+
+
+def test_a_tag_stays_as_it_is() -> None:
+    assert safe_tag("1.0-rc_1") == "1.0-rc_1"
+    assert safe_tag("manual__2026-01-01T00:00:00+00:00") == "manual__2026-01-01T00-00-00-00-00"
+
+
+def test_the_event_of_an_operator_is_read() -> None:
+    event = ModelKitEvent.from_extra(event_extra(RECORD))
+    assert (event.digest, event.previous_digest, event.origin) == (DIGEST, OTHER, "task")
+    assert event.reference == f"registry.example.com/ml/churn@{DIGEST}"
+    assert event.record == RECORD
+
+
+def test_the_event_of_a_watcher_is_read() -> None:
+    event = ModelKitEvent.from_extra({"from_trigger": True, "payload": event_extra(RECORD)})
+    assert (event.digest, event.tag, event.origin) == (DIGEST, "1.0", "watcher")
+
+
+def test_an_event_posted_over_rest_needs_a_digest_and_its_asset_says_where() -> None:
+    asset = modelkit_asset("registry.example.com/ml/churn")
+    event = ModelKitEvent.from_extra({"digest": DIGEST, "from_rest_api": True}, asset)
+    assert (event.reference, event.origin) == (f"registry.example.com/ml/churn@{DIGEST}", "rest")
+    assert event.record is None
+    with pytest.raises(InvalidInputError, match="names no digest"):
+        ModelKitEvent.from_extra({"from_rest_api": True}, asset)
+    with pytest.raises(InvalidInputError, match="does not say where the kit is"):
+        ModelKitEvent.from_extra({"digest": DIGEST})
+
+
+def test_an_event_carries_the_first_of_very_many_layers() -> None:
+    from dataclasses import replace
+
+    extra = event_extra(replace(RECORD, layers=RECORD.layers * 250))
+    assert (len(extra["layers"]), extra["layers_omitted"]) == (100, 150)
+    assert ModelKitEvent.from_extra(extra).record is not None

@@ -1,0 +1,126 @@
+"""A ``kitops`` connection: what it says, whom its credentials are for, and how it is tested."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
+from registry_fixture import PASSWORD, USERNAME, Served
+
+from kitops_airflow import KitOpsHook
+from kitops_airflow.connection import read_connection
+from kitops_core.errors import InvalidInputError
+from kitops_core.reference import parse_reference
+
+SECRET = "hunter2-never-shown"
+
+
+def connection(**fields: Any) -> Connection:
+    extra = fields.pop("extra", None)
+    return Connection(conn_id="c", conn_type="kitops", extra=json.dumps(extra) if extra is not None else None, **fields)
+
+
+def set_connection(monkeypatch: pytest.MonkeyPatch, name: str = "kitops_default", **fields: Any) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps({"conn_type": "kitops", **fields}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "registry", "namespace"),
+    [
+        ({"host": "registry.example.com"}, "registry.example.com", ""),
+        ({"host": "registry.example.com/ml/team"}, "registry.example.com", "ml/team"),
+        ({"host": "https://registry.example.com/"}, "registry.example.com", ""),
+        ({"host": "127.0.0.1", "port": 5000}, "127.0.0.1:5000", ""),
+        ({"host": "127.0.0.1", "port": 5000, "schema": "ml"}, "127.0.0.1:5000", "ml"),
+        ({}, "", ""),
+    ],
+)
+def test_host_port_and_namespace(fields: dict[str, Any], registry: str, namespace: str) -> None:
+    read = read_connection(connection(**fields))
+    assert (read.registry, read.namespace) == (registry, namespace)
+
+
+def test_a_name_without_a_registry_is_completed() -> None:
+    read = read_connection(connection(host="registry.example.com/ml"))
+    assert str(read.complete("churn:1.0")) == "registry.example.com/ml/churn:1.0"
+    assert str(read.complete("other.example.com/churn:1.0")) == "other.example.com/churn:1.0"
+
+
+def test_its_fields_become_options() -> None:
+    extra = {"plain_http": "true", "tls_verify": False, "ca_file": "/etc/ca.pem"}
+    options = read_connection(connection(host="r.example.com", login="ci", password=SECRET, extra=extra)).options
+    assert (options.plain_http, options.tls_verify, str(options.ca_file)) == (True, False, "/etc/ca.pem")
+    assert (options.username, options.password) == ("ci", SECRET)
+
+
+def test_its_credentials_never_go_to_another_registry() -> None:
+    read = read_connection(connection(host="registry.example.com", login="ci", password=SECRET))
+    assert read.options_for(parse_reference("registry.example.com/ml/churn:1")).password == SECRET
+    with pytest.raises(InvalidInputError, match=r"credentials for registry.example.com, and .* is in evil.example.com"):
+        read.options_for(parse_reference("evil.example.com/ml/churn:1"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"host": "registry"}, "host 'registry' is not a registry"),
+        (
+            {"host": "r.example.com", "extra": {"plain_http": "maybe"}},
+            "plain_http is 'maybe', and must be true or false",
+        ),
+        ({"host": "r.example.com", "login": "ci"}, "connection 'c': registry options: password is missing"),
+        ({"host": "r.example.com", "password": SECRET}, "username is missing"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named_and_no_secret_is_shown(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        read_connection(connection(**fields))
+    assert SECRET not in str(caught.value) + repr(caught.value)
+
+
+def test_neither_the_connection_nor_the_hook_shows_a_secret() -> None:
+    read = read_connection(connection(host="r.example.com", login="ci", password=SECRET, extra={"token": SECRET}))
+    assert SECRET not in repr(read)
+    assert SECRET not in repr(vars(KitOpsHook()))
+
+
+def test_without_a_connection_references_name_their_registry_themselves() -> None:
+    hook = KitOpsHook()
+    assert hook.registry.registry == ""
+    assert str(hook.reference("r.example.com/ml/churn:1")) == "r.example.com/ml/churn:1"
+
+
+def test_a_connection_that_was_asked_for_must_be_there() -> None:
+    with pytest.raises(AirflowNotFoundException, match="nowhere"):
+        _ = KitOpsHook("nowhere").registry
+
+
+def test_testing_it_asks_the_registry_with_its_credentials(
+    auth_registry: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, host=auth_registry.address, login=USERNAME, password=PASSWORD)
+    assert KitOpsHook().test_connection() == (
+        True,
+        f"{auth_registry.address} is a registry and lets us in as {USERNAME}",
+    )
+
+
+def test_testing_it_with_a_wrong_password_says_so_without_showing_it(
+    auth_registry: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, host=auth_registry.address, login=USERNAME, password=SECRET)
+    passed, message = KitOpsHook().test_connection()
+    assert not passed
+    assert "401" in message or "refused" in message
+    assert SECRET not in message
+
+
+def test_testing_one_that_reaches_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, host="127.0.0.1:9")
+    passed, message = KitOpsHook().test_connection()
+    assert not passed
+    assert "127.0.0.1:9" in message
+    set_connection(monkeypatch)
+    assert KitOpsHook().test_connection() == (False, "the connection names no registry: set its host")

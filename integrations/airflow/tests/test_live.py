@@ -1,0 +1,183 @@
+"""One session with a real api-server, scheduler and triggerer, against a real registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from fault_proxy import fault_proxy
+from live_airflow import LiveAirflow, live_airflow
+from registry_fixture import PASSWORD, USERNAME, Served
+from test_stopping import slowly
+
+import kitops_core as kitops
+
+pytestmark = [
+    pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="the api-server, watchers and REST v2 are Airflow 3's"),
+    pytest.mark.timeout(600),
+]
+
+LARGE_BYTES = 256 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("live")
+
+
+@pytest.fixture(scope="module")
+def airflow(registry: str, auth_registry: Served, scratch: Path) -> Iterator[LiveAirflow]:
+    (scratch / "home").mkdir()
+    (scratch / "promotion.yaml").write_text(
+        f"kit: {registry}/live/churn\nchannels: {{dev: {{}}, prod: {{from: dev}}}}\n"
+    )
+    (scratch / "large").mkdir()
+    (scratch / "large" / "model.bin").write_bytes(bytes(LARGE_BYTES))
+    with fault_proxy(registry) as proxy:
+        proxy.fault("PATCH", "/v2/live/large/", slowly, times=100)
+        extra = {
+            "KITS": registry,
+            "SLOW": proxy.address,
+            "MODEL": str(scratch / "model"),
+            "LARGE": str(scratch / "large"),
+            "CHANNELS": str(scratch / "promotion.yaml"),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(scratch / "lineage.json"), "append": True}
+            ),
+            "HOME": str(scratch / "home"),
+            "KITOPS_HOME": str(scratch / "home/kits"),
+        }
+        with live_airflow(scratch / "home", Path(__file__).parent / "live", extra) as running:
+            yield running
+
+
+def push(directory: Path, reference: str, weights: str) -> str:
+    directory.mkdir(exist_ok=True)
+    (directory / "model.bin").write_text(weights)
+    return kitops.pack(directory, reference, push=True).digest
+
+
+def watched(airflow: LiveAirflow, count: int) -> list[Any]:
+    return [airflow.xcom("deploy", run["dag_run_id"], "note") for run in airflow.finished("deploy", count)]
+
+
+def test_a_pushed_kit_is_an_asset_event_and_the_dag_that_waits_reads_its_digest(
+    airflow: LiveAirflow, registry: str
+) -> None:
+    run = airflow.trigger("produce", weights="one")
+    airflow.succeed("produce", run)
+    record = airflow.xcom("produce", run, "fit")
+
+    (asset,) = (
+        found
+        for found in airflow.call("GET", f"/assets?name_pattern={registry}/live/churn")["assets"]
+        if found["uri"] == f"oci://{registry}/live/churn"
+    )
+    (event,) = airflow.call("GET", f"/assets/events?asset_id={asset['id']}")["asset_events"]
+    assert event["extra"] == record
+    assert event["extra"]["source"]["url"].startswith(airflow.url)
+
+    (started,) = airflow.finished("consume", 1)
+    assert airflow.xcom("consume", started["dag_run_id"], "look")["digest"] == record["digest"]
+    links = airflow.call("GET", f"/dags/produce/dagRuns/{run}/taskInstances/fit/links")["extra_links"]
+    assert links["ModelKit"] == f"http://{registry}/v2/live/churn/manifests/{record['digest']}"
+
+
+def test_a_tag_moved_by_another_program_starts_a_dag_once_even_over_a_restart(
+    airflow: LiveAirflow, registry: str, scratch: Path
+) -> None:
+    first = push(scratch / "other", f"{registry}/live/churn:prod", "first")
+    assert [note["digest"] for note in watched(airflow, 1)] == [first]
+    second = push(scratch / "other", f"{registry}/live/churn:prod", "second")
+    assert watched(airflow, 2)[-1] == {"digest": second, "previous": first, "origin": "watcher"}
+
+    airflow.stop("triggerer")
+    airflow.start("triggerer")
+    third = push(scratch / "other", f"{registry}/live/churn:prod", "third")
+    notes = watched(airflow, 3)
+    assert [note["digest"] for note in notes] == [first, second, third]  # and the second not twice
+
+
+def test_what_a_person_approves_is_promoted_and_the_watcher_tells_of_it(airflow: LiveAirflow, registry: str) -> None:
+    before = len(airflow.finished("deploy", 3))
+    run = airflow.trigger("approve")
+    ask = f"/dags/approve/dagRuns/{run}/taskInstances/promote_to_prod.approve"
+    airflow.until(lambda: airflow.call("GET", ask)["state"] in ("awaiting_input", "deferred"), "it asks")
+    asked = airflow.call("GET", f"{ask}/-1/hitlDetails")
+    planned = airflow.xcom("approve", run, "promote_to_prod.plan")
+    assert planned["digest"] in asked["body"]
+    assert planned["previous_digest"] in asked["body"]
+    with kitops.open(f"{registry}/live/churn:prod") as kit:
+        assert kit.digest == planned["previous_digest"]  # nothing moved yet
+
+    airflow.let_park()
+    airflow.call("PATCH", f"{ask}/-1/hitlDetails", {"chosen_options": ["Approve"], "params_input": {}})
+    airflow.succeed("approve", run)
+    with kitops.open(f"{registry}/live/churn:prod") as kit:
+        assert kit.digest == planned["digest"]
+    assert watched(airflow, before + 1)[-1]["digest"] == planned["digest"]
+
+
+def test_openlineage_has_the_kits_with_their_digests(airflow: LiveAirflow, registry: str, scratch: Path) -> None:
+    (run,) = airflow.runs("produce")
+    digest = airflow.xcom("produce", run["dag_run_id"], "fit")["digest"]
+
+    def complete() -> list[Any] | None:
+        lines = (scratch / "lineage.json").read_text().splitlines() if (scratch / "lineage.json").exists() else []
+        events = [json.loads(line) for line in lines]
+        found = [
+            event for event in events if event["eventType"] == "COMPLETE" and event["job"]["name"] == "produce.fit"
+        ]
+        return found[-1]["outputs"] if found else None
+
+    (output,) = airflow.until(complete, "lineage of produce.fit")
+    assert (output["namespace"], output["name"]) == (f"oci://{registry}", "live/churn")
+    assert output["facets"]["version"]["datasetVersion"] == digest
+
+
+def test_a_deferred_sensor_is_woken_by_the_tag(airflow: LiveAirflow, registry: str, scratch: Path) -> None:
+    run = airflow.trigger("wait")
+    airflow.until(lambda: airflow.task("wait", run, "tag")["state"] == "deferred", "the sensor is deferred")
+    airflow.let_park()
+    digest = push(scratch / "other", f"{registry}/live/awaited:now", "awaited")
+    airflow.succeed("wait", run)
+    assert airflow.xcom("wait", run, "tag")["digest"] == digest
+
+
+def test_a_task_killed_while_it_pushes_leaves_the_tag_where_it_was(
+    airflow: LiveAirflow, registry: str, scratch: Path
+) -> None:
+    before = push(scratch / "other", f"{registry}/live/large:dev", "before")
+    run = airflow.trigger("large")
+    airflow.until(lambda: airflow.task("large", run, "push")["state"] == "running", "the push begins")
+    log = scratch / "home/logs"
+    airflow.until(lambda: any("attempt=1" in path.name for path in log.rglob("dag_id=large/**/*")), "it is at work")
+    airflow.call("PATCH", f"/dags/large/dagRuns/{run}/taskInstances/push", {"new_state": "failed"})
+    assert airflow.run_state("large", run) == "failed"
+
+    def ended() -> bool:
+        return any("cancelled" in path.read_text(errors="replace") for path in log.rglob("dag_id=large/**/*.log"))
+
+    airflow.until(ended, "the engine stops")
+    with kitops.open(f"{registry}/live/large:dev") as kit:
+        assert kit.digest == before
+
+
+def test_the_connection_form_is_shown_and_its_test_asks_the_registry(
+    airflow: LiveAirflow, auth_registry: Served
+) -> None:
+    connection = {"connection_id": "secured", "conn_type": "kitops", "host": auth_registry.address, "login": USERNAME}
+    for password, expected in ((PASSWORD, True), ("wrong", False)):
+        answer = airflow.call("POST", "/connections/test", {**connection, "password": password})
+        assert answer["status"] is expected, answer
+        assert PASSWORD not in answer["message"]
+
+
+def test_nothing_that_ran_showed_a_password(airflow: LiveAirflow) -> None:
+    for path in airflow.home.rglob("*"):
+        if path.is_file() and "kits" not in path.parts:
+            assert PASSWORD.encode() not in path.read_bytes(), path

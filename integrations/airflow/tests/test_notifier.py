@@ -1,0 +1,107 @@
+"""The notifier, against a webhook that listens."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dag_runs import dag, run
+
+from kitops_airflow import KitPackPushOperator, ModelKitNotifier
+
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+class Webhook(HTTPServer):
+    """Keeps what was posted."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.status = 200
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Webhook  # type: ignore[assignment]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.posted.append((self.headers.get("Authorization", ""), body))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    with Webhook() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        connection = {
+            "conn_type": "http",
+            "host": "127.0.0.1",
+            "port": server.server_address[1],
+            "schema": "http",
+            "password": "hook-secret",
+            "extra": {"path": "/services/one"},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_CHAT", json.dumps(connection))
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_pushed_kit_is_told_of_with_its_record(webhook: Webhook, registry: str, model: Path) -> None:
+    with dag("notified") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source=str(model),
+            reference=f"{registry}/notified/churn:1.0",
+            on_success_callback=ModelKitNotifier(webhook_conn_id="chat"),
+        )
+    run(made)
+    ((authorization, message),) = webhook.posted
+    assert authorization == "Bearer hook-secret"
+    assert message["text"].startswith(f"notified.pack: {registry}/notified/churn:1.0 is sha256:")
+    assert message["modelkit"]["repository"] == "notified/churn"
+
+
+def test_a_failure_is_told_of_with_its_reason(webhook: Webhook, registry: str) -> None:
+    with dag("notified_failure") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source={"modle": "x"},
+            reference=f"{registry}/notified/churn:1.0",
+            on_failure_callback=ModelKitNotifier(webhook_conn_id="chat"),
+        )
+    run(made)
+    ((_, message),) = webhook.posted
+    assert message["text"].startswith("notified_failure.pack failed: contents by name have no 'modle'")
+    assert message["modelkit"] is None
+
+
+def test_its_text_can_be_given_and_is_a_template(webhook: Webhook, registry: str, model: Path) -> None:
+    with dag("notified_text") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source=str(model),
+            reference=f"{registry}/notified/churn:1.0",
+            on_success_callback=ModelKitNotifier(webhook_conn_id="chat", text="{{ ti.task_id }} is done"),
+        )
+    run(made)
+    assert webhook.posted[0][1]["text"] == "pack is done"
+
+
+def test_a_webhook_that_refuses_is_an_error_without_its_url(webhook: Webhook) -> None:
+    webhook.status = 500
+    notifier = ModelKitNotifier(webhook_conn_id="chat")
+    with pytest.raises(RuntimeError, match="the webhook of 'chat' answered 500") as caught:
+        notifier.notify({"ti": type("TI", (), {"dag_id": "d", "task_id": "t", "log_url": ""})(), "exception": "x"})
+    assert "services" not in str(caught.value)

@@ -1,0 +1,145 @@
+"""Packing tasks, run by Airflow against a real registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AssetAlias, task
+from dag_runs import dag, events, result, run, states
+
+import kitops_core as kitops
+from kitops_airflow import KitPackOperator, KitPackPushOperator, ModelKitEvent, modelkit_asset
+
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+def test_what_a_function_returns_is_pushed_and_announced_with_its_digest(registry: str, model: Path) -> None:
+    churn = modelkit_asset(f"{registry}/announced/churn")
+    with dag("announced") as made:
+
+        @task.kitops_pack(asset=churn, tags=["{{ run_id }}", "dev"])
+        def fit(directory: str) -> str:
+            return directory
+
+        fit(str(model))
+    dag_run = run(made)
+
+    assert states(dag_run) == {"fit": "success"}
+    (extra,) = events(churn.uri)
+    record = result(dag_run, "fit")
+    assert extra == record
+    with kitops.open(f"{registry}/announced/churn:dev") as kit:
+        assert kit.digest == record["digest"]
+        assert kit.read("model.onnx") == b"weights"
+    assert record["changed"] is True
+    source = record["source"]
+    assert (source["orchestrator"], source["pipeline"], source["task"]) == ("airflow", "announced", "fit")
+    assert source["run"] == dag_run.run_id
+    assert source["url"].startswith("http")
+    assert record["tags"][0].startswith("manual__")  # a run id, made into a tag
+
+
+def test_contents_by_name_keep_their_parameters(registry: str, model: Path) -> None:
+    with dag("by_name") as made:
+
+        @task.kitops_pack(reference=f"{registry}/by-name/churn:1.0")
+        def fit() -> dict[str, Any]:
+            return {"model": str(model / "model.onnx"), "name": "churn", "parameters": {"max_depth": 8}}
+
+        fit()
+    dag_run = run(made)
+
+    assert result(dag_run, "fit")["kit"] == {"name": "churn"}
+    with kitops.open(f"{registry}/by-name/churn:1.0") as kit:
+        assert kit.kitfile.model is not None
+        assert kit.kitfile.model.parameters == {"max_depth": 8}
+
+
+def test_packing_the_same_files_again_says_so_and_can_end_as_skipped(registry: str, model: Path) -> None:
+    reference = f"{registry}/again/churn:1.0"
+    for name, expected in (("first", "success"), ("second", "skipped")):
+        with dag(f"again_{name}") as made:
+            KitPackPushOperator(task_id="pack", source=str(model), reference=reference, skip_unchanged=True)
+        dag_run = run(made)
+        assert states(dag_run) == {"pack": expected}
+        assert result(dag_run, "pack")["changed"] is (name == "first")
+    assert len(events(f"oci://{registry}/again/churn")) == 1
+
+
+def test_the_asset_of_a_channel_hears_only_of_its_tag(registry: str, model: Path) -> None:
+    prod, dev = (modelkit_asset(f"{registry}/channel/churn", tag=tag) for tag in ("prod", "dev"))
+    with dag("channel") as made:
+        KitPackPushOperator(
+            task_id="pack", source=str(model), reference=f"{registry}/channel/churn:dev", outlets=[prod, dev]
+        )
+    run(made)
+    assert [bool(extra.get("digest")) for extra in events(dev.uri)] == [True]
+    assert not any(extra.get("digest") for extra in events(prod.uri))
+
+
+def test_mapped_tasks_announce_each_repository_through_an_alias(registry: str, model: Path) -> None:
+    names = [f"{registry}/mapped/{name}" for name in "abc"]
+    with dag("mapped") as made:
+        KitPackPushOperator.partial(
+            task_id="pack",
+            source=str(model),
+            outlets=[AssetAlias("nightly-kits")],
+            map_index_template="{{ task.reference }}",
+        ).expand(reference=[f"{name}:1.0" for name in names])
+    dag_run = run(made)
+
+    assert {ti.state for ti in dag_run.get_task_instances()} == {"success"}
+    for index, name in enumerate(names):
+        (extra,) = events(f"oci://{name}")
+        event = ModelKitEvent.from_extra(extra)
+        assert event.reference == f"{name}@{event.digest}"
+        assert event.source["task"] == f"pack[{index}]"
+
+
+def test_files_of_an_object_store_are_packed(registry: str, model: Path) -> None:
+    with dag("object_store") as made:
+        KitPackPushOperator(task_id="all", source=f"file://{model}", reference=f"{registry}/store/churn:1.0")
+        KitPackPushOperator(
+            task_id="named", source={"model": f"file://{model}/model.onnx"}, reference=f"{registry}/store/named:1.0"
+        )
+    assert states(run(made)) == {"all": "success", "named": "success"}
+    with kitops.open(f"{registry}/store/churn:1.0") as kit:
+        assert kit.read("README.md") == b"# Churn\n"
+    with kitops.open(f"{registry}/store/named:1.0") as kit:
+        assert kit.read("model.onnx") == b"weights"
+
+
+def test_a_kit_for_this_worker_goes_to_its_local_store_and_is_announced_to_nobody(model: Path) -> None:
+    with dag("local") as made:
+        pack = KitPackOperator(task_id="pack", source=str(model), reference="local-churn:dev")
+    record = result(run(made), "pack")
+    assert pack.outlets == []
+    with kitops.open(f"local-churn@{record['digest']}", remote=False) as kit:
+        assert kit.read("model.onnx") == b"weights"
+
+
+def test_a_mistake_is_told_with_its_remedy_and_not_tried_again(
+    registry: str, model: Path, said: Callable[[], str]
+) -> None:
+    with dag("mistake") as made:
+        KitPackPushOperator(
+            task_id="pack", source={"modle": str(model)}, reference=f"{registry}/mistake/churn:1.0", retries=3
+        )
+    dag_run = run(made)
+    assert states(dag_run) == {"pack": "failed"}  # and not up_for_retry
+    assert "contents by name have no 'modle': they have model, parts" in said()
+
+
+def test_the_record_is_plain_json_and_its_link_leads_to_the_kit(registry: str, model: Path) -> None:
+    with dag("link") as made:
+        KitPackPushOperator(task_id="pack", source=str(model), reference=f"{registry}/link/churn:1.0")
+    dag_run = run(made)
+    record = result(dag_run, "pack")
+    assert json.loads(json.dumps(record)) == record
+    from kitops_airflow.links import kit_url
+
+    assert kit_url(record) == f"http://{registry}/v2/link/churn/manifests/{record['digest']}"

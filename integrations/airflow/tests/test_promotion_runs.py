@@ -1,0 +1,178 @@
+"""Promotion in a DAG, against a real registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dag_runs import dag, events, result, run, states
+
+import kitops_core as kitops
+from kitops_airflow import (
+    KitPackPushOperator,
+    KitPromoteOperator,
+    KitRollbackOperator,
+    KitVerifyOperator,
+    ModelKitEvent,
+    modelkit_asset,
+)
+from kitops_airflow.failures import KitOpsGateRefusedError, KitOpsLostRaceError, airflow_failures
+from kitops_core.errors import LostRaceError
+
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+POLICY = """
+kit: {kit}
+trust: {{keys: [release.pub]}}
+channels:
+  dev: {{}}
+  staging:
+    from: dev
+    gates:
+      - signed: {{key: release.pub}}
+      - metric: {{name: accuracy, min: 0.9}}
+"""
+
+
+@pytest.fixture
+def channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a promotion policy with its keys; gives its path."""
+    from kitops_core.provenance.keys import generate_key_pair
+
+    monkeypatch.setenv("COSIGN_PASSWORD", "")
+    private, public = generate_key_pair(b"")
+    (tmp_path / "release.key").write_bytes(private)
+    (tmp_path / "release.pub").write_bytes(public)
+
+    def write(kit: str) -> str:
+        path = tmp_path / "promotion.yaml"
+        path.write_text(POLICY.format(kit=kit))
+        return str(path)
+
+    return write
+
+
+def pack(made: str, kit: str, model: Path, accuracy: float, key: str = "") -> dict[str, object]:
+    with dag(made) as packing:
+        KitPackPushOperator(
+            task_id="pack",
+            source={"model": str(model / "model.onnx"), "name": "churn", "metrics": {"accuracy": accuracy}},
+            reference=f"{kit}:dev",
+            key=key,
+        )
+    dag_run = run(packing)
+    assert states(dag_run) == {"pack": "success"}
+    return dict(result(dag_run, "pack"))
+
+
+def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
+    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]
+) -> None:
+    kit = f"{registry}/promoted/churn"
+    staging = modelkit_asset(kit, tag="staging")
+    policy, key = channels(kit), str(tmp_path / "release.key")
+    first = pack("promoted_one", kit, model, 0.94, key)
+    promoted = {}
+    for name in ("one", "two"):
+        if name == "two":
+            (model / "model.onnx").write_bytes(b"others")
+            pack("promoted_two", kit, model, 0.95, key)
+        with dag(f"promote_{name}") as made:
+            verify = KitVerifyOperator(task_id="verify", asset=modelkit_asset(kit), keys=str(tmp_path / "release.pub"))
+            promote = KitPromoteOperator(
+                task_id="promote", asset=modelkit_asset(kit), to="staging", channels=policy, key=key, outlets=[staging]
+            )
+            verify >> promote
+        dag_run = run(made)
+        assert states(dag_run) == {"verify": "success", "promote": "success"}
+        promoted[name] = result(dag_run, "promote")
+        assert result(dag_run, "verify")["digest"] == promoted[name]["digest"]
+
+    assert promoted["one"]["digest"] == first["digest"]
+    assert promoted["two"]["previous_digest"] == first["digest"]
+    assert [gate["passed"] for gate in promoted["two"]["gates"]] == [True] * len(promoted["two"]["gates"])
+    told = [ModelKitEvent.from_extra(extra) for extra in events(staging.uri)]
+    assert [event.digest for event in told] == [promoted["one"]["digest"], promoted["two"]["digest"]]
+    assert (told[1].tag, told[1].previous_digest) == ("staging", first["digest"])
+
+    with dag("promote_back") as made:
+        KitRollbackOperator(task_id="back", channel="staging", channels=policy, key=key, outlets=[staging])
+    assert result(run(made), "back")["digest"] == first["digest"]
+    assert len(events(staging.uri)) == 3
+    history = kitops.history("staging", channels=policy)
+    assert [record.run.pipeline for record in history if record.run.task == "promote"] == ["promote_two", "promote_one"]
+
+
+def test_a_gate_that_refuses_fails_without_another_try_and_says_which_and_why(
+    registry: str, model: Path, channels: Callable[[str], str], said: Callable[[], str]
+) -> None:
+    kit = f"{registry}/refused-kit/churn"
+    policy = channels(kit)
+    pack("refused_pack", kit, model, 0.7)
+    with dag("refused_kit") as made:
+        KitPromoteOperator(task_id="plan", to="staging", channels=policy, dry_run=True, retries=3)
+        KitPromoteOperator(task_id="promote", to="staging", channels=policy, retries=3)
+        KitPromoteOperator(task_id="hourly", to="staging", channels=policy, skip_refused=True)
+    assert states(run(made)) == {"plan": "failed", "promote": "failed", "hourly": "skipped"}
+    text = said()
+    assert "KitOpsGateRefusedError: staging refuses sha256:" in text
+    assert "signed by release.pub" in text
+    with pytest.raises(kitops.NotFoundError):
+        kitops.open(f"{kit}:staging")
+
+
+def test_a_lost_race_is_told_apart(registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]) -> None:
+    kit = f"{registry}/raced/churn"
+    policy = channels(kit)
+    pack("raced_pack", kit, model, 0.94, str(tmp_path / "release.key"))
+    with dag("raced") as made:
+        KitPromoteOperator(task_id="promote", to="staging", channels=policy, expect="sha256:" + "a" * 64, retries=3)
+    assert states(run(made)) == {"promote": "failed"}
+    with pytest.raises(KitOpsLostRaceError, match="look at it"), airflow_failures():
+        raise LostRaceError("it moved", expected="", found="", hint="look at it")
+    assert not issubclass(KitOpsLostRaceError, KitOpsGateRefusedError)
+
+
+def test_a_policy_is_looked_for_beside_the_dag(tmp_path: Path, channels: Callable[[str], str]) -> None:
+    channels("registry.example.com/ml/churn")
+    with dag("beside") as made:
+        promote = KitPromoteOperator(task_id="promote", to="staging")
+    made.fileloc = str(tmp_path / "dags.py")
+    assert promote.policy().kit == "registry.example.com/ml/churn"
+
+
+def test_a_kit_that_nobody_signed_is_not_verified(
+    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str], said: Callable[[], str]
+) -> None:
+    channels("registry.example.com/ml/churn")
+    kitops.pack(model, f"{registry}/unsigned/churn:1.0", push=True)
+    with dag("unsigned") as made:
+        KitVerifyOperator(
+            task_id="verify",
+            reference=f"{registry}/unsigned/churn:1.0",
+            keys=str(tmp_path / "release.pub"),
+            retries=3,
+        )
+    assert states(run(made)) == {"verify": "failed"}
+    assert "KitOpsTaskError" in said()
+
+
+def test_provenance_names_the_dag_the_run_the_try_and_what_was_measured(registry: str, model: Path) -> None:
+    from kitops_core.events import Control
+    from kitops_core.provenance.evidence import read_evidence
+    from kitops_core.provenance.predicate_types import SLSA_PROVENANCE, TEST_RESULT
+    from kitops_core.storage.registry import RegistryRepository
+
+    record = pack("provenance", f"{registry}/provenance/churn", model, 0.94)
+    storage = RegistryRepository(registry, "provenance/churn")
+    try:
+        evidence = read_evidence(storage, str(record["digest"]), control=Control())
+    finally:
+        storage.close()
+    statements = {item.predicate_type: item.statement for item in evidence}
+    text = statements[SLSA_PROVENANCE].to_json().decode()  # type: ignore[union-attr]
+    source = dict(record["source"])  # type: ignore[call-overload]
+    for said in ('"pipeline":"provenance"', '"task":"pack"', '"try_number":1', source["run"]):
+        assert said in text
+    assert TEST_RESULT in statements
