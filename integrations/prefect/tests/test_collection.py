@@ -22,10 +22,24 @@ def test_the_collection_is_declared_as_an_entry_point() -> None:
     ]
 
 
-def test_importing_the_collection_imports_neither_prefect_nor_the_engine() -> None:
+def test_importing_the_collection_imports_no_engine_and_no_task() -> None:
     code = (
-        "import sys, prefect_kitops;"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'prefect', 'kitops_core', 'pydantic'}))"
+        "import sys, prefect.blocks.abstract; before = set(sys.modules); import prefect_kitops;"
+        "print(sorted(name for name in set(sys.modules) - before if name.startswith(('kitops_core', 'prefect'))))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.strip() == "[]"
+    assert printed.strip() == str(["prefect_kitops", "prefect_kitops.credentials", "prefect_kitops.repository"])
+
+
+def test_blocks_are_found_in_the_module_that_prefect_registers() -> None:
+    from prefect.blocks.core import Block
+
+    found = {
+        name for name, value in vars(prefect_kitops).items() if isinstance(value, type) and issubclass(value, Block)
+    }
+    assert found == {"OCIRegistryCredentials", "ModelKitRepository"}
+
+
+def test_every_name_of_the_collection_is_there() -> None:
+    for name in prefect_kitops.__all__:
+        assert getattr(prefect_kitops, name) is not None

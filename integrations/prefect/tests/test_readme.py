@@ -1,31 +1,127 @@
-"""What the README shows for Prefect is what happens."""
+"""What the READMEs show for Prefect is what happens."""
 
 from __future__ import annotations
 
-import sys
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
-
+import yaml
+from conftest import write_bundle
+from prefect.deployments.steps.core import run_steps
 from readme import snippet
+from runs import repository
 
 import kitops_core as kitops
+from prefect_kitops import OCIRegistryCredentials
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+README = "integrations/prefect/README.md"
 
 
-def test_the_flow_of_the_readme_packs_a_kit(
-    prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "my-model").mkdir()
-    (tmp_path / "my-model" / "model.onnx").write_bytes(b"weights")
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: str) -> str:
+    """The repository that stands for the README's, with the policy beside the working directory."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "churn_flow.py").write_text(snippet("prefect"))
-    monkeypatch.syspath_prepend(tmp_path)
-    import churn_flow  # type: ignore[import-not-found]
+    write_bundle(tmp_path / "my-model", b"weights")
+    name = repository(registry)
+    Path("promotion.yaml").write_text(shown("policy", name))
+    return name
 
-    flow: Any = churn_flow.train_churn
-    digest = flow()
-    with kitops.open(f"churn@{digest}") as kit:
-        assert kit.read("model.onnx") == b"weights"
+
+def shown(name: str, kit: str, file: str = README) -> str:
+    return snippet(name, file).replace("registry.example.com/ml/churn", kit)
+
+
+def run(text: str, **names: Any) -> dict[str, Any]:
+    """Run a snippet as a module of its own."""
+    Path("shown.py").write_text(text)
+    names["__name__"] = "shown"
+    exec(compile(text, "shown.py", "exec"), names)
+    return names
+
+
+def test_the_flow_packs_a_kit_and_pulls_it(project: str) -> None:
+    digest = run(shown("flow", project))["train"](depth=9)
+    with kitops.open(f"{project}:dev", remote=True) as kit:
+        assert kit.digest == digest
+    assert Path("serving/model.txt").read_text() == "a tree of depth 9"
+    kitops.promote("dev", "staging", channels="promotion.yaml")  # the metric that its gate wants is attached
+
+
+def test_the_parts_make_the_kit_of_one_pack(project: str) -> None:
+    large = Path("large")
+    large.mkdir()
+    for name in ("model-1.bin", "model-2.bin"):
+        (large / name).write_text(name)
+    (large / "Kitfile").write_text(
+        "manifestVersion: 1.0.0\npackage: {name: large}\nmodel: {path: model-1.bin, parts: [{path: model-2.bin}]}\n"
+    )
+    kit = run(shown("parts", project))["pack_large"]()
+    assert kit.digest == kitops.pack("large", "large:dev").digest
+
+
+def test_the_blocks_are_saved_and_used(project: str) -> None:
+    address, _, name = project.partition("/")
+    text = snippet("blocks", README).replace("registry.example.com", address).replace("ml/churn", name)
+    text = text.replace("credentials=credentials, ", "")  # this registry is open
+    run(text)
+    with kitops.open(f"{project}:dev", remote=True) as kit:
+        assert kit.read("model.bin") == b"weights"
+
+
+def test_the_automation_is_made(project: str) -> None:
+    names = run(shown("automation", project))
+    call = shown("automation", project).partition("serve(")[2].rpartition(")")[0]
+    given = eval(f"dict({call})", names)
+    deployment = names["modelkit_promotion"].to_deployment(**given)
+    assert deployment.triggers[0].match.root["prefect.resource.id"] == f"oci://{project}"
+    assert set(deployment.parameters) <= set(names["modelkit_promotion"].parameters.properties)
+
+
+def test_the_promotion_goes_through_the_gates(project: str) -> None:
+    from kitops_core.provenance.slsa import Provenance
+
+    digest = kitops.pack(
+        "my-model", f"{project}:dev", push=True, provenance=Provenance(metrics={"accuracy": 0.95})
+    ).digest
+    assert run(shown("promotion", project))["release"]().digest == digest
+
+
+def test_the_deployment_file_packs_pulls_and_is_triggered(
+    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OCIRegistryCredentials().save("ghcr", overwrite=True)
+    monkeypatch.chdir("my-model")
+    file = yaml.safe_load(shown("deployment", project))
+    built = asyncio.run(run_steps(file["build"]))
+    # What `prefect deploy` does between the two: outputs of build steps are put into the pull steps it stores.
+    pull = yaml.safe_load(yaml.safe_dump(file["pull"]).replace("{{ code.reference }}", built["reference"]))
+    asyncio.run(run_steps(pull))
+    assert Path.cwd() == tmp_path / "my-model/churn"
+    assert Path("model.bin").read_bytes() == b"weights"
+
+    from prefect.cli.deploy._triggers import _initialize_deployment_triggers
+
+    from prefect_kitops import modelkit_promotion, modelkit_pushed_trigger
+
+    deployment = file["deployments"][0]
+    [trigger] = _initialize_deployment_triggers("to-staging", deployment["triggers"])
+    ours = modelkit_pushed_trigger(project, "dev")
+    for field in ("expect", "match", "match_related", "parameters"):
+        assert getattr(trigger, field) == getattr(ours, field)
+    assert set(deployment["parameters"]) <= set(modelkit_promotion.parameters.properties)
+
+
+def test_lineage_is_printed(project: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kitops.pack("my-model", f"{project}:dev", push=True)
+    run(shown("lineage", project))
+    assert f"# Lineage of {project}" in capsys.readouterr().out
+
+
+def test_the_cached_task_packs(project: str) -> None:
+    pack = run(shown("caching", project))["pack"]
+    first = pack("my-model", f"{project}:dev", return_state=True)
+    again = pack("my-model", f"{project}:dev", return_state=True)
+    assert (first.name, again.name) == ("Completed", "Cached")

@@ -1,0 +1,29 @@
+"""The question put to a person before a promotion, and their answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prefect.input import RunInput
+
+
+class PromotionApproval(RunInput):
+    """A person's answer. A run that is resumed without one is not approved.
+
+    Attributes:
+        decision: ``approve`` or ``reject``.
+        approver: Who decided; it gets into the promotion's record.
+        note: Why.
+    """
+
+    decision: Literal["approve", "reject"] = "reject"
+    approver: str = ""
+    note: str = ""
+
+
+class PromotionRejectedError(Exception):
+    """A person rejected a promotion; nothing was changed."""
+
+
+class PromotionCheckError(Exception):
+    """The check after a promotion failed; the channel got back what it had."""

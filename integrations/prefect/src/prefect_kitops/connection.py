@@ -1,0 +1,81 @@
+"""From what a user names - a reference, a kit, a block or a block's name - to what the engine is called with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from kitops_core.reference import Reference, parse_reference
+from prefect_kitops.credentials import OCIRegistryCredentials
+from prefect_kitops.reference import ModelKitRef
+from prefect_kitops.repository import ModelKitRepository
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+RegistryBlock: TypeAlias = ModelKitRepository | OCIRegistryCredentials
+Kit: TypeAlias = str | ModelKitRef
+
+
+class Place(NamedTuple):
+    """A kit's place and how to get there.
+
+    Attributes:
+        reference: The full reference.
+        remote: Whether it is in a registry, rather than in the local store or a layout.
+        options: How the engine talks to the registry.
+        url: The repository's page for people.
+    """
+
+    reference: Reference
+    remote: bool
+    options: RegistryOptions | None
+    url: str
+
+
+def find_place(kit: Kit, registry: RegistryBlock | str | None = None) -> Place:
+    """Where a kit is.
+
+    A kit under a registry's name is only ever looked for in that registry: what a local store on the machine
+    of a run has under the same name is chance.
+
+    Args:
+        kit: A reference, a kit of an earlier task, or with a ``ModelKitRepository`` only a tag or digest.
+        registry: A block, or the name of a saved ``ModelKitRepository``.
+
+    Raises:
+        InvalidReferenceError: The reference does not follow the grammar.
+        InvalidInputError: The block's settings contradict each other.
+    """
+    block = load_block(registry)
+    text = str(kit)
+    reference = parse_reference(block.reference(text) if isinstance(block, ModelKitRepository) else text)
+    remote = not reference.is_local_name and not reference.layout
+    return Place(reference, remote, block.get_client() if block else None, _url(reference, remote, block))
+
+
+def load_block(registry: RegistryBlock | str | None) -> RegistryBlock | None:
+    """The block itself, loaded from Prefect where only its name is given."""
+    if not isinstance(registry, str):
+        return registry
+    if not registry:
+        return None
+    loaded = ModelKitRepository.load(registry, _sync=True)  # type: ignore[call-arg]
+    return loaded if isinstance(loaded, ModelKitRepository) else None
+
+
+def with_digest(reference: Reference, digest: str) -> str:
+    """The reference with its tag kept and this digest."""
+    return str(replace(reference, digest=digest))
+
+
+def as_path(path: str | os.PathLike[str]) -> str:
+    """A path as the engine takes it, ``~`` expanded."""
+    return os.path.expanduser(os.fspath(path))
+
+
+def _url(reference: Reference, remote: bool, block: RegistryBlock | None) -> str:
+    if isinstance(block, ModelKitRepository) and reference.name == block.full_name:
+        return block.url
+    return f"https://{reference.name}" if remote else ""

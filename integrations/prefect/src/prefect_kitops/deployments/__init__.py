@@ -1,0 +1,1 @@
+"""Steps for ``prefect.yaml``."""

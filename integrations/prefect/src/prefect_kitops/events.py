@@ -1,0 +1,81 @@
+"""What happened to a kit, as events that automations run on.
+
+A trigger sees the labels of an event's resources and not its payload, so all that one may want to match on is a label.
+Events are sent on a best effort: a server that is away never fails a task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from kitops_core.record import ModelKitRecord
+from prefect_kitops.reference import ModelKitRef
+
+What = Literal["packed", "pushed", "pulled", "promoted", "promotion-refused", "rolled-back"]
+PREFIX = "kitops.modelkit."
+VERSION_ROLE = "modelkit-version"
+TAG_ROLE = "modelkit-tag"
+MAX_LAYERS_BYTES = 64 * 1024
+"""The layers stay out of an event or an asset's metadata where they are more than this as JSON."""
+
+
+def emit_kit_event(
+    what: What,
+    kit: ModelKitRef,
+    payload: Mapping[str, Any],
+    *,
+    channel: str = "",
+    parents: Sequence[str] = (),
+) -> None:
+    """Tell Prefect what happened to a kit.
+
+    The event's resource is the asset, labelled with repository, tag and digest; the version itself and each of its
+    tags are related resources.
+
+    Args:
+        what: What happened.
+        kit: The kit.
+        payload: The shared record, or a promotion.
+        channel: The channel, of a promotion.
+        parents: References of the kits it was made from.
+    """
+    from prefect.events import emit_event
+
+    resource = {
+        "prefect.resource.id": kit.asset_key,
+        "prefect.resource.name": kit.repository,
+        "kitops.repository": kit.repository,
+        "kitops.tag": kit.tag,
+        "kitops.digest": kit.digest,
+        "kitops.previous-digest": kit.previous_digest,
+        "kitops.changed": str(kit.changed).lower(),
+        "kitops.channel": channel,
+    }
+    related = [
+        {"prefect.resource.id": f"{kit.asset_key}@{kit.digest}", "prefect.resource.role": VERSION_ROLE},
+        *(
+            {
+                "prefect.resource.id": f"{kit.asset_key}:{tag}",
+                "prefect.resource.role": TAG_ROLE,
+                "kitops.tag": tag,
+            }
+            for tag in dict.fromkeys(filter(None, [kit.tag, *kit.tags]))
+        ),
+        *({"prefect.resource.id": f"oci://{parent}", "prefect.resource.role": "modelkit-parent"} for parent in parents),
+    ]
+    emit_event(
+        PREFIX + what,
+        resource={name: value for name, value in resource.items() if value},
+        related=related,
+        payload={**payload, "reference": kit.reference},
+    )
+
+
+def slim(record: ModelKitRecord) -> dict[str, Any]:
+    """The shared record as JSON, without its layers where a kit has very many: Prefect limits an event's size."""
+    data = record.to_dict()
+    if len(json.dumps(data["layers"])) > MAX_LAYERS_BYTES:
+        data["layers"] = []
+    return data

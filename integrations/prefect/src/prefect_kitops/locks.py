@@ -1,0 +1,43 @@
+"""A lock for everything that moves one tag, shared by all runs of one Prefect."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
+
+LOCK_SECONDS = 3600.0
+"""How long a run waits for the others."""
+_MAX_NAME = 60
+
+
+@contextmanager
+def modelkit_lock(reference: str, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Wait until no other run of this Prefect holds the lock of a reference.
+
+    The lock is a global concurrency limit of 1, made where it is missing: Prefect's own default for a limit that does
+    not exist is no lock at all. Who writes to the registry from elsewhere is not held off; the engine's
+    compare-and-swap sees them.
+
+    Args:
+        reference: What is going to be moved.
+        timeout_seconds: How long to wait.
+
+    Raises:
+        TimeoutError: It was not free in time.
+    """
+    name = lock_name(reference)
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(name, 1)
+    with concurrency(name, timeout_seconds=timeout_seconds, strict=True):
+        yield
+
+
+def lock_name(reference: str) -> str:
+    """The name of the lock: readable, of the characters that Prefect allows, and different for every reference."""
+    readable = re.sub(r"[^A-Za-z0-9.:-]+", ".", reference)[-_MAX_NAME:]
+    return f"modelkit.{readable}.{hashlib.sha256(reference.encode()).hexdigest()[:12]}"

@@ -1,0 +1,69 @@
+"""Which Prefect run a kit comes from and what it was made from, for its record and its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.record import Source
+
+if TYPE_CHECKING:
+    from kitops_core.provenance.slsa import Provenance
+
+_PLAIN = (str, int, float, bool, type(None))
+_MAX_TEXT = 1000
+
+
+def current_source() -> Source:
+    """The flow run and task run at hand; empty outside of any."""
+    from prefect.context import FlowRunContext, TaskRunContext
+    from prefect.utilities.urls import url_for
+
+    task, flow = TaskRunContext.get(), FlowRunContext.get()
+    flow_run = flow.flow_run if flow else None
+    flow_run_id = flow_run.id if flow_run else task.task_run.flow_run_id if task else None
+    run: str = str(flow_run_id or (task.task_run.id if task else ""))
+    if not run:
+        return Source()
+    return Source(
+        orchestrator="prefect",
+        pipeline=flow.flow.name if flow and flow.flow else "",
+        run=run,
+        task=task.task.name if task else "",
+        url=url_for("flow-run" if flow_run_id else "task-run", obj_id=run) or "",
+    )
+
+
+def provenance_of(parameters: Mapping[str, Any], metrics: Mapping[str, float], parents: Iterable[Any]) -> Provenance:
+    """What to say about how a kit was made in the run at hand.
+
+    Its inputs are the kits given as parents, and all other assets that Prefect knows to be upstream.
+
+    Args:
+        parameters: What the run was given; the engine takes out what sounds secret.
+        metrics: Figures that were measured.
+        parents: Kits it was made from.
+    """
+    from prefect.context import AssetContext, TaskRunContext
+
+    from kitops_core.provenance.inputs import KIT_SCHEME
+    from kitops_core.provenance.slsa import Provenance
+
+    context, run = AssetContext.get(), TaskRunContext.get()
+    assets = context.upstream_assets | context.direct_asset_dependencies if context else ()
+    others = sorted(asset.key for asset in assets if not asset.key.startswith(KIT_SCHEME))
+    return Provenance(
+        parameters=dict(parameters),
+        inputs=[*dict.fromkeys(str(parent) for parent in parents), *others],
+        metrics=dict(metrics),
+        started=run.start_time if run else None,
+    )
+
+
+def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a function's arguments that are short and plain enough to be parameters of a provenance."""
+    return {name: value for name, value in arguments.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) and len(str(value)) <= _MAX_TEXT

@@ -1,0 +1,166 @@
+"""Promotion in flow runs: by digest, through gates, one at a time, and undone with its transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from channels import Project
+from prefect import flow, task
+from prefect.transactions import atransaction, transaction
+from runs import artifacts, events_of
+
+import kitops_core as kitops
+from prefect_kitops import (
+    ModelKitRef,
+    ModelKitRepository,
+    apromote_modelkit,
+    modelkit_promotion,
+    promote_modelkit,
+    rollback_modelkit,
+)
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture
+def project(tmp_path: Path, registry: str) -> Project:
+    return Project(tmp_path, registry)
+
+
+def test_a_kit_goes_by_its_digest_though_its_tag_moved_on(project: Project) -> None:
+    first = project.pack("1.0.0")
+    project.pack("2.0.0")
+
+    @flow
+    def release() -> ModelKitRef:
+        return promote_modelkit(f"{project.kit}@{first}", to="dev", channels=str(project.policy))
+
+    kit = release()
+    assert project.digest("dev") == kit.digest == first
+    event = next(e for e in events_of(kit.asset_key, wait_for="kitops.modelkit.promoted") if "promoted" in e["event"])
+    assert event["resource"]["kitops.channel"] == "dev"
+    assert event["resource"]["kitops.digest"] == first
+    assert event["payload"]["record"].startswith("sha256:")
+    record = kitops.history("dev", channels=project.policy)[0]
+    assert (record.run.orchestrator, record.run.pipeline, record.run.task) == ("prefect", "release", "promote-modelkit")
+
+
+def test_a_refusal_changes_nothing_and_is_an_event(tmp_path: Path, registry: str) -> None:
+    project = Project(tmp_path, registry, dev={}, prod={"from": "dev", "gates": [{"license": {"allow": ["MIT"]}}]})
+    project.pack("1.0.0")
+
+    @flow
+    def release() -> None:
+        promote_modelkit("dev", to="prod", channels=str(project.policy))
+
+    with pytest.raises(kitops.GateRefusedError):
+        release()
+    assert project.digest("prod") == ""
+    refused = "kitops.modelkit.promotion-refused"
+    event = next(e for e in events_of(f"oci://{project.kit}", wait_for=refused) if e["event"] == refused)
+    assert any(not gate["passed"] for gate in event["payload"]["gates"])
+
+
+def two_promotions(project: Project) -> tuple[str, str]:
+    first = project.pack("1.0.0")
+    kitops.promote("dev", "staging", channels=project.policy)
+    return first, project.pack("2.0.0")
+
+
+def test_a_later_step_that_fails_gives_the_channel_back_what_it_had(project: Project) -> None:
+    first, second = two_promotions(project)
+    seen = []
+
+    @task
+    def smoke_test(kit: ModelKitRef) -> None:
+        seen.append(project.digest("staging"))
+        raise ValueError("no answer")
+
+    @flow
+    def release() -> None:
+        with transaction():
+            smoke_test(promote_modelkit("dev", to="staging", channels=str(project.policy)))
+
+    with pytest.raises(ValueError, match="no answer"):
+        release()
+    assert seen == [second]
+    assert project.digest("staging") == first
+    assert [record.action for record in kitops.history("staging", channels=project.policy)] == [
+        "rollback",
+        "promote",
+        "promote",
+    ]
+    assert any(
+        "rolled-back" in e["event"] for e in events_of(f"oci://{project.kit}", wait_for="kitops.modelkit.rolled-back")
+    )
+
+
+def test_an_async_transaction_gives_it_back_too(project: Project) -> None:
+    first, _ = two_promotions(project)
+
+    @flow
+    async def release() -> None:
+        async with atransaction():
+            await apromote_modelkit("dev", to="staging", channels=str(project.policy))
+            raise ValueError("no answer")
+
+    with pytest.raises(ValueError, match="no answer"):
+        asyncio.run(release())
+    assert project.digest("staging") == first
+
+
+def test_a_promotion_that_loses_the_race_leaves_the_winner(project: Project) -> None:
+    first, second = two_promotions(project)
+    kitops.promote("dev", "staging", channels=project.policy)
+
+    @flow
+    def release() -> None:
+        with transaction():
+            promote_modelkit(f"{project.kit}@{first}", to="staging", expect=first, channels=str(project.policy))
+
+    with pytest.raises(kitops.LostRaceError):
+        release()
+    assert project.digest("staging") == second
+
+
+def test_rolling_back_is_a_task_too(project: Project) -> None:
+    first, _ = two_promotions(project)
+    kitops.promote("dev", "staging", channels=project.policy)
+
+    @flow
+    def undo() -> ModelKitRef:
+        return rollback_modelkit("staging", channels=str(project.policy))
+
+    assert undo().digest == project.digest("staging") == first
+
+
+def test_the_flow_pins_plans_and_promotes_what_is_upstream(project: Project) -> None:
+    ModelKitRepository(
+        registry=project.kit.partition("/")[0],
+        repository=project.kit.partition("/")[2],
+        channels=str(project.policy),
+    ).save("flow-project", overwrite=True)
+    two_promotions(project)
+    kit = modelkit_promotion(to="staging", repository="flow-project")
+    assert project.digest("staging") == project.digest("dev") == kit.digest
+    plan = next(
+        found["data"] for found in artifacts("markdown") if f"# staging: {project.kit}" in (found["data"] or "")
+    )
+    assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in plan
+    assert "✓" in plan
+
+
+def test_runs_that_move_one_channel_wait_for_each_other(project: Project) -> None:
+    from prefect.client.orchestration import get_client
+
+    from prefect_kitops.locks import lock_name, modelkit_lock
+
+    target = f"{project.kit}:staging"
+    with modelkit_lock(target):
+        with get_client(sync_client=True) as client:
+            limit = client.request("GET", f"/v2/concurrency_limits/{lock_name(target)}").json()
+        assert (limit["limit"], limit["active_slots"]) == (1, 1)
+        with pytest.raises(TimeoutError), modelkit_lock(target, timeout_seconds=0.5):
+            pass

@@ -1,0 +1,266 @@
+"""Tasks in real flow runs: their results, assets, events, artifacts and what they keep to themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import write_bundle
+from prefect import flow, task
+from prefect.assets import materialize
+from runs import artifacts, events_of, repository
+
+import kitops_core as kitops
+from prefect_kitops import (
+    ModelKitRef,
+    apack_modelkit,
+    apull_modelkit,
+    apush_modelkit,
+    aresolve_modelkit,
+    materialize_modelkit,
+    pack_modelkit,
+    pull_modelkit,
+    push_modelkit,
+    resolve_modelkit,
+)
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+SUCCEEDED = "prefect.asset.materialization.succeeded"
+FAILED = "prefect.asset.materialization.failed"
+
+
+def asset_event(key: str, name: str = SUCCEEDED) -> dict[str, Any]:
+    return next(event for event in events_of(key, wait_for=name) if event["event"] == name)
+
+
+def labels(event: dict[str, Any], role: str) -> list[str]:
+    return [item["prefect.resource.id"] for item in event["related"] if item["prefect.resource.role"] == role]
+
+
+def test_a_packed_kit_is_an_asset_an_event_and_a_card(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+
+    @flow
+    def train() -> ModelKitRef:
+        return pack_modelkit(bundle, f"{name}:dev", tags=["1.0"], upstream=["s3://raw/churn.csv"])
+
+    kit = train()
+    assert kits_digest(f"{name}:dev") == kit.digest
+
+    event = asset_event(kit.asset_key)
+    assert event["payload"]["digest"] == kit.digest
+    assert event["payload"]["schema"] == "kitops/modelkit-record/v1"
+    assert event["payload"]["source"] == {
+        "orchestrator": "prefect",
+        "pipeline": "train",
+        "task": "pack-modelkit",
+        **{key: event["payload"]["source"][key] for key in ("run", "url") if key in event["payload"]["source"]},
+    }
+    assert "s3://raw/churn.csv" in labels(event, "asset")
+    assert labels(event, "asset-materialized-by") == ["kitops"]
+    assert labels(event, "flow-run")
+
+    pushed = asset_event(kit.asset_key, "kitops.modelkit.pushed")
+    assert pushed["resource"] == {
+        "prefect.resource.id": f"oci://{name}",
+        "prefect.resource.name": name,
+        "kitops.repository": name,
+        "kitops.tag": "dev",
+        "kitops.digest": kit.digest,
+        "kitops.changed": "true",
+    }
+    assert pushed["payload"]["reference"] == kit.reference
+    assert labels(pushed, "modelkit-tag") == [f"oci://{name}:dev", f"oci://{name}:1.0"]
+
+    card = next(card["data"] for card in artifacts("markdown") if kit.digest in (card["data"] or ""))
+    assert "# churn" in card
+    assert "`model.bin`" in card
+    assert "max_depth: 6" in card
+
+
+def kits_digest(reference: str) -> str:
+    with kitops.open(reference, remote=True) as kit:
+        return kit.digest
+
+
+def test_the_card_says_what_changed(registry: str, tmp_path: Path) -> None:
+    name = repository(registry)
+
+    @flow
+    def train() -> ModelKitRef:
+        pack_modelkit(write_bundle(tmp_path / "a", b"first"), f"{name}:dev")
+        return pack_modelkit(write_bundle(tmp_path / "b", b"second!", depth=8), f"{name}:dev")
+
+    kit = train()
+    card = next(card["data"] for card in artifacts("markdown") if f"`{kit.digest}`" in (card["data"] or ""))
+    assert "| changed | model `model.bin` |" in card
+    assert "| field | `model.parameters.max_depth` | `6` | `8` |" in card
+
+
+def test_packing_the_same_again_changes_nothing_and_is_still_seen(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+
+    @flow
+    def train() -> list[ModelKitRef]:
+        return [pack_modelkit(bundle, f"{name}:dev", card=False) for _ in range(2)]
+
+    first, second = train()
+    assert (first.digest, first.changed, second.changed) == (second.digest, True, False)
+    pushed = "kitops.modelkit.pushed"
+    events = [event for event in events_of(first.asset_key, wait_for=pushed, count=2) if event["event"] == pushed]
+    seen = [event["resource"]["kitops.changed"] for event in events]
+    assert seen == ["true", "false"]
+
+
+def test_a_failed_pack_is_a_failed_materialization(registry: str, tmp_path: Path) -> None:
+    name = repository(registry)
+
+    @flow
+    def train() -> None:
+        pack_modelkit(tmp_path / "nowhere", f"{name}:dev")
+
+    with pytest.raises(kitops.SourceError):
+        train()
+    assert asset_event(f"oci://{name}", FAILED)
+
+
+def test_a_decorated_function_materializes_what_it_returns(registry: str, tmp_path: Path) -> None:
+    name = repository(registry)
+
+    @materialize("s3://lake/features")
+    def features() -> dict[str, int]:
+        return {"depth": 8}
+
+    @materialize_modelkit(name, tags=["dev", "1.0"])
+    def churn(features: dict[str, int]) -> kitops.Contents:
+        model = tmp_path / "model.bin"
+        model.write_bytes(b"w" * features["depth"])
+        return kitops.Contents(model=model, name="churn", parameters=features)
+
+    @task
+    def use(kit: ModelKitRef) -> str:
+        return kit.digest
+
+    @flow
+    def release() -> str:
+        return use(churn(features()))
+
+    digest = release()
+    assert digest == kits_digest(f"{name}:dev") == kits_digest(f"{name}:1.0")
+    event = asset_event(f"oci://{name}")
+    assert labels(event, "asset") == ["s3://lake/features"]
+    assert event["payload"]["tags"] == ["dev", "1.0"]
+
+
+def test_kits_among_the_arguments_are_parents_and_upstream_assets(registry: str, bundle: Path, tmp_path: Path) -> None:
+    base, tuned = repository(registry), repository(registry)
+
+    @materialize_modelkit(f"{tuned}:dev", card=False)
+    def tune(kits: list[ModelKitRef]) -> Path:
+        return write_bundle(tmp_path / "tuned", b"tuned")
+
+    @flow
+    def release() -> ModelKitRef:
+        return pack_modelkit(bundle, f"{base}:dev", card=False), tune([resolve_modelkit(f"{base}:dev")])
+
+    parent, kit = release()
+    event = asset_event(kit.asset_key)
+    assert labels(event, "asset") == [f"oci://{base}"]
+    assert event["payload"]["parents"] == [f"{base}@{parent.digest}"]
+
+
+def test_a_decorated_function_that_fails_is_a_failed_materialization(registry: str) -> None:
+    name = repository(registry)
+
+    @materialize_modelkit(f"{name}:dev")
+    def churn() -> str:
+        raise ValueError("no data")
+
+    with pytest.raises(ValueError, match="no data"):
+        churn()
+    assert asset_event(f"oci://{name}", FAILED)
+
+
+def test_async_twins_do_the_same(registry: str, bundle: Path, tmp_path: Path) -> None:
+    name = repository(registry)
+
+    @materialize_modelkit(f"{name}:async", card=False)
+    async def churn() -> Path:
+        return bundle
+
+    @flow
+    async def release() -> list[ModelKitRef]:
+        packed = await apack_modelkit(bundle, "churn:dev")
+        pushed = await apush_modelkit("churn:dev", f"{name}:dev")
+        pulled = await apull_modelkit(pushed, tmp_path / "out")
+        return [packed, pushed, pulled, await aresolve_modelkit(f"{name}:dev"), await churn()]
+
+    kits = asyncio.run(release())
+    assert len({kit.digest for kit in kits}) == 1
+    assert (tmp_path / "out/model.bin").read_bytes() == b"weights"
+    names = {event["event"] for event in events_of(f"oci://{name}", wait_for="kitops.modelkit.pulled")}
+    assert {"kitops.modelkit.pushed", "kitops.modelkit.pulled", SUCCEEDED} <= names
+
+
+def test_push_and_pull_go_by_digest(registry: str, bundle: Path, tmp_path: Path) -> None:
+    name = repository(registry)
+
+    @flow
+    def release() -> ModelKitRef:
+        pack_modelkit(bundle, f"{name}-local:dev".partition("/")[2])
+        kit = push_modelkit(f"{name}-local:dev".partition("/")[2], f"{name}:dev")
+        kitops.pack(write_bundle(tmp_path / "later", b"moved on"), f"{name}:dev", push=True)
+        return pull_modelkit(kit, tmp_path / "out")
+
+    kit = release()
+    assert kit.digest != kits_digest(f"{name}:dev")
+    assert (tmp_path / "out/model.bin").read_bytes() == b"weights"
+
+
+def test_a_mapped_task_packs_one_kit_of_each(registry: str, tmp_path: Path) -> None:
+    name = repository(registry)
+    sources = [write_bundle(tmp_path / f"m{index}", bytes([index])) for index in range(3)]
+
+    @flow
+    def train() -> list[ModelKitRef]:
+        return pack_modelkit.map(sources, [f"{name}:v{index}" for index in range(3)], card=False).result()
+
+    kits = train()
+    assert len({kit.digest for kit in kits}) == 3
+    events = [event for event in events_of(f"oci://{name}", wait_for=SUCCEEDED, count=3) if event["event"] == SUCCEEDED]
+    assert {event["payload"]["tag"] for event in events} == {"v0", "v1", "v2"}
+
+
+def test_a_result_is_small_json(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+
+    @flow(persist_result=True, result_serializer="json")
+    def train() -> dict[str, Any]:
+        return pack_modelkit(bundle, f"{name}:dev", card=False).model_dump(mode="json")
+
+    assert len(json.dumps(train())) < 1000
+
+
+def test_retries_are_for_what_may_get_better(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+    tries: list[str] = []
+
+    @materialize_modelkit(f"{name}:dev", retries=1, card=False)
+    def churn(error: type[Exception]) -> Path:
+        tries.append(error.__name__)
+        if tries.count(error.__name__) == 1:
+            raise error("at first")
+        return bundle
+
+    @flow
+    def train() -> None:
+        churn(kitops.RegistryError)
+        churn(ValueError)
+        churn(kitops.DeniedError)
+
+    with pytest.raises(kitops.DeniedError):
+        train()
+    assert tries == ["RegistryError", "RegistryError", "ValueError", "ValueError", "DeniedError"]
