@@ -12,6 +12,7 @@ import pytest
 
 # The registry for tests is the core's.
 sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 from registry_fixture import HTPASSWD, Served, serve_registry
 

@@ -19,7 +19,8 @@ def run(
     kitops: KitOpsResource | None = None,
     selection: Any = None,
     partition: str | None = None,
-    tags: dict[str, str] | None = None,
+    more: dict[str, Any] | None = None,
+    run_tags: dict[str, str] | None = None,
     **options: Any,
 ) -> dg.ExecuteInProcessResult:
     """Materialize assets; ``modelkit`` is the IO manager under test."""
@@ -27,11 +28,11 @@ def run(
     return dg.materialize(
         assets,
         instance=instance,
-        resources={"modelkit": manager, "io_manager": dg.mem_io_manager},
+        resources={"modelkit": manager, "io_manager": dg.mem_io_manager, **(more or {})},
         run_config=QUIET,
         selection=selection,
         partition_key=partition,
-        tags=tags,
+        tags=run_tags,
     )
 
 

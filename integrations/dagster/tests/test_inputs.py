@@ -13,7 +13,7 @@ from runs import data_version, materialization, run
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
 from dagster_kitops.cache import unpacked
-from kitops_core.errors import NotFoundError
+from kitops_core.errors import InvalidInputError, NotFoundError
 
 
 class Upstream:
@@ -198,19 +198,21 @@ def test_load_asset_value_gives_the_materialized_kit(instance: dg.DagsterInstanc
     assert loaded.read("model.bin") == b"first"
 
 
-def test_an_annotation_that_no_kit_can_be_is_refused(instance: dg.DagsterInstance, upstream: Upstream) -> None:
+def test_an_annotation_that_the_kit_cannot_be_is_refused(instance: dg.DagsterInstance, upstream: Upstream) -> None:
     @dg.asset
     def use(churn: int) -> int:
         return churn
 
-    with pytest.raises(dg.DagsterInvalidDefinitionError, match=r"input 'churn' \(churn\) is annotated as int"):
+    with pytest.raises(InvalidInputError, match=r"input 'churn' \(churn\) is annotated as int: 'model.bin' of churn@"):
         run([upstream.asset, use], instance)
 
 
-def test_a_dict_of_an_asset_without_partitions_is_refused(instance: dg.DagsterInstance, upstream: Upstream) -> None:
+def test_a_dict_of_kits_of_an_asset_without_partitions_is_refused(
+    instance: dg.DagsterInstance, upstream: Upstream
+) -> None:
     @dg.asset
-    def use(churn: dict[str, Path]) -> int:
+    def use(churn: dict[str, ModelKit]) -> int:
         return len(churn)
 
-    with pytest.raises(dg.DagsterInvalidDefinitionError, match="has no partitions"):
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="has no partitions: annotate it as ModelKit"):
         run([upstream.asset, use], instance)

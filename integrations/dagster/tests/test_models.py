@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dagster_kitops import ModelKit, ModelKitContents
-from dagster_kitops.serializers import load_model, save_model
+from dagster_kitops.serializers import load_object, save_object
 from kitops_core.errors import InvalidInputError
 
 FEATURES, LABELS = load_wine(return_X_y=True)
@@ -49,7 +49,7 @@ MODELS = {
 def digests(directory: Path) -> dict[str, str]:
     """Train and save every model."""
     return {
-        name: hashlib.sha256(save_model(train(), directory).path.read_bytes()).hexdigest()
+        name: hashlib.sha256(save_object(train(), directory).path.read_bytes()).hexdigest()
         for name, train in MODELS.items()
     }
 
@@ -71,16 +71,16 @@ def test_the_same_training_in_another_process_gives_the_same_bytes(tmp_path: Pat
 @pytest.mark.parametrize(("name", "trusted"), [("linear", ()), ("forest", ("sklearn.tree._tree.Tree",))])
 def test_a_model_that_was_read_again_predicts_the_same(name: str, trusted: tuple[str, ...], tmp_path: Path) -> None:
     model = MODELS[name]()
-    saved = save_model(model, tmp_path)
-    assert (saved.format, saved.framework) == ("skops", "scikit-learn")
-    again = load_model("skops", saved.path.read_bytes(), where="a kit", trusted=trusted, allow_pickle=False)
+    saved = save_object(model, tmp_path)
+    assert (saved.serializer.name, saved.serializer.framework) == ("skops", "scikit-learn")
+    again = load_object("skops", "model.skops", saved.path.read_bytes(), where="a kit", trusted=trusted)
     assert (again.predict(FEATURES) == model.predict(FEATURES)).all()
 
 
 def test_a_model_that_was_read_again_vectorizes_texts_the_same(tmp_path: Path) -> None:
     model = texts()
-    data = save_model(model, tmp_path).path.read_bytes()
-    again = load_model("skops", data, where="a kit", trusted=("builtins.frozenset",), allow_pickle=False)
+    data = save_object(model, tmp_path).path.read_bytes()
+    again = load_object("skops", "model.skops", data, where="a kit", trusted=("builtins.frozenset",))
     assert (again.predict(TEXTS) == model.predict(TEXTS)).all()
     assert again.more_stop_words == model.more_stop_words
 
@@ -88,15 +88,15 @@ def test_a_model_that_was_read_again_vectorizes_texts_the_same(tmp_path: Path) -
 def test_an_object_that_two_attributes_share_is_shared_again(tmp_path: Path) -> None:
     model = LogisticRegression(max_iter=2000).fit(FEATURES, LABELS > 0)
     model.also_coef_ = model.coef_
-    data = save_model(model, tmp_path).path.read_bytes()
-    again = load_model("skops", data, where="a kit", trusted=(), allow_pickle=False)
+    data = save_object(model, tmp_path).path.read_bytes()
+    again = load_object("skops", "model.skops", data, where="a kit", trusted=())
     assert again.also_coef_ is again.coef_
 
 
 def test_types_that_are_not_trusted_are_named_and_not_made(tmp_path: Path) -> None:
-    data = save_model(forest(), tmp_path).path.read_bytes()
+    data = save_object(forest(), tmp_path).path.read_bytes()
     with pytest.raises(InvalidInputError, match=r"not trusted: sklearn\.tree\._tree\.Tree"):
-        load_model("skops", data, where="a kit", trusted=(), allow_pickle=False)
+        load_object("skops", "model.skops", data, where="a kit", trusted=())
 
 
 class Opaque:
@@ -106,15 +106,15 @@ class Opaque:
 
 
 def test_an_object_without_a_safe_format_is_pickled_only_where_that_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"no safe format for a model of type test_models\.Opaque"):
-        save_model(Opaque(), tmp_path)
-    saved = save_model(Opaque(), tmp_path, allow_pickle=True)
-    assert saved.format == "pickle"
+    with pytest.raises(InvalidInputError, match=r"no safe format for an object of type test_models\.Opaque"):
+        save_object(Opaque(), tmp_path)
+    saved = save_object(Opaque(), tmp_path, allow_pickle=True)
+    assert saved.serializer.name == "pickle"
     assert isinstance(pickle.loads(saved.path.read_bytes()), Opaque)
 
 
 def test_an_estimator_is_not_pickled_even_where_that_is_allowed(tmp_path: Path) -> None:
-    assert save_model(LogisticRegression(), tmp_path, allow_pickle=True).format == "skops"
+    assert save_object(LogisticRegression(), tmp_path, allow_pickle=True).serializer.name == "skops"
 
 
 def test_a_pickle_is_loaded_only_where_that_is_allowed(instance: dg.DagsterInstance) -> None:
@@ -137,12 +137,12 @@ def test_what_skops_cannot_write_is_refused_with_a_sentence(tmp_path: Path) -> N
             self.batches = (batch for batch in ())
 
     with pytest.raises(InvalidInputError, match="skops cannot write this"):
-        save_model(Broken(), tmp_path)
+        save_object(Broken(), tmp_path)
 
 
 def test_a_model_in_another_format_is_not_guessed_at() -> None:
-    with pytest.raises(InvalidInputError, match="format 'onnx'"):
-        load_model("onnx", b"", where="a kit", trusted=(), allow_pickle=False)
+    with pytest.raises(InvalidInputError, match="format 'gguf'"):
+        load_object("gguf", "model.gguf", b"", where="a kit")
 
 
 def test_an_asset_may_return_the_fitted_estimator_itself(instance: dg.DagsterInstance) -> None:

@@ -83,7 +83,73 @@ def test_several_partitions_for_one_kit_are_refused(instance: dg.DagsterInstance
 
 def test_one_run_for_several_partitions_gives_each_the_kit(instance: dg.DagsterInstance) -> None:
     ends = {"dagster/asset_partition_range_start": "eu", "dagster/asset_partition_range_end": "us"}
-    run([churn], instance, tags=ends)
+    run([churn], instance, run_tags=ends)
     with kitops.open("churn:eu") as eu, kitops.open("churn:us") as us:
         assert eu.digest == us.digest == data_version(instance, "churn")
         assert eu.read("README.md") == b"# eu, us\n"
+
+
+def test_one_run_packs_a_kit_for_each_partition(instance: dg.DagsterInstance) -> None:
+    @dg.asset(
+        name="churn",
+        io_manager_key="modelkit",
+        partitions_def=REGIONS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def by_region(context):
+        return {key: ModelKitContents(docs={"README.md": f"# {key}\n".encode()}) for key in context.partition_keys}
+
+    @dg.asset
+    def report(churn: dict[str, ModelKit]) -> dict[str, str]:
+        return {key: kit.read_text("README.md") for key, kit in churn.items()}
+
+    ends = {"dagster/asset_partition_range_start": "eu", "dagster/asset_partition_range_end": "日本"}
+    run([by_region], instance, run_tags=ends)
+    with kitops.open("churn:eu") as eu, kitops.open("churn:us") as us:
+        assert eu.digest != us.digest
+    result = run([by_region, report], instance, selection=[report])
+    assert result.output_for_node("report") == {"eu": "# eu\n", "us": "# us\n", "日本": "# 日本\n"}
+    before = data_version(instance, "churn")
+    assert before.startswith("kits:")
+    run([by_region], instance, run_tags=ends)
+    assert data_version(instance, "churn") == before
+
+
+def test_a_partition_without_a_kit_is_left_out_where_that_is_allowed(instance: dg.DagsterInstance) -> None:
+    @dg.asset(ins={"churn": dg.AssetIn(metadata={"kitops/allow_missing": True})})
+    def report(churn: dict[str, ModelKit]) -> list[str]:
+        return list(churn)
+
+    run([churn], instance, partition="us")
+    assert run([churn, report], instance, selection=[report]).output_for_node("report") == ["us"]
+
+
+def test_two_dimensions_are_one_tag(instance: dg.DagsterInstance) -> None:
+    days = dg.StaticPartitionsDefinition(["2026-01-02", "2026-01-03"])
+    both = dg.MultiPartitionsDefinition({"day": days, "region": REGIONS})
+
+    @dg.asset(io_manager_key="modelkit", partitions_def=both)
+    def daily(context):
+        return ModelKitContents(docs={"README.md": context.partition_key.encode()})
+
+    @dg.asset(partitions_def=both)
+    def use(daily: ModelKit) -> str:
+        return daily.read_text("README.md")
+
+    for region in ("us", "日本"):
+        key = dg.MultiPartitionKey({"day": "2026-01-02", "region": region})
+        assert run([daily, use], instance, partition=key).output_for_node("use") == str(key)
+    tags = sorted(record.tag for record in kitops.list_kits("daily"))
+    assert len(tags) == 2
+    assert tags[1].startswith("2026-01-02_us-")
+
+
+def test_a_partition_takes_further_tags(instance: dg.DagsterInstance) -> None:
+    @dg.asset(name="churn", io_manager_key="modelkit", partitions_def=REGIONS, metadata={"kitops/tags": ["newest"]})
+    def tagged(context):
+        return ModelKitContents(docs={"README.md": context.partition_key.encode()})
+
+    run([tagged], instance, partition="eu")
+    run([tagged], instance, partition="us")
+    with kitops.open("churn:newest") as newest, kitops.open("churn:us") as us:
+        assert newest.digest == us.digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 from dagster_shared.libraries import DagsterLibraryRegistry
@@ -56,6 +58,22 @@ def test_a_registry_without_a_host_is_refused() -> None:
 def test_half_of_the_credentials_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="password is missing"):
         _ = KitOpsResource(registry="registry.example.com/ml", username="ci").registry_options
+
+
+def test_credentials_go_to_the_resources_own_registry_only(tmp_path: Path) -> None:
+    resource = KitOpsResource(registry="registry.example.com/ml", username="ci", password="s3cret")
+    own = resource.registry_options
+    assert resource.access("registry.example.com/other:1") == {"remote": True, "store": None, "registry": own}
+    assert resource.access("elsewhere.example.com/kit:1") == {"remote": None, "store": None, "registry": None}
+    assert resource.access("local:1")["registry"] is None
+    policy = tmp_path / "promotion.yaml"
+    policy.write_text("kit: registry.example.com/ml/churn\nchannels: {staging: {}}\n")
+    assert resource.options_for_channels(policy) == own
+    policy.write_text(
+        "kit: registry.example.com/ml/churn\nchannels: {staging: {}, prod: "
+        "{from: staging, target: prod.example.com/churn}}\n"
+    )
+    assert resource.options_for_channels(policy) is None
 
 
 def test_dagster_knows_the_library() -> None:

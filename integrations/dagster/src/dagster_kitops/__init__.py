@@ -1,14 +1,74 @@
-"""Dagster IO manager and resource for KitOps ModelKits."""
+"""Dagster assets as KitOps ModelKits.
+
+Names are imported when they are first used, so that a process that only reports to Dagster needs no Dagster.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dagster_shared.libraries import DagsterLibraryRegistry
 
-from dagster_kitops.contents import ModelKitContents
-from dagster_kitops.io_manager import ModelKitIOManager
-from dagster_kitops.modelkit import ModelKit
-from dagster_kitops.resources import KitOpsResource
+if TYPE_CHECKING:
+    from dagster_kitops.automation import kits_changed as kits_changed
+    from dagster_kitops.automation import promote_when_verified as promote_when_verified
+    from dagster_kitops.checks import digest_check as digest_check
+    from dagster_kitops.checks import policy_check as policy_check
+    from dagster_kitops.checks import signature_check as signature_check
+    from dagster_kitops.components import KitOpsComponent as KitOpsComponent
+    from dagster_kitops.components import ModelKitComponent as ModelKitComponent
+    from dagster_kitops.components import ModelKitPromotionComponent as ModelKitPromotionComponent
+    from dagster_kitops.contents import ModelKitContents as ModelKitContents
+    from dagster_kitops.external import external_modelkit as external_modelkit
+    from dagster_kitops.external import modelkit_sensor as modelkit_sensor
+    from dagster_kitops.external import observable_modelkits as observable_modelkits
+    from dagster_kitops.io_manager import ModelKitIOManager as ModelKitIOManager
+    from dagster_kitops.kit_ref import ModelKitLayers as ModelKitLayers
+    from dagster_kitops.kit_ref import ModelKitRef as ModelKitRef
+    from dagster_kitops.modelkit import ModelKit as ModelKit
+    from dagster_kitops.pipes import report_modelkit as report_modelkit
+    from dagster_kitops.promotion import PromotionConfig as PromotionConfig
+    from dagster_kitops.promotion import RollbackConfig as RollbackConfig
+    from dagster_kitops.promotion import promotion_asset as promotion_asset
+    from dagster_kitops.promotion import promotion_assets as promotion_assets
+    from dagster_kitops.promotion import rollback_job as rollback_job
+    from dagster_kitops.resources import KitOpsResource as KitOpsResource
+    from dagster_kitops.serializers import Serializer as Serializer
+    from dagster_kitops.serializers import register_serializer as register_serializer
+    from dagster_kitops.unpushed import kept_kit as kept_kit
 
 __version__ = "0.1.0"
 
-__all__ = ["KitOpsResource", "ModelKit", "ModelKitContents", "ModelKitIOManager"]
+_HOMES = {
+    "automation": "kits_changed promote_when_verified",
+    "checks": "digest_check policy_check signature_check",
+    "components": "KitOpsComponent ModelKitComponent ModelKitPromotionComponent",
+    "contents": "ModelKitContents",
+    "external": "external_modelkit modelkit_sensor observable_modelkits",
+    "io_manager": "ModelKitIOManager",
+    "kit_ref": "ModelKitLayers ModelKitRef",
+    "modelkit": "ModelKit",
+    "pipes": "report_modelkit",
+    "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
+    "resources": "KitOpsResource",
+    "serializers": "Serializer register_serializer",
+    "unpushed": "kept_kit",
+}
+_EXPORTS = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 
 DagsterLibraryRegistry.register("dagster-kitops", __version__, is_dagster_package=False)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'dagster_kitops' has no attribute '{name}'")
+    value = getattr(import_module(f"dagster_kitops.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_EXPORTS]

@@ -1,79 +1,56 @@
-"""What an asset packs, by name: files, bytes in memory and a model object."""
+"""What an asset packs, by name: files, bytes in memory and objects."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import kitops_core as kitops
 from dagster_kitops.card import model_card
-from dagster_kitops.serializers import save_model
+from dagster_kitops.serializers import save_object
 from kitops_core.errors import InvalidInputError
-
-PathLike = str | os.PathLike[str]
-Files = PathLike | Sequence[PathLike] | Mapping[str, PathLike | bytes]
 
 CARD = "README.md"
 
 
 @dataclass(frozen=True)
-class ModelKitContents:
-    """The contents of a kit.
+class ModelKitContents(kitops.Contents):
+    """The contents of a kit, as :class:`kitops_core.Contents` names them, with what is in memory besides files.
 
-    Files are given as in :class:`kitops_core.Contents`: one path, several, or a mapping. In a mapping the value may
-    also be ``bytes``, which become a file that is named as its key.
+    In a mapping of ``parts``, ``code``, ``datasets``, ``docs`` or ``prompts`` a value may also be ``bytes``, which
+    become a file that is named as its key, or an object such as a data frame, which is written by its serializer.
+    ``name`` is by default the last part of the asset's key. Without ``docs``, a kit with a model gets a ``README.md``
+    with its metrics and parameters.
 
     Attributes:
-        model: The model: a fitted scikit-learn estimator, or the path of a file or directory in any format.
-        parts: Further files of the model.
-        code: Code.
-        datasets: Data sets, by name or not.
-        docs: Documentation. Without any, a kit with a model gets a ``README.md`` with its metrics and parameters.
-        prompts: Prompts, by name or not.
-        parameters: The model's parameters, ``model.get_params()`` for example.
+        model: The model: a path, ``bytes``, or an object such as a fitted scikit-learn estimator. ``framework`` and
+            ``format`` of an object are known.
         metrics: What an evaluation measured. They go into the Kitfile's model parameters under ``metrics`` and into
             Dagster's metadata as ``kitops/metric/<name>``.
-        name: Name of the package and the model; by default the last part of the asset's key.
-        version: Version of both.
-        description: What it is.
-        license: SPDX identifier.
-        authors: Who made it.
-        framework: The model's framework; known for an estimator.
-        format: The model's format; known for an estimator.
+        parents: References of kits this one was made from, besides those that are the asset's inputs.
     """
 
     model: Any = None
-    parts: Files = ()
-    code: Files = ()
-    datasets: Files = ()
-    docs: Files = ()
-    prompts: Files = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    name: str = ""
-    version: str = ""
-    description: str = ""
-    license: str = ""
-    authors: Sequence[str] = ()
-    framework: str = ""
-    format: str = ""
+    parents: Sequence[str] = ()
 
-    def stage(self, directory: Path, *, name: str, allow_pickle: bool) -> kitops.Contents:
+    def stage(self, directory: Path, *, name: str, serializer: str, allow_pickle: bool) -> kitops.Contents:
         """Write what is in memory into a directory, and name everything for the engine.
 
         Args:
             directory: An empty directory that is kept until the kit is packed.
-            name: The kit's name where the contents give none.
-            allow_pickle: Whether a model object without a safe format is pickled.
+            name: The kit's name where it has none.
+            serializer: The serializer for the model, or for data sets where there is none; ``auto`` finds one.
+            allow_pickle: Whether an object that has no safe format is pickled.
 
         Raises:
-            InvalidInputError: The model, a parameter or a name cannot be used as it is.
+            InvalidInputError: An object has no safe format, or parameters or metrics cannot be in a Kitfile.
         """
-        contents = self._with_model(replace(self, name=self.name or name), directory, allow_pickle)
+        contents = self._with_model(replace(self, name=self.name or name), directory, serializer, allow_pickle)
         parameters = {key: _plain(value, key) for key, value in self.parameters.items()}
         metrics = {key: _number(value, key) for key, value in self.metrics.items()}
         if metrics:
@@ -82,57 +59,83 @@ class ModelKitContents:
                     "parameters holds 'metrics', and metrics are given as well", hint="give them in one place"
                 )
             parameters["metrics"] = metrics
-        docs = contents.docs
+        docs: Any = contents.docs
         if contents.model is not None and not docs:
             docs = {CARD: model_card(contents, parameters).encode()}
-        return kitops.Contents(
-            model=contents.model,
-            parts=_staged(contents.parts, directory / "parts"),
-            code=_staged(contents.code, directory / "code"),
-            datasets=_staged(contents.datasets, directory / "datasets"),
-            docs=_staged(docs, directory / "docs"),
-            prompts=_staged(contents.prompts, directory / "prompts"),
-            parameters=parameters,
-            name=contents.name,
-            version=contents.version,
-            description=contents.description,
-            license=contents.license,
-            authors=contents.authors,
-            framework=contents.framework,
-            format=contents.format,
-        )
+        files = {
+            section: _staged(
+                value,
+                directory / section,
+                named=section in ("datasets", "prompts"),
+                serializer="auto" if contents.model is not None else serializer,
+                allow_pickle=allow_pickle,
+            )
+            for section, value in (
+                ("parts", contents.parts),
+                ("code", contents.code),
+                ("datasets", contents.datasets),
+                ("docs", docs),
+                ("prompts", contents.prompts),
+            )
+        }
+        same = {one.name: getattr(contents, one.name) for one in fields(kitops.Contents)}
+        return kitops.Contents(**{**same, **files, "parameters": parameters})
 
     @staticmethod
-    def _with_model(contents: ModelKitContents, directory: Path, allow_pickle: bool) -> ModelKitContents:
-        if contents.model is None or isinstance(contents.model, (str, os.PathLike)):
+    def _with_model(
+        contents: ModelKitContents, directory: Path, serializer: str, allow_pickle: bool
+    ) -> ModelKitContents:
+        model = contents.model
+        if model is None or isinstance(model, (str, os.PathLike)):
             return contents
-        saved = save_model(contents.model, directory, allow_pickle=allow_pickle)
+        if isinstance(model, bytes):
+            return replace(contents, model=_written(directory / "model.bin", model))
+        saved = save_object(model, directory, serializer=serializer, allow_pickle=allow_pickle)
         return replace(
             contents,
             model=saved.path,
-            format=contents.format or saved.format,
-            framework=contents.framework or saved.framework,
+            format=contents.format or saved.serializer.name,
+            framework=contents.framework or saved.serializer.framework,
         )
 
 
-def _staged(files: Files, directory: Path) -> PathLike | Sequence[PathLike] | dict[str, PathLike]:
-    """The same files with bytes written below ``directory``."""
+def contents_of(value: Any, serializer: str = "auto") -> ModelKitContents:
+    """The contents of a kit that is one object: a model, or a data set where its serializer says so."""
+    from dagster_kitops.serializers.registry import section_of
+
+    if section_of(value, serializer) == "dataset":
+        return ModelKitContents(datasets={"data": value})
+    return ModelKitContents(model=value)
+
+
+def _staged(files: Any, directory: Path, *, named: bool, serializer: str, allow_pickle: bool) -> Any:
+    """The same files with bytes and objects written below ``directory``.
+
+    The keys are names in the Kitfile where entries are ``named``, and else paths in the kit.
+    """
     if not isinstance(files, Mapping):
         return files
-    staged: dict[str, PathLike] = {}
+    staged: dict[str, str | os.PathLike[str]] = {}
     for name, content in files.items():
-        if isinstance(content, bytes):
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or not path.name:
-                raise InvalidInputError(f"'{name}' cannot be the path of a file in the kit", hint="name it README.md")
-            target = directory / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            target.chmod(0o644)
-            staged[name] = target
-        else:
+        if isinstance(content, (str, os.PathLike)):
             staged[name] = content
+            continue
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise InvalidInputError(f"'{name}' cannot be the path of a file in the kit", hint="name it README.md")
+        if isinstance(content, bytes):
+            staged[name] = _written(directory / path, content)
+        else:
+            saved = save_object(content, directory, name, serializer=serializer, allow_pickle=allow_pickle)
+            staged[name if named else name + saved.serializer.suffix] = saved.path
     return staged
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.chmod(0o644)
+    return path
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -3,48 +3,65 @@
 # Dagster reads the annotations of IO managers when the class is made, so they are not postponed here.
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from dagster_kitops.cache import unpacked
-from dagster_kitops.contents import ModelKitContents
+from dagster_kitops.identity import REFERENCE_KEY
+from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
 from dagster_kitops.metadata import kit_metadata
 from dagster_kitops.modelkit import ModelKit
-from dagster_kitops.naming import repository_of, tag_of_partition
+from dagster_kitops.naming import repository_of, repository_of_output, tag_of_partition
+from dagster_kitops.options import REPOSITORY, InputOptions, input_options, output_options
+from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import recorded_digest, set_data_version
-from kitops_core.errors import InvalidInputError, KitOpsError
-from kitops_core.record import ModelKitRecord, Source
-from kitops_core.reference import DEFAULT_TAG
+from dagster_kitops.versioning import describe_partition, input_kits, recorded_kit, set_data_version
+from kitops_core.errors import InvalidInputError, KitOpsError, NotFoundError
+from kitops_core.record import ModelKitRecord
+from kitops_core.reference import DEFAULT_TAG, parse_reference
 from kitops_core.storage.local import store_home
-
-RETURN = "return a ModelKitContents, a fitted scikit-learn estimator, or the Path of a directory"
-ANNOTATE = "annotate it as ModelKit, Path or, for several partitions, dict[str, ModelKit] or dict[str, Path]"
 
 
 class ModelKitIOManager(dg.ConfigurableIOManager):
     """Packs what an asset returns as a ModelKit, and hands kits to the assets downstream.
 
-    An asset may return a :class:`ModelKitContents`, a fitted scikit-learn estimator, or the ``Path`` of a directory
-    (with a Kitfile, or one is generated). Its repository is its whole key, its tag ``tag`` or, with partitions, the
-    partition. The kit's digest is the asset's data version: packing the same contents again leaves everything
-    downstream fresh.
+    An asset may return a :class:`ModelKitContents`, an object that has a serializer, ``bytes``, the ``Path`` of a
+    directory (with a Kitfile, or one is generated), a :class:`ModelKitRef` of a kit that is there already, or a
+    :class:`ModelKit` of another registry or store, which is copied. Its repository is its whole key, its tags are
+    ``tags`` or, with partitions, the partition. The kit's digest is the asset's data version: packing the same
+    contents again leaves everything downstream fresh.
 
     An input annotated as :class:`ModelKit` (or not at all) is a handle that reads nothing before something is asked
-    for; as ``Path``, the directory where the kit was unpacked. Both are the very digest that Dagster recorded as this
-    run's input. Several partitions come as a ``dict`` by partition key.
+    for; as ``Path``, the directory where the kit was unpacked; as ``dict[str, Path]``, its entries by name; as
+    ``bytes`` or a type of object, the object. All are the very digest that Dagster recorded as this run's input.
+    Several partitions come as a ``dict`` by partition key.
     """
 
     kitops: dg.ResourceDependency[KitOpsResource]
-    tag: str = Field(default=DEFAULT_TAG, description="Tag of assets without partitions.")
+    repository: str = Field(
+        default="{asset_key}",
+        description="Repository below the registry: {asset_key} is the asset's whole key, {asset_name} its last part.",
+    )
+    tags: list[str] = Field(default=[DEFAULT_TAG], description="Tags of assets without partitions; the first is read.")
+    serializer: str = Field(default="auto", description="Serializer of objects; auto finds one by the object's type.")
     allow_pickle: bool = Field(
-        default=False, description="Pickle model objects that have no safe format. Whoever loads them runs their code."
+        default=False, description="Pickle objects that have no safe format, and load them. That runs their code."
+    )
+    trusted: list[str] = Field(
+        default=[], description="Types, beyond the usual ones, that objects loaded as inputs may be made of."
+    )
+    provenance: bool = Field(
+        default=True, description="Attach to each kit how it was made and what was measured, as attestations."
+    )
+    signing_key: str = Field(
+        default="", description="Private key that signs them, a file or env://NAME; $COSIGN_PASSWORD opens it."
+    )
+    only: list[str] = Field(
+        default=[], description="Parts of a kit that inputs are given, as filters: model, datasets:sample."
     )
     cache_dir: str = Field(
         default="", description="Where inputs annotated as Path are unpacked; by default below the local store."
@@ -54,132 +71,140 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         """Pack, and record the digest as the asset's data version and in its metadata.
 
         Raises:
-            DagsterInvalidDefinitionError: The output is not an asset's.
             InvalidInputError: What was returned cannot be packed.
             KitOpsError: Packing failed.
         """
-        if not context.has_asset_key:
-            raise dg.DagsterInvalidDefinitionError(
-                f"ModelKitIOManager stores assets, and output '{context.name}' of an op has no asset key"
+        with _hints_logged(context):
+            options = output_options(context.definition_metadata or {}, context.output_metadata or {})
+            packer = Packer(
+                self.kitops,
+                context,
+                serializer=options.serializer or self.serializer,
+                allow_pickle=self.allow_pickle,
+                metrics=options.metrics,
+                parents=[*input_kits(context), *options.parents],
+                provenance=self.provenance,
+                signing_key=self.signing_key,
             )
-        path = context.asset_key.path
-        tags = [tag_of_partition(key) for key in _partitions(context)] or [self.tag]
-        with _hints_logged(context), tempfile.TemporaryDirectory(prefix="kitops-dagster-") as staging:
-            if isinstance(obj, Path):
-                source: Any = _directory(obj)
-                metrics: Mapping[str, float] = {}
-            else:
-                contents = _contents(obj)
-                source = contents.stage(Path(staging), name=path[-1], allow_pickle=self.allow_pickle)
-                metrics = contents.metrics
-            record = self.kitops.pack(source, repository_of(path), tags, made_by=_source(context))
-            self._describe(context, record, metrics)
+            if not context.has_asset_key:
+                repository, tag = repository_of_output(context.get_identifier())
+                record = packer.store(obj, repository, [tag], name=context.name)
+                self._describe(context, record)
+                return
+            path = context.asset_key.path
+            repository = options.repository or self._repository(path)
+            partitions = list(context.asset_partition_keys) if context.has_asset_partitions else []
+            if not by_partition(obj, partitions):
+                own = [tag_of_partition(key) for key in partitions]
+                tags = [*own, *options.tags] if own else options.tags or self.tags
+                record = packer.store(obj, repository, tags, name=path[-1])
+                self._describe(context, record)
+                set_data_version(context, record.digest)
+                return
+            if options.tags:
+                raise InvalidInputError("'kitops/tags' would be one tag for the kits of several partitions")
+            digests = {}
+            for key in partitions:
+                record = packer.store(obj[key], repository, [tag_of_partition(key)], name=path[-1])
+                digests[key] = record.digest
+                describe_partition(context, key, self._metadata(context, record))
+            set_data_version(context, combined_version(digests))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream asset's kit, as the input's annotation asks for it.
 
         Raises:
-            DagsterInvalidDefinitionError: The input is not an asset, or its annotation is none of those possible.
-            KitOpsError: The kit could not be opened or unpacked.
+            DagsterInvalidDefinitionError: The annotation does not fit the upstream asset.
+            KitOpsError: The kit could not be opened, unpacked or loaded.
         """
-        if not context.has_asset_key:
-            raise dg.DagsterInvalidDefinitionError("ModelKitIOManager loads assets, and this input is an op's output")
-        wanted, many = _wanted(context)
-        if not context.has_asset_partitions:
-            if many:
+        wanted = wanted_of(context)
+        with _hints_logged(context):
+            options = input_options(context.definition_metadata or {})
+            if not (context.has_asset_key and context.has_asset_partitions):
+                return self._load(context, wanted, options, None)
+            keys = list(context.asset_partition_keys)
+            if len(keys) == 1 and not wanted.by_partition:
+                return self._load(context, wanted, options, keys[0])
+            if not wanted.by_partition and wanted.kind is not Any:
                 raise dg.DagsterInvalidDefinitionError(
-                    f"{_input(context)} is annotated as a dict, and {context.asset_key.to_user_string()} has no "
-                    "partitions: annotate it as ModelKit or Path"
+                    f"{input_name(context)} has {len(keys)} partitions: "
+                    f"annotate it as dict[str, {getattr(wanted.kind, '__name__', wanted.kind)}]"
                 )
-            return self._load(context, wanted, None)
-        keys = context.asset_partition_keys
-        if len(keys) == 1 and not many:
-            return self._load(context, wanted, keys[0])
-        if not many and wanted is not Any:
-            raise dg.DagsterInvalidDefinitionError(
-                f"{_input(context)} has {len(keys)} partitions: annotate it as dict[str, {wanted.__name__}]"
-            )
-        return {key: self._load(context, wanted, key) for key in keys}
+            if not options.allow_missing:
+                return {key: self._load(context, wanted, options, key) for key in keys}
+            one = Wanted(wanted.kind, optional=True)
+            found = {key: self._load(context, one, options, key) for key in keys}
+            return {key: value for key, value in found.items() if value is not None}
 
-    def _describe(self, context: dg.OutputContext, record: ModelKitRecord, metrics: Mapping[str, float]) -> None:
-        pinned = self.kitops.reference(repository_of(context.asset_key.path), digest=record.digest)
-        with self.kitops.open(pinned) as kit:
-            kitfile = kit.kitfile.to_yaml()
-        set_data_version(context, record.digest)
-        context.add_output_metadata(kit_metadata(record, kitfile, metrics))
+    def _load(self, context: dg.InputContext, wanted: Wanted, options: InputOptions, partition: str | None) -> Any:
+        reference = self._reference(context, options, partition)
+        if wanted.optional and not parse_reference(reference).digest:
+            try:
+                self.kitops.resolve(reference)
+            except NotFoundError:
+                return None
+        try:
+            return kit_as(
+                wanted,
+                ModelKit(self.kitops, reference),
+                self._cache_directory(),
+                only=options.only or self.only,
+                trusted=[*self.trusted, *options.trusted],
+                allow_pickle=self.allow_pickle,
+            )
+        except InvalidInputError as error:
+            kind = getattr(wanted.kind, "__name__", wanted.kind)
+            message = f"{input_name(context)} is annotated as {kind}: {error.message}"
+            raise InvalidInputError(message, hint=error.hint) from error
+
+    def _reference(self, context: dg.InputContext, options: InputOptions, partition: str | None) -> str:
+        """Which kit it is: the one that the input pins, the one that Dagster recorded, or what the tag means now."""
+        upstream = context.upstream_output
+        if not context.has_asset_key:
+            if upstream is None:
+                raise dg.DagsterInvalidDefinitionError(f"{input_name(context)} comes from no output that is a kit")
+            repository, tag = repository_of_output(upstream.get_identifier())
+            return self.kitops.reference(repository, tag=tag)
+        said = (upstream.definition_metadata or {}) if upstream is not None else {}
+        external = str(said.get(REFERENCE_KEY, ""))
+        repository = str(said.get(REPOSITORY, "")) or self._repository(context.asset_key.path)
+        named = parse_reference(external or self.kitops.reference(repository))
+        if options.digest:
+            return str(named.with_digest(options.digest))
+        if options.tag:
+            return str(named.with_tag(options.tag))
+        recorded = recorded_kit(context, partition)
+        if recorded is not None:
+            return recorded.pinned if recorded.reference else str(named.with_digest(recorded.digest))
+        if external:
+            return external
+        return str(named.with_tag(self.tags[0] if partition is None else tag_of_partition(partition)))
+
+    def _repository(self, path: Any) -> str:
+        return self.repository.replace("{asset_key}", repository_of(path)).replace(
+            "{asset_name}", repository_of(path[-1:])
+        )
+
+    def _describe(self, context: dg.OutputContext, record: ModelKitRecord) -> None:
+        given = context.output_metadata or {}
+        metadata = self._metadata(context, record)
+        context.add_output_metadata({key: value for key, value in metadata.items() if key not in given})
+
+    def _metadata(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
+        named = parse_reference(record.reference)
+        changes = None
+        with self.kitops.open(str(named.with_digest(record.digest))) as kit:
+            kitfile = kit.kitfile
+        if record.changed and record.previous_digest:
+            changes = self.kitops.changes(str(named.with_digest(record.previous_digest)), kit.reference)
         state = "packed" if record.changed else "unchanged"
         context.log.info(f"{state} {record.reference} {record.digest}, {len(record.layers)} layers")
-
-    def _load(self, context: dg.InputContext, wanted: Any, partition: str | None) -> Any:
-        tag = self.tag if partition is None else tag_of_partition(partition)
-        repository = repository_of(context.asset_key.path)
-        with _hints_logged(context):
-            digest = recorded_digest(context, partition)
-            kit = ModelKit(self.kitops, self.kitops.reference(repository, tag=tag, digest=digest))
-            if wanted is Path:
-                return unpacked(kit, self._cache_directory())
-            return kit
+        return kit_metadata(record, kitfile, changes, self.kitops.browse_url)
 
     def _cache_directory(self) -> Path:
         if self.cache_dir:
             return Path(os.path.expanduser(self.cache_dir))
         return (self.kitops.store_path or store_home()) / "cache" / "unpacked"
-
-
-def _contents(obj: Any) -> ModelKitContents:
-    if isinstance(obj, ModelKitContents):
-        return obj
-    if obj is None:
-        raise InvalidInputError("the asset returned None, and there is nothing to pack", hint=RETURN)
-    if isinstance(obj, str):
-        raise InvalidInputError("the asset returned a str, which may be a path or a text", hint=RETURN)
-    if isinstance(obj, (bytes, ModelKit, Mapping, list, tuple, set)):
-        raise InvalidInputError(
-            f"the asset returned a {type(obj).__name__}, which is not a kit's contents", hint=RETURN
-        )
-    return ModelKitContents(model=obj)
-
-
-def _directory(path: Path) -> Path:
-    if path.is_file():
-        raise InvalidInputError(
-            f"the asset returned '{path}', which is one file", hint="say what it is: ModelKitContents(model=path)"
-        )
-    return path
-
-
-def _partitions(context: dg.OutputContext) -> list[str]:
-    return list(context.asset_partition_keys) if context.has_asset_partitions else []
-
-
-def _wanted(context: dg.InputContext) -> tuple[Any, bool]:
-    """What the annotation asks for, and whether by partition."""
-    try:
-        annotation = context.dagster_type.typing_type
-    except dg.DagsterInvariantViolationError:
-        return Any, False
-    many = get_origin(annotation) is dict or annotation is dict
-    wanted = (get_args(annotation)[1:] or (Any,))[0] if many else annotation
-    if wanted not in (Any, object, ModelKit, Path):
-        raise dg.DagsterInvalidDefinitionError(
-            f"{_input(context)} is annotated as {getattr(wanted, '__name__', wanted)}, which is not a way to load a "
-            f"ModelKit: {ANNOTATE}"
-        )
-    return Any if wanted is object else wanted, many
-
-
-def _input(context: dg.InputContext) -> str:
-    name = f"input '{context.name}'" if context.has_input_name else "the input"
-    return f"{name} ({context.asset_key.to_user_string()})"
-
-
-def _source(context: dg.OutputContext) -> Source:
-    """The run, for the kit's record."""
-    task = context.asset_key.to_user_string()
-    try:
-        return Source(orchestrator="dagster", pipeline=context.job_name, run=context.run_id, task=task)
-    except dg.DagsterInvariantViolationError:  # outside a run
-        return Source(orchestrator="dagster", task=task)
 
 
 @contextmanager

@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dagster as dg
 
-from dagster_kitops.versioning import DIGEST_KEY
+from dagster_kitops.identity import identity
+from dagster_kitops.options import METRIC
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import parse_reference
+
+if TYPE_CHECKING:
+    from kitops_core import KitDiff, Kitfile
 
 _LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "digest": "string", "outcome": "string"}
 
 
-def kit_metadata(record: ModelKitRecord, kitfile: str, metrics: Mapping[str, float]) -> dict[str, Any]:
+def kit_metadata(
+    record: ModelKitRecord, kitfile: Kitfile, changes: KitDiff | None = None, browse_url: str = ""
+) -> dict[str, Any]:
     """The metadata of a materialization.
 
     Args:
-        record: What the engine packed.
-        kitfile: The Kitfile as YAML.
-        metrics: Metrics, each of which becomes a number that Dagster draws over time.
+        record: What the engine packed or found.
+        kitfile: Its Kitfile. Each of the model's metrics becomes a number that Dagster draws over time.
+        changes: What moved since the kit that had the tag before.
+        browse_url: Where the registry's pages show a kit, with ``{repository}`` and ``{digest}``.
     """
-    pinned = parse_reference(record.reference)
-    return {
-        "dagster/uri": f"oci://{pinned.name}@{record.digest}",
-        DIGEST_KEY: record.digest,
-        "kitops/reference": record.reference,
+    named = parse_reference(record.reference)
+    pinned = str(named.with_digest(record.digest))
+    found: dict[str, Any] = {
+        **identity(record.reference, record.digest),
         "kitops/tags": dg.MetadataValue.json(list(record.tags)),
         "kitops/size_bytes": record.size,
+        "kitops/sent_bytes": record.sent,
         "kitops/changed": record.changed,
-        "kitops/kitfile": dg.MetadataValue.md(f"```yaml\n{kitfile}```"),
+        "kitops/kitfile": dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```"),
         "kitops/layers": _layer_table(record),
+        "kitops/unpack_command": f"kitops unpack {pinned} --dir {named.repository.rpartition('/')[2]}",
         "kitops/record": dg.MetadataValue.json(record.to_dict()),
-        **{f"kitops/metric/{name}": value for name, value in metrics.items()},
+        **{f"{METRIC}{name}": value for name, value in _metrics(kitfile).items()},
     }
+    if changes is not None:
+        found["kitops/changes"] = _change_table(changes)
+    if record.parents:
+        found["kitops/parents"] = dg.MetadataValue.json(list(record.parents))
+    if browse_url:
+        url = browse_url.replace("{repository}", quote(named.repository)).replace("{digest}", record.digest)
+        found["kitops/url"] = dg.MetadataValue.url(url)
+    return found
+
+
+def _metrics(kitfile: Kitfile) -> Mapping[str, float]:
+    metrics = (kitfile.model.parameters or {}).get("metrics", {}) if kitfile.model is not None else {}
+    if not isinstance(metrics, Mapping):
+        return {}
+    return {name: value for name, value in metrics.items() if type(value) in (int, float)}
 
 
 def _layer_table(record: ModelKitRecord) -> dg.TableMetadataValue:
@@ -42,3 +66,22 @@ def _layer_table(record: ModelKitRecord) -> dg.TableMetadataValue:
         [dg.TableRecord({name: getattr(layer, name) for name in _LAYER_COLUMNS}) for layer in record.layers],
         schema=dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in _LAYER_COLUMNS.items()]),
     )
+
+
+def _change_table(changes: KitDiff) -> dg.TableMetadataValue:
+    rows = [
+        *(
+            (f"{layer.section} {layer.path}", f"{layer.before} bytes", f"{layer.after} bytes")
+            for layer in changes.layers
+        ),
+        *((field.field, _text(field.before), _text(field.after)) for field in changes.fields),
+    ]
+    columns = ("what", "before", "after")
+    return dg.MetadataValue.table(
+        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -6,15 +6,17 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dagster_kitops.serializers import load_model
-from kitops_core.errors import NotFoundError
+from dagster_kitops.serializers import load_object
+from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.reference import parse_reference
+from kitops_core.verbs.filters import parse_filters, takes_entry
+from kitops_core.verbs.kit import MAX_READ_BYTES
 from kitops_core.verbs.unpack import Unpacked
 
 if TYPE_CHECKING:
     from dagster_kitops.resources import KitOpsResource
     from kitops_core import ModelKit as OpenKit
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import KitEntry, Kitfile
 
 
 class ModelKit:
@@ -22,10 +24,13 @@ class ModelKit:
 
     Where there is no such record (outside Dagster, or for a kit that another tool pushed) it is pinned to what its
     tag names when it is first used.
+
+    Attributes:
+        kitops: Where it is read from.
     """
 
     def __init__(self, kitops: KitOpsResource, reference: str) -> None:
-        self._kitops = kitops
+        self.kitops = kitops
         self._reference = parse_reference(reference)
         self._kitfile: Kitfile | None = None
 
@@ -79,33 +84,80 @@ class ModelKit:
         with self._open() as kit:
             return kit.unpack(directory, only=only, overwrite=overwrite)
 
-    def load_model(self, *, trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
-        """The model object that an asset returned.
+    def load(self, *, only: Sequence[str] = (), trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
+        """The object that an asset returned, or the one object that ``only`` names.
 
         Args:
+            only: Filters such as ``model`` or ``datasets:sample`` that leave one entry of the kit.
             trusted: Names of types, beyond the usual ones, that may be made from what the kit holds.
-            allow_pickle: Whether a pickled model may be loaded, which runs whatever code it holds.
+            allow_pickle: Whether a pickle may be loaded, which runs whatever code it holds.
+
+        Raises:
+            NotFoundError: The kit has no such entry.
+            InvalidInputError: Several entries are meant, or the object is of a format that this package does not
+                load, or of types not trusted.
+        """
+        entry = self.entry(only)
+        model = self.kitfile.model
+        format_ = model.format if model is not None and entry.section == "model" else ""
+        data = self._read_entry(entry)
+        where = self.reference
+        return load_object(format_, entry.path, data, where=where, trusted=trusted, allow_pickle=allow_pickle)
+
+    def load_model(self, *, trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
+        """The model object that an asset returned; see :meth:`load`.
 
         Raises:
             NotFoundError: The kit has no model of its own.
-            InvalidInputError: The model is of a format that this package does not load, or of types not trusted.
+            InvalidInputError: As :meth:`load`.
         """
-        model = self.kitfile.model
-        if model is None:
+        if self.kitfile.model is None:
             raise NotFoundError(f"{self.reference} has no model", hint="unpack it, or read its files by path")
-        return load_model(
-            model.format, self.read(model.path), where=self.reference, trusted=trusted, allow_pickle=allow_pickle
-        )
+        return self.load(only=["model:" + self.kitfile.model.path], trusted=trusted, allow_pickle=allow_pickle)
+
+    def load_bytes(self, *, only: Sequence[str] = ()) -> bytes:
+        """The bytes of the model's file, or of the one file that ``only`` names.
+
+        Raises:
+            NotFoundError: The kit has no such entry.
+            InvalidInputError: Several entries are meant.
+        """
+        return self._read_entry(self.entry(only))
+
+    def entry(self, only: Sequence[str] = ()) -> KitEntry:
+        """The one entry that is meant: by filters, else the model, else the only one there is.
+
+        Raises:
+            NotFoundError: There is none.
+            InvalidInputError: There are several.
+        """
+        entries = [entry for entry in self.kitfile.entries() if takes_entry(parse_filters(only), entry)]
+        if not entries:
+            raise NotFoundError(f"{self.reference} has no {' or '.join(only) or 'entry'}", hint="see its Kitfile")
+        for section in ("model", "dataset"):  # what an asset returned, among what was packed along with it
+            chosen = [entry for entry in entries if entry.section == section]
+            if len(chosen) == 1 and not only:
+                return chosen[0]
+        if len(entries) > 1:
+            raise InvalidInputError(
+                f"{self.reference} has {', '.join(entry.path for entry in entries)}, and one is to be loaded",
+                hint="name it: 'kitops/only' in the input's metadata, for example 'datasets:sample'",
+            )
+        return entries[0]
 
     def __repr__(self) -> str:
         return f"ModelKit({str(self._reference)!r})"
+
+    def _read_entry(self, entry: KitEntry) -> bytes:
+        with self._open() as kit:
+            return kit.read(entry.path, limit=max(kit.size, MAX_READ_BYTES))
 
     def _pin(self) -> None:
         if not self._reference.digest:
             self._open().close()
 
     def _open(self) -> OpenKit:
-        kit = self._kitops.open(str(self._reference))
+        kit = self.kitops.open(str(self._reference))
         self._reference = parse_reference(kit.reference)
         self._kitfile = kit.kitfile
         return kit

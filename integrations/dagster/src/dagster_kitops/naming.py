@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from kitops_core.reference import check_tag
+from kitops_core.reference import DEFAULT_TAG, check_tag
 
 _SEGMENT = re.compile(r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -24,7 +24,17 @@ def repository_of(asset_path: Sequence[str]) -> str:
 
     A dot makes a segment illegal too: with one, the first segment would read as a registry's host.
     """
-    return "/".join(_segment(part) for part in asset_path)
+    return "/".join(segment(part) for part in asset_path)
+
+
+def repository_of_output(identifier: Sequence[str]) -> tuple[str, str]:
+    """The repository and tag of an op's output that is no asset, from Dagster's identifier of it.
+
+    Args:
+        identifier: Run (a UUID), step, output, and the mapping key of a dynamic output.
+    """
+    run, step, output, *mapping_key = identifier
+    return "/".join(["runs", run, segment(step), segment(output)]), (mapping_key or [DEFAULT_TAG])[0]
 
 
 def tag_of_partition(key: str) -> str:
@@ -35,7 +45,8 @@ def tag_of_partition(key: str) -> str:
     return check_tag(f"{readable}-{_mark(key)}")
 
 
-def _segment(part: str) -> str:
+def segment(part: str) -> str:
+    """One segment of a repository's name."""
     if _SEGMENT.fullmatch(part) and len(part) <= _LONGEST_SEGMENT and not _MARKED.fullmatch(part):
         return part
     readable = re.sub(r"[^a-z0-9]+", "-", part.lower())[:_LONGEST_SEGMENT].strip("-") or "asset"

@@ -5,17 +5,35 @@ Every use of it is guarded: where a Dagster release moves it, or outside a run, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
-from kitops_core.reference import is_digest
+from dagster_kitops.identity import DIGEST_KEY, REFERENCE_KEY
+from kitops_core.reference import is_digest, parse_reference
 
-DIGEST_KEY = "kitops/digest"
-"""The metadata key that carries a kit's digest."""
+_CHECKS_LOOKED_AT = 100
+"""How many results of a check are looked through, newest first, for one about the digest asked for."""
 
 
-def set_data_version(context: dg.OutputContext, digest: str) -> None:
+class RecordedKit(NamedTuple):
+    """What Dagster recorded of a kit.
+
+    Attributes:
+        reference: Its full reference, or an empty string where only a data version was recorded.
+        digest: Its digest.
+    """
+
+    reference: str
+    digest: str
+
+    @property
+    def pinned(self) -> str:
+        """The reference with the digest instead of the tag."""
+        return str(parse_reference(self.reference).with_digest(self.digest))
+
+
+def set_data_version(context: dg.OutputContext, version: str) -> None:
     """Make the kit's digest the data version of the asset that is being stored.
 
     Nothing happens for an op's output and outside a run. A data version that the asset gives itself wins.
@@ -26,11 +44,11 @@ def set_data_version(context: dg.OutputContext, digest: str) -> None:
         running = dg.OpExecutionContext.get()
     except dg.DagsterInvariantViolationError:
         return
-    running.set_data_version(context.asset_key, dg.DataVersion(digest))
+    running.set_data_version(context.asset_key, dg.DataVersion(version))
 
 
-def recorded_digest(context: dg.InputContext, partition: str | None = None) -> str:
-    """The digest of the upstream asset that Dagster records as this run's input, or an empty string.
+def recorded_kit(context: dg.InputContext, partition: str | None = None) -> RecordedKit | None:
+    """The kit of the upstream asset that Dagster records as this run's input, or ``None``.
 
     For an asset without partitions it is read from the very event that Dagster writes into the run's lineage, chosen
     when the step began: a kit that another run packs meanwhile is not loaded by chance. Dagster keeps no such event
@@ -40,12 +58,84 @@ def recorded_digest(context: dg.InputContext, partition: str | None = None) -> s
     if partition is None:
         info = _input_version(context)
         if info is not None:
-            digest = _materialized(instance, context.asset_key, storage_ids=[info.storage_id])
-            if digest:
-                return digest
+            found = _materialized(instance, context.asset_key, storage_ids=[info.storage_id])
+            if found is not None:
+                return found
             version = getattr(info.data_version, "value", "")
-            return version if is_digest(version) else ""
+            return RecordedKit("", version) if is_digest(version) else None
     return _materialized(instance, context.asset_key, asset_partitions=None if partition is None else [partition])
+
+
+def latest_kit(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None) -> RecordedKit | None:
+    """The kit of an asset's latest materialization, or ``None``."""
+    return _materialized(instance, key, asset_partitions=None if partition is None else [partition])
+
+
+def dependency_kit(context: dg.AssetExecutionContext, key: dg.AssetKey) -> RecordedKit | None:
+    """The kit of an asset that this step depends on without loading it, as Dagster records it, or ``None``."""
+    instance = context.instance
+    try:
+        step = context.get_step_execution_context()
+        info = step.maybe_fetch_and_get_input_asset_version_info(key)
+    except (AttributeError, TypeError, dg.DagsterError):
+        return latest_kit(instance, key)
+    if info is None:
+        return None
+    return _materialized(instance, key, storage_ids=[info.storage_id]) or _observed(step, key, info)
+
+
+def check_of_digest(instance: dg.DagsterInstance, key: dg.AssetCheckKey, digest: str) -> bool | None:
+    """What a check said when it last looked at this very digest; ``None`` where it never did.
+
+    It looked at the digest that its result names, or else at the kit of the materialization that it is about.
+    """
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_CHECKS_LOOKED_AT):
+        event = record.event.dagster_event if record.event is not None else None
+        if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
+        evaluation = event.asset_check_evaluation_data
+        seen = evaluation.metadata.get(DIGEST_KEY)
+        looked_at = str(seen.value) if seen is not None else ""
+        if not looked_at and evaluation.target_materialization_data is not None:
+            storage_id = evaluation.target_materialization_data.storage_id
+            kit = _materialized(instance, key.asset_key, storage_ids=[storage_id])
+            looked_at = kit.digest if kit is not None else ""
+        if looked_at == digest:
+            return bool(evaluation.passed)
+    return None
+
+
+def input_kits(context: dg.OutputContext) -> list[str]:
+    """References, pinned by digest, of the kits among the inputs of the step that makes this output."""
+    try:
+        step = context.step_context
+        versions = dict(step.input_asset_records or {})
+        instance = step.instance
+    except (AttributeError, TypeError, dg.DagsterError):
+        return []
+    kits = []
+    for key, info in versions.items():
+        if info is None:
+            continue
+        kit = _materialized(instance, key, storage_ids=[info.storage_id]) or _observed(step, key, info)
+        if kit is not None and kit.reference:
+            kits.append(kit.pinned)
+    return kits
+
+
+def describe_partition(context: dg.OutputContext, partition: str, metadata: dict[str, Any]) -> None:
+    """Give one partition of the asset that is being stored metadata of its own.
+
+    Raises:
+        DagsterInvalidDefinitionError: This release of Dagster cannot, or this is outside a run.
+    """
+    try:
+        context.step_context.add_asset_metadata(metadata=metadata, asset_key=context.asset_key, partition_key=partition)
+    except (AttributeError, TypeError, dg.DagsterInvariantViolationError) as error:
+        raise dg.DagsterInvalidDefinitionError(
+            "here a run cannot say more of one partition than of another: return one kit for all of them, or take "
+            "one partition a run (dg.BackfillPolicy.multi_run())"
+        ) from error
 
 
 def _input_version(context: dg.InputContext) -> Any:
@@ -56,6 +146,16 @@ def _input_version(context: dg.InputContext) -> Any:
         return None
 
 
+def _observed(step: Any, key: dg.AssetKey, info: Any) -> RecordedKit | None:
+    """The kit of an asset that Dagster does not make, by its definition and the version observed."""
+    version = getattr(info.data_version, "value", "")
+    try:
+        reference = step.job_def.asset_layer.get(key).metadata.get(REFERENCE_KEY, "")
+    except (AttributeError, KeyError, dg.DagsterError):
+        return None
+    return RecordedKit(str(reference), version) if is_digest(version) else None
+
+
 def _instance(context: dg.InputContext) -> dg.DagsterInstance | None:
     try:
         return context.instance
@@ -63,12 +163,14 @@ def _instance(context: dg.InputContext) -> dg.DagsterInstance | None:
         return None
 
 
-def _materialized(instance: dg.DagsterInstance | None, key: dg.AssetKey, **chosen: Any) -> str:
-    """The digest in the latest of the materializations chosen, or an empty string."""
+def _materialized(instance: dg.DagsterInstance | None, key: dg.AssetKey, **chosen: Any) -> RecordedKit | None:
+    """The kit of the latest of the materializations chosen, or ``None``."""
     if instance is None:
-        return ""
+        return None
     records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=key, **chosen), limit=1).records
     for record in records:
         if record.asset_materialization is not None and DIGEST_KEY in record.asset_materialization.metadata:
-            return str(record.asset_materialization.metadata[DIGEST_KEY].value)
-    return ""
+            metadata = record.asset_materialization.metadata
+            reference = metadata.get(REFERENCE_KEY)
+            return RecordedKit(str(reference.value) if reference else "", str(metadata[DIGEST_KEY].value))
+    return None

@@ -1,0 +1,41 @@
+"""What a promotion's gates said, as Dagster's pages show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from dagster_kitops.identity import identity
+from kitops_core.reference import parse_reference
+
+if TYPE_CHECKING:
+    from kitops_core.promotion.gates.result import GateResult
+    from kitops_core.promotion.result import Promotion
+
+
+def gate_table(gates: Sequence[GateResult]) -> dg.TableMetadataValue:
+    """A row for each gate."""
+    columns = {"gate": "string", "passed": "bool", "found": "string"}
+    return dg.MetadataValue.table(
+        [dg.TableRecord({"gate": gate.name, "passed": gate.passed, "found": gate.detail}) for gate in gates],
+        schema=dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in columns.items()]),
+    )
+
+
+def promotion_metadata(promotion: Promotion) -> dict[str, Any]:
+    """The metadata of a channel's materialization: which kit it has, and how it came there."""
+    named = parse_reference(promotion.reference)
+    reference = str(named.with_tag(named.tag) if named.tag else named)
+    found: dict[str, Any] = {
+        **identity(reference, promotion.digest),
+        "kitops/channel": promotion.channel,
+        "kitops/action": promotion.action,
+        "kitops/changed": promotion.changed,
+        "kitops/gates": gate_table(promotion.gates),
+        "kitops/promotion": dg.MetadataValue.json(promotion.to_dict()),
+    }
+    if promotion.previous_digest:
+        found["kitops/previous_digest"] = promotion.previous_digest
+    return found

@@ -1,0 +1,117 @@
+"""What an input's annotation asks for, and how a kit becomes that."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import dagster as dg
+
+from dagster_kitops.cache import unpacked
+from dagster_kitops.kit_ref import ModelKitRef
+from dagster_kitops.modelkit import ModelKit
+from kitops_core.errors import InvalidInputError
+from kitops_core.verbs.filters import parse_filters, takes_entry
+
+_HANDLES = (Any, object, ModelKit)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an input is to be.
+
+    Attributes:
+        kind: The annotation of one kit, without ``Optional``.
+        by_partition: Whether there is a ``dict`` of them by partition.
+        optional: Whether a kit that does not exist is ``None``.
+    """
+
+    kind: Any
+    by_partition: bool = False
+    optional: bool = False
+
+
+def wanted_of(context: dg.InputContext) -> Wanted:
+    """What an input is to be, by its annotation.
+
+    Raises:
+        DagsterInvalidDefinitionError: It is a dict of kits, and the upstream asset has no partitions.
+    """
+    try:
+        kind, optional = _not_none(context.dagster_type.typing_type)
+    except dg.DagsterInvariantViolationError:
+        return Wanted(Any)
+    if not context.has_asset_key and get_origin(kind) is list:  # Dagster loads what is collected one by one
+        return Wanted((get_args(kind) or (Any,))[0])
+    if kind is not dict and get_origin(kind) is not dict:
+        return Wanted(kind, optional=optional)
+    value = (get_args(kind)[1:] or (Any,))[0]
+    if context.has_asset_key and context.has_asset_partitions:
+        value, optional = _not_none(value)
+        return Wanted(value, by_partition=True, optional=optional)
+    if value in (ModelKit, ModelKitRef):
+        raise dg.DagsterInvalidDefinitionError(
+            f"{input_name(context)} is annotated as a dict of kits, and its asset has no partitions: "
+            f"annotate it as {value.__name__}"
+        )
+    return Wanted(kind, optional=optional)
+
+
+def kit_as(
+    wanted: Wanted, kit: ModelKit, cache: Path, *, only: Sequence[str], trusted: Sequence[str], allow_pickle: bool
+) -> Any:
+    """A kit as what is wanted.
+
+    Args:
+        wanted: What an input is to be.
+        kit: The kit.
+        cache: Where kits are unpacked.
+        only: Filters; only those parts are read.
+        trusted: Names of types that a serialized object may be made of.
+        allow_pickle: Whether a pickle may be loaded.
+
+    Raises:
+        KitOpsError: The kit cannot be read, or is no such object.
+    """
+    kind = wanted.kind
+    if kind in _HANDLES:
+        return kit
+    if kind is ModelKitRef:
+        return ModelKitRef(kit.reference)
+    if kind is Path:
+        return unpacked(kit, cache, only)
+    if kind is bytes:
+        return kit.load_bytes(only=only)
+    if get_origin(kind) is dict and get_args(kind) == (str, Path):
+        return _files(kit, unpacked(kit, cache, only), only)
+    return kit.load(only=only, trusted=trusted, allow_pickle=allow_pickle)
+
+
+def input_name(context: dg.InputContext) -> str:
+    """What to call an input in errors."""
+    name = f"input '{context.name}'" if context.has_input_name else "the input"
+    return f"{name} ({context.asset_key.to_user_string()})" if context.has_asset_key else name
+
+
+def _files(kit: ModelKit, directory: Path, only: Sequence[str]) -> dict[str, Path]:
+    """The kit's entries by name, or by path where they have none."""
+    filters = parse_filters(only)
+    files: dict[str, Path] = {}
+    for entry in kit.kitfile.entries():
+        if not takes_entry(filters, entry):
+            continue
+        name = entry.name if entry.name and entry.section in ("dataset", "prompt") else entry.path
+        if files.setdefault(name, directory / entry.path) != directory / entry.path:
+            raise InvalidInputError(f"{kit.reference} has two entries '{name}'", hint="take it as Path or ModelKit")
+    return files
+
+
+def _not_none(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without ``None``, and whether ``None`` was among it."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation, False
+    rest = [one for one in get_args(annotation) if one is not types.NoneType]
+    return (rest[0], True) if len(rest) == 1 else (annotation, False)

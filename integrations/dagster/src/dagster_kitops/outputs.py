@@ -1,0 +1,204 @@
+"""What an asset returned becomes a kit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+import kitops_core as kitops
+from dagster_kitops.contents import ModelKitContents, contents_of
+from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
+from dagster_kitops.modelkit import ModelKit
+from dagster_kitops.resources import KitOpsResource
+from dagster_kitops.unpushed import forget, keep
+from kitops_core.errors import DeniedError, InvalidInputError, RegistryError
+from kitops_core.record import ModelKitRecord, Source
+from kitops_core.reference import parse_reference
+
+_RETURN = (
+    "return a ModelKitContents, an object that has a serializer, the Path of a directory, a ModelKitRef or a ModelKit"
+)
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Packs the values of one output.
+
+    Attributes:
+        resource: Where to.
+        context: The output's context.
+        serializer: The serializer for objects; ``auto`` finds one.
+        allow_pickle: Whether an object that has no safe format is pickled.
+        metrics: Further metrics of the model.
+        parents: References, pinned by digest, of the kits it was made from.
+        provenance: Whether to attach how it was made, and what was measured, to the kit.
+        signing_key: The private key that signs that; empty for none.
+    """
+
+    resource: KitOpsResource
+    context: dg.OutputContext
+    serializer: str
+    allow_pickle: bool
+    metrics: Mapping[str, float]
+    parents: Sequence[str]
+    provenance: bool
+    signing_key: str
+
+    def store(self, value: Any, repository: str, tags: Sequence[str], *, name: str) -> ModelKitRecord:
+        """Make a value a kit.
+
+        Args:
+            value: What the asset returned.
+            repository: The repository below the registry.
+            tags: Its tags, at least one.
+            name: The kit's name where it says none.
+
+        Raises:
+            InvalidInputError: The value is no kit's contents.
+            KitOpsError: It could not be packed or pushed.
+        """
+        if isinstance(value, ModelKitRef):
+            return self._found(value)
+        if isinstance(value, ModelKit):
+            record = self.resource.take(value.kitops, value.reference, repository, tags)
+            forget(value)
+            return replace(record, source=self._source(), parents=tuple(self.parents))
+        if isinstance(value, ModelKitLayers):
+            return self.resource.assemble(
+                value.layers,
+                repository,
+                tags,
+                kitfile=value.kitfile,
+                made_by=self._source(),
+                parents=tuple(self.parents),
+                provenance=self._provenance(None, self.parents, self.metrics) if self.provenance else None,
+                key=self.signing_key or None,
+            )
+        if isinstance(value, Path):
+            return self._pack(_directory(value), repository, tags, ModelKitContents(metrics=self.metrics))
+        contents = _contents(value, self.serializer)
+        contents = replace(contents, metrics={**contents.metrics, **self.metrics})
+        with tempfile.TemporaryDirectory(prefix="kitops-dagster-") as staging:
+            source = contents.stage(
+                Path(staging), name=name, serializer=self.serializer, allow_pickle=self.allow_pickle
+            )
+            return self._pack(source, repository, tags, contents)
+
+    def _pack(
+        self, source: Path | kitops.Contents, repository: str, tags: Sequence[str], said: ModelKitContents
+    ) -> ModelKitRecord:
+        parents = tuple(dict.fromkeys([*self.parents, *said.parents]))
+        provenance = self._provenance(source, parents, said.metrics) if self.provenance else None
+        try:
+            return self.resource.pack(
+                source,
+                repository,
+                tags,
+                made_by=self._source(),
+                parents=parents,
+                provenance=provenance,
+                key=self.signing_key,
+            )
+        except (RegistryError, DeniedError):
+            kept = keep(self.context, self.resource, source) if self.resource.remote else ""
+            if kept:
+                target = self.resource.reference(repository, tag=tags[0])
+                self.context.log.error(
+                    f"what was packed is kept in the local store as {kept}: `kitops push {kept} {target}` sends it, "
+                    "and kept_kit(context) gives it to the next attempt of this step"
+                )
+            raise
+
+    @staticmethod
+    def _provenance(
+        source: Path | kitops.Contents | None, parents: Sequence[str], metrics: Mapping[str, float]
+    ) -> kitops.Provenance:
+        from kitops_core.provenance.inputs import kit_input
+
+        made = source.parameters if isinstance(source, kitops.Contents) else {}
+        return kitops.Provenance(
+            parameters={name: value for name, value in made.items() if name != "metrics"},
+            inputs=[kit_input(parse_reference(parent)) for parent in parents],
+            metrics=metrics,
+        )
+
+    def _found(self, ref: ModelKitRef) -> ModelKitRecord:
+        """The record of a kit that something else packed: nothing is packed, sent or tagged."""
+        with self.resource.open(ref.reference) as kit:
+            record = kit.record()
+            named = parse_reference(kit.reference)
+        before = _digest_before(self.context)
+        return replace(
+            record,
+            reference=str(named.with_tag(named.tag) if named.tag else named),
+            changed=record.digest != before,
+            previous_digest=before,
+            source=self._source(),
+            parents=tuple(self.parents),
+        )
+
+    def _source(self) -> Source:
+        """The run, for the kit's record."""
+        try:
+            job, run = self.context.job_name, self.context.run_id
+        except dg.DagsterInvariantViolationError:  # outside a run
+            job, run = "", ""
+        task = self.context.asset_key.to_user_string() if self.context.has_asset_key else self.context.name
+        pages = self.resource.webserver_url.rstrip("/")
+        url = f"{pages}/runs/{run}" if pages and run else ""
+        return Source(orchestrator="dagster", pipeline=job, run=run, task=task, url=url)
+
+
+def by_partition(value: Any, partitions: Sequence[str]) -> bool:
+    """Whether a value is one value for each partition of the run."""
+    return bool(partitions) and isinstance(value, Mapping) and set(value) == set(partitions)
+
+
+def combined_version(digests: Mapping[str, str]) -> str:
+    """One data version for several kits of one run: Dagster has a run say one for all its partitions."""
+    if len(set(digests.values())) == 1:
+        return next(iter(digests.values()))
+    lines = "".join(f"{key}\0{digest}\n" for key, digest in sorted(digests.items()))
+    return "kits:" + sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _digest_before(context: dg.OutputContext) -> str:
+    from dagster_kitops.versioning import latest_kit
+
+    try:
+        instance = context.step_context.instance
+    except (AttributeError, dg.DagsterInvariantViolationError):
+        return ""
+    kit = latest_kit(instance, context.asset_key) if context.has_asset_key else None
+    return kit.digest if kit is not None else ""
+
+
+def _contents(value: Any, serializer: str) -> ModelKitContents:
+    if isinstance(value, ModelKitContents):
+        return value
+    if isinstance(value, kitops.Contents):
+        return ModelKitContents(**vars(value))
+    if value is None:
+        raise InvalidInputError("the asset returned None, and there is nothing to pack", hint=_RETURN)
+    if isinstance(value, str):
+        raise InvalidInputError("the asset returned a str, which may be a path or a text", hint=_RETURN)
+    if isinstance(value, Mapping) and any(isinstance(item, Path) for item in value.values()):
+        raise InvalidInputError(
+            "the asset returned a mapping of paths, and does not say what they are",
+            hint="say it: ModelKitContents(model=path, datasets={...})",
+        )
+    return contents_of(value, serializer)
+
+
+def _directory(path: Path) -> Path:
+    if path.is_file():
+        raise InvalidInputError(
+            f"the asset returned '{path}', which is one file", hint="say what it is: ModelKitContents(model=path)"
+        )
+    return path

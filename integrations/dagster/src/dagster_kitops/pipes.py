@@ -1,0 +1,31 @@
+"""For a process that Dagster started with Pipes: say which kit it packed. Importing this imports no Dagster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dagster_kitops.identity import identity
+
+if TYPE_CHECKING:
+    from dagster_pipes import PipesContext
+
+    from kitops_core.record import ModelKitRecord
+
+
+def report_modelkit(pipes: PipesContext, kit: ModelKitRecord, *, asset_key: str | None = None) -> None:
+    """Report a kit as the materialization of an asset, its digest as the data version.
+
+    Assets downstream load it as if an IO manager had packed it.
+
+    Args:
+        pipes: What ``open_dagster_pipes()`` gave.
+        kit: What :func:`kitops_core.pack` or another verb gave.
+        asset_key: The asset, where the process makes several.
+    """
+    metadata: dict[str, Any] = {
+        **identity(kit.reference, kit.digest),
+        "kitops/size_bytes": kit.size,
+        "kitops/changed": kit.changed,
+        "kitops/record": {"raw_value": kit.to_dict(), "type": "json"},
+    }
+    pipes.report_asset_materialization(asset_key=asset_key, metadata=metadata, data_version=kit.digest)

@@ -1,0 +1,220 @@
+"""A channel as an asset: materializing it promotes, and while it is stale a candidate waits."""
+
+# Dagster reads the annotations of a Config and of contexts when they are made, so they are not postponed here.
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+import kitops_core as kitops
+from dagster_kitops.checks import Asset, asset_key
+from dagster_kitops.external import KITOPS_KEY
+from dagster_kitops.gates import gate_table, promotion_metadata
+from dagster_kitops.resources import KitOpsResource
+from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit
+from kitops_core.errors import GateRefusedError, LostRaceError
+from kitops_core.record import Source
+from kitops_core.reference import is_digest
+
+
+class PromotionConfig(dg.Config):
+    """What a person may say when they promote by hand."""
+
+    digest: str = Field(default="", description="The kit to promote; by default the candidate that waits.")
+    note: str = Field(default="", description="Why, for the promotion's record.")
+
+
+class RollbackConfig(dg.Config):
+    """What a person may say when they roll back."""
+
+    digest: str = Field(default="", description="The kit to go back to; by default the one before the present.")
+    note: str = Field(default="", description="Why, for the promotion's record.")
+
+
+def promotion_asset(
+    candidate: Asset,
+    to: str,
+    *,
+    channels: str | Path = "promotion.yaml",
+    key: dg.AssetKey | Sequence[str] | None = None,
+    checks: Sequence[dg.AssetChecksDefinition] = (),
+    signing_key: str = "",
+    io_manager_key: str = "modelkit",
+    kitops_key: str = KITOPS_KEY,
+    **options: Any,
+) -> dg.AssetsDefinition:
+    """An asset for what a channel has. Materializing it promotes the candidate's kit, by digest, through the gates.
+
+    Its data version is the digest that the channel has, so it is stale as long as a candidate waits, and fresh when
+    the candidate is in. Its materializations are the channel's history.
+
+    Args:
+        candidate: The asset whose kit is promoted: what packs it, or the asset of the channel upstream.
+        to: The channel.
+        channels: The promotion policy's file.
+        key: The asset's key; by default the candidate's and the channel.
+        checks: Checks that must have passed on the very digest that is promoted. The gates are asked in any case.
+        signing_key: The private key that signs the promotion's record: a file or ``env://NAME``.
+        io_manager_key: The IO manager that hands the channel's kit to assets downstream.
+        kitops_key: The resource key of the KitOpsResource.
+        **options: What else :func:`dagster.asset` takes: ``automation_condition``, ``owners``, ``group_name`` ...
+    """
+    upstream = asset_key(candidate)
+    needed = [key for definition in checks for key in definition.check_keys]
+    policy = Path(channels).absolute()
+
+    as_asset: Any = dg.asset(
+        key=dg.AssetKey([*upstream.path, to]) if key is None else key,
+        deps=[upstream],
+        io_manager_key=io_manager_key,
+        required_resource_keys={kitops_key},
+        kinds={"kitops", *options.pop("kinds", ())},
+        metadata={**options.pop("metadata", {}), "kitops/channel": to},
+        description=options.pop("description", f"The kit that channel {to} has."),
+        **options,
+    )
+
+    def channel(context: dg.AssetExecutionContext, config: PromotionConfig) -> dg.MaterializeResult[Any]:
+        kit = _candidate(context, upstream, config.digest)
+        _ask(context, needed, kit)
+        resource: KitOpsResource = getattr(context.resources, kitops_key)
+        try:
+            done = kitops.promote(
+                kit.pinned,
+                to,
+                channels=policy,
+                key=signing_key or None,
+                made_by=_source(context, resource),
+                note=config.note,
+                store=resource.store_path,
+                registry=resource.options_for_channels(policy),
+            )
+        except GateRefusedError as error:
+            gates = {"kitops/gates": gate_table(error.promotion.gates)} if error.promotion else {}
+            raise dg.Failure(error.message, metadata=gates, allow_retries=False) from error
+        except LostRaceError as error:
+            raise dg.Failure(f"{error.message}: {error.hint}", allow_retries=False) from error
+        context.log.info(f"{done.channel} has {done.digest}" + ("" if done.changed else ", as before"))
+        return dg.MaterializeResult(data_version=dg.DataVersion(done.digest), metadata=promotion_metadata(done))
+
+    made: dg.AssetsDefinition = as_asset(channel)
+    return made
+
+
+def promotion_assets(
+    candidate: Asset, channels: str | Path = "promotion.yaml", *, to: Sequence[str] = (), **options: Any
+) -> list[dg.AssetsDefinition]:
+    """An asset for each channel of a policy, each downstream of the channel that its kits come from.
+
+    Args:
+        candidate: The asset that packs the kit.
+        channels: The promotion policy's file.
+        to: Only these channels; by default all.
+        **options: As for :func:`promotion_asset`.
+
+    Raises:
+        PolicyError: The policy cannot be used.
+        NotFoundError: There is no such file or channel.
+    """
+    policy = kitops.load_policy(channels)
+    root = asset_key(candidate)
+    made: dict[str, dg.AssetsDefinition] = {}
+    wanted = {name: policy.channel(name) for name in to or policy.channels}
+    for name in filter(wanted.__contains__, policy.channels):
+        upstream = made.get(wanted[name].from_)
+        made[name] = promotion_asset(
+            candidate if upstream is None else upstream,
+            name,
+            channels=channels,
+            key=[*root.path, name],
+            **{**options, "checks": options.get("checks", ()) if upstream is None else ()},
+        )
+    return list(made.values())
+
+
+def rollback_job(
+    channel: Asset,
+    to: str,
+    *,
+    channels: str | Path = "promotion.yaml",
+    name: str = "",
+    signing_key: str = "",
+    kitops_key: str = KITOPS_KEY,
+) -> dg.JobDefinition:
+    """A job that gives a channel the kit again that it had before, or the one whose digest it is told.
+
+    What a promotion's asset shows and what is downstream follow: the job reports the channel's asset.
+
+    Args:
+        channel: The channel's asset.
+        to: The channel.
+        channels: The promotion policy's file.
+        name: The job's name; by default it names the channel.
+        signing_key: The private key that signs the record: a file or ``env://NAME``.
+        kitops_key: The resource key of the KitOpsResource.
+    """
+    target = asset_key(channel)
+    policy = Path(channels).absolute()
+    title = "".join(c if c.isalnum() else "_" for c in to)
+
+    @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
+    def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
+        resource: KitOpsResource = getattr(context.resources, kitops_key)
+        done = kitops.rollback(
+            to,
+            to=config.digest,
+            channels=policy,
+            key=signing_key or None,
+            made_by=_source(context, resource),
+            note=config.note,
+            store=resource.store_path,
+            registry=resource.options_for_channels(policy),
+        )
+        version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
+        context.log_event(dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags=version))
+
+    @dg.job(name=name or f"rollback_{title}", tags={"kitops/rollback": title})
+    def job() -> None:
+        roll_back()
+
+    return job
+
+
+def _candidate(context: dg.AssetExecutionContext, upstream: dg.AssetKey, digest: str) -> RecordedKit:
+    kit = dependency_kit(context, upstream)
+    if kit is None or not kit.reference:
+        raise dg.Failure(f"{upstream.to_user_string()} has no kit to promote: materialize it", allow_retries=False)
+    if digest and not is_digest(digest):
+        raise dg.Failure(f"'{digest}' is not a digest", allow_retries=False)
+    return RecordedKit(kit.reference, digest) if digest else kit
+
+
+def _ask(context: dg.AssetExecutionContext, needed: Sequence[dg.AssetCheckKey], kit: RecordedKit) -> None:
+    """Look at the checks again: a run of this asset alone does not, and they may be about another digest.
+
+    Raises:
+        Failure: One did not pass on this digest, or has never looked at it.
+    """
+    said = {key: check_of_digest(context.instance, key, kit.digest) for key in needed}
+    problems = [
+        f"check '{key.name}' {'has not looked at' if passed is None else 'failed on'} {kit.digest}"
+        for key, passed in said.items()
+        if not passed
+    ]
+    if problems:
+        raise dg.Failure("; ".join(problems), allow_retries=False)
+
+
+def _source(context: dg.AssetExecutionContext | dg.OpExecutionContext, resource: KitOpsResource) -> Source:
+    pages = resource.webserver_url.rstrip("/")
+    run = context.run
+    return Source(
+        orchestrator="dagster",
+        pipeline=run.job_name,
+        run=run.run_id,
+        task=context.op_execution_context.op.name if isinstance(context, dg.AssetExecutionContext) else context.op.name,
+        url=f"{pages}/runs/{run.run_id}" if pages else "",
+    )

@@ -1,0 +1,34 @@
+"""ONNX models: a graph of operators and its weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kitops_core.errors import InvalidInputError
+
+
+def takes(value: Any) -> bool:
+    """Whether it is an ``onnx.ModelProto``."""
+    onnx = sys.modules.get("onnx")
+    return onnx is not None and isinstance(value, onnx.ModelProto)
+
+
+def save(value: Any) -> bytes:
+    """The ONNX file, with maps in a fixed order."""
+    data: bytes = value.SerializeToString(deterministic=True)
+    return data
+
+
+def load(data: bytes, trusted: Sequence[str]) -> Any:
+    """The model.
+
+    Raises:
+        InvalidInputError: onnx is not installed.
+    """
+    try:
+        import onnx  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        raise InvalidInputError("it is an ONNX model, and onnx is not installed", hint="pip install onnx") from None
+    return onnx.load_model_from_string(data)

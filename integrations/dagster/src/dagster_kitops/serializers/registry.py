@@ -1,0 +1,160 @@
+"""Which serializer takes which object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple
+
+from dagster_kitops.serializers import json_data, onnx, parquet, pickled, safetensors, skops
+from kitops_core.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class Serializer:
+    """How objects of one kind become a file, and a file becomes an object again.
+
+    The same object must always give the same bytes: the file's digest is what Dagster compares.
+
+    Attributes:
+        name: Its name, which the Kitfile holds as the model's format.
+        takes: Whether it writes an object. It is asked for every object, so it must not import a framework.
+        save: The object's bytes.
+        load: The object of these bytes, made of no type beyond the usual ones but those named.
+        suffix: The file's suffix, by which a data set is recognised.
+        framework: What made the object, for the Kitfile.
+        section: Whether the object is a model or a data set.
+    """
+
+    name: str
+    takes: Callable[[Any], bool]
+    save: Callable[[Any], bytes]
+    load: Callable[[bytes, Sequence[str]], Any]
+    suffix: str
+    framework: str = ""
+    section: Literal["model", "dataset"] = "model"
+
+
+class Saved(NamedTuple):
+    """An object that was written to a file.
+
+    Attributes:
+        path: The file.
+        serializer: What wrote it.
+    """
+
+    path: Path
+    serializer: Serializer
+
+
+_PICKLE = Serializer("pickle", lambda _: True, pickled.save, pickled.load, ".pickle")
+_SERIALIZERS: dict[str, Serializer] = {
+    serializer.name: serializer
+    for serializer in (
+        Serializer("skops", skops.takes, skops.save, skops.load, ".skops", "scikit-learn"),
+        Serializer("safetensors", safetensors.takes, safetensors.save, safetensors.load, ".safetensors"),
+        Serializer("onnx", onnx.takes, onnx.save, onnx.load, ".onnx", "onnx"),
+        Serializer("parquet", parquet.takes, parquet.save, parquet.load, ".parquet", section="dataset"),
+        Serializer("json", json_data.takes, json_data.save, json_data.load, ".json", section="dataset"),
+    )
+}
+
+
+def register_serializer(serializer: Serializer) -> None:
+    """Let assets return, and inputs be, objects of one more kind. It is asked before those that were there.
+
+    Raises:
+        InvalidInputError: Its name is ``auto`` or ``pickle``, which have a meaning of their own.
+    """
+    if serializer.name in ("auto", _PICKLE.name):
+        raise InvalidInputError(f"a serializer cannot be named '{serializer.name}'", hint="give it another name")
+    others = {name: other for name, other in _SERIALIZERS.items() if name != serializer.name}
+    _SERIALIZERS.clear()
+    _SERIALIZERS.update({serializer.name: serializer, **others})
+
+
+def save_object(
+    value: Any, directory: Path, name: str = "model", *, serializer: str = "auto", allow_pickle: bool = False
+) -> Saved:
+    """Write an object into a directory; the same object always gives the same bytes.
+
+    Args:
+        value: The object.
+        directory: Where to.
+        name: The file's name without its suffix.
+        serializer: The serializer's name, or ``auto`` for the first that takes the object.
+        allow_pickle: Whether an object that has no safe format is pickled.
+
+    Raises:
+        InvalidInputError: There is no safe format for the object, or what writes it is not installed.
+    """
+    chosen = _chosen(value, serializer, allow_pickle)
+    path = directory / f"{name}{chosen.suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(chosen.save(value))
+    path.chmod(0o644)
+    return Saved(path, chosen)
+
+
+def load_object(
+    format_: str, path: str, data: bytes, *, where: str, trusted: Sequence[str] = (), allow_pickle: bool = False
+) -> Any:
+    """Make the object that :func:`save_object` wrote.
+
+    Args:
+        format_: The model's format in the Kitfile; empty for a data set, which its suffix tells.
+        path: The file's path in the kit.
+        data: The file's bytes.
+        where: What to call the kit in errors.
+        trusted: Names of types, beyond the usual ones, that may be made.
+        allow_pickle: Whether a pickle may be loaded, which runs whatever code it holds.
+
+    Raises:
+        InvalidInputError: The format is another, a type is not trusted, or pickle is not allowed.
+    """
+    suffix = PurePosixPath(path).suffix
+    known = [_SERIALIZERS.get(format_)] if format_ else [s for s in _SERIALIZERS.values() if s.suffix == suffix]
+    if format_ == _PICKLE.name:
+        if not allow_pickle:
+            raise InvalidInputError(
+                f"'{path}' of {where} is a pickle, and loading one runs whatever code it holds",
+                hint="pass allow_pickle=True if you trust whoever packed this kit",
+            )
+        known = [_PICKLE]
+    if not known or known[0] is None:
+        raise InvalidInputError(
+            f"'{path}' of {where} has the format '{format_ or suffix}', which is not loaded as an object",
+            hint="unpack it and load the file with its framework, or register a Serializer of that name",
+        )
+    try:
+        return known[0].load(data, trusted)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{path}' of {where}: {error.message}", hint=error.hint) from error
+
+
+def section_of(value: Any, serializer: str = "auto") -> Literal["model", "dataset"]:
+    """Whether an object is a model or a data set, as the serializer named or the first that takes it says."""
+    if serializer in _SERIALIZERS:
+        return _SERIALIZERS[serializer].section
+    return next((one.section for one in _SERIALIZERS.values() if one.takes(value)), "model")
+
+
+def _chosen(value: Any, name: str, allow_pickle: bool) -> Serializer:
+    if name == _PICKLE.name and allow_pickle:
+        return _PICKLE
+    if name not in ("auto", _PICKLE.name):
+        if name not in _SERIALIZERS:
+            raise InvalidInputError(f"there is no serializer '{name}'", hint="there are " + ", ".join(_SERIALIZERS))
+        return _SERIALIZERS[name]
+    takers = [serializer for serializer in _SERIALIZERS.values() if serializer.takes(value)]
+    if not takers and allow_pickle:
+        takers = [_PICKLE]
+    if not takers or name == _PICKLE.name:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise InvalidInputError(
+            f"there is no safe format for an object of type {kind}",
+            hint="write it to a file in the framework's own format and give its Path, register a Serializer for it, "
+            "or set allow_pickle=True on the ModelKitIOManager: whoever loads a pickle runs its code",
+        )
+    return takers[0]

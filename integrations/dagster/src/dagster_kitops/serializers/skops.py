@@ -1,0 +1,60 @@
+"""Scikit-learn estimators as skops files, which hold data and names of types, and no code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kitops_core.errors import InvalidInputError
+
+_INSTALL = "install dagster-kitops[sklearn]"
+
+
+def takes(value: Any) -> bool:
+    """Whether it is an estimator."""
+    # An estimator can only exist where scikit-learn was imported already: never import it to look.
+    base = sys.modules.get("sklearn.base")
+    return base is not None and isinstance(value, base.BaseEstimator)
+
+
+def save(value: Any) -> bytes:
+    """The skops file.
+
+    Raises:
+        InvalidInputError: skops is not installed, or cannot write this estimator.
+    """
+    try:
+        from skops import io  # type: ignore[import-untyped]
+    except ImportError:
+        raise InvalidInputError(
+            "skops, which writes scikit-learn models without pickle, is not installed", hint=_INSTALL
+        ) from None
+    from dagster_kitops.serializers.skops_file import reproducible
+
+    try:
+        return reproducible(io.dumps(value))
+    except (TypeError, io.exceptions.UnsupportedTypeException) as error:
+        raise InvalidInputError(
+            f"skops cannot write this {type(value).__module__}.{type(value).__qualname__}: {error}",
+            hint="write the model to a file in another format and give its Path",
+        ) from error
+
+
+def load(data: bytes, trusted: Sequence[str]) -> Any:
+    """The estimator.
+
+    Raises:
+        InvalidInputError: skops is not installed, or the file names types that are not trusted.
+    """
+    try:
+        from skops import io
+    except ImportError:
+        raise InvalidInputError("it is a skops file, and skops is not installed", hint=_INSTALL) from None
+    unknown = sorted(set(io.get_untrusted_types(data=data)) - set(trusted))
+    if unknown:
+        raise InvalidInputError(
+            f"it is made of types that are not trusted: {', '.join(unknown)}",
+            hint="name them if you trust them: load_model(trusted=[...]), or 'kitops/trusted' in the input's metadata",
+        )
+    return io.loads(data, trusted=list(trusted))

@@ -1,0 +1,172 @@
+"""A project that is written in YAML: components are found, scaffolded, and build what the Python API builds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from runs import QUIET, data_version, metadata
+
+import kitops_core as kitops
+from dagster_kitops import KitOpsResource
+from kitops_core.errors import InvalidInputError
+
+DG = str(Path(sys.executable).with_name("dg"))
+COMPONENTS = ["KitOpsComponent", "ModelKitComponent", "ModelKitPromotionComponent"]
+
+
+class YamlProject:
+    """A directory that ``dg`` takes for a project, with a defs folder to write YAML into."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.package = f"project_{uuid.uuid4().hex[:8]}"
+        self.folder = root / self.package / "defs"
+        self.folder.mkdir(parents=True)
+        (root / self.package / "__init__.py").touch()
+        (self.folder / "__init__.py").touch()
+        (root / self.package / "definitions.py").write_text(
+            "from pathlib import Path\nimport dagster as dg\n\n\n@dg.definitions\n"
+            "def defs():\n    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)\n"
+        )
+        (root / "pyproject.toml").write_text(
+            f'[project]\nname = "project"\nversion = "0.1.0"\nrequires-python = ">=3.10"\n\n'
+            f'[tool.dg]\ndirectory_type = "project"\n\n[tool.dg.project]\nroot_module = "{self.package}"\n'
+        )
+
+    def dg(self, *arguments: str) -> str:
+        """Run ``dg`` as a user would."""
+        done = subprocess.run([DG, *arguments], cwd=self.root, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def write(self, name: str, component: str, attributes: dict[str, Any]) -> Path:
+        """A component's defs.yaml; returns its directory."""
+        directory = self.folder / name
+        directory.mkdir(exist_ok=True)
+        data = {"type": f"dagster_kitops.{component}", "attributes": attributes}
+        (directory / "defs.yaml").write_text(yaml.safe_dump(data))
+        return directory
+
+    def load(self) -> dg.Definitions:
+        """The definitions of the project."""
+        return dg.load_from_defs_folder(path_within_project=self.root / self.package)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[YamlProject]:
+    made = YamlProject(tmp_path / "project")
+    monkeypatch.syspath_prepend(str(made.root))
+    yield made
+    for name in [name for name in sys.modules if name.startswith(made.package)]:
+        del sys.modules[name]
+
+
+def run(defs: dg.Definitions, instance: dg.DagsterInstance, *keys: str) -> dg.ExecuteInProcessResult:
+    return defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance, asset_selection=[dg.AssetKey(key.split("/")) for key in keys], run_config=QUIET
+    )
+
+
+@pytest.mark.slow
+def test_components_are_listed_and_scaffolded_and_what_is_scaffolded_loads(project: YamlProject) -> None:
+    listed = project.dg("list", "components", "--json")
+    for name in COMPONENTS:
+        assert f"dagster_kitops.{name}" in listed
+        project.dg("scaffold", "defs", f"dagster_kitops.{name}", name.lower())
+    project.write("modelkitcomponent", "ModelKitComponent", {"asset": {"key": "churn"}, "path": "bundle"})
+    defs = project.load()
+    keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert keys == {"churn", "churn/staging", "churn/prod"}
+
+
+def test_a_directory_is_packed(project: YamlProject, instance: dg.DagsterInstance) -> None:
+    project.write("resources", "KitOpsComponent", {})
+    attributes = {
+        "asset": {"key": "ml/churn", "owners": ["team:ml"], "kinds": ["onnx"]},
+        "path": "bundle",
+        "tags": ["1.10"],
+    }
+    directory = project.write("churn", "ModelKitComponent", attributes)
+    (directory / "bundle").mkdir()
+    (directory / "bundle/model.onnx").write_bytes(b"weights")
+    defs = project.load()
+    spec = defs.resolve_asset_graph().get(dg.AssetKey(["ml", "churn"]))
+    assert (spec.kinds, spec.owners) == ({"kitops", "onnx"}, ["team:ml"])
+    run(defs, instance, "ml/churn")
+    with kitops.open("ml/churn:1.10") as kit:
+        assert kit.read("model.onnx") == b"weights"
+        assert data_version(instance, "ml", "churn") == kit.digest
+
+
+def test_files_are_packed_by_section(project: YamlProject, instance: dg.DagsterInstance) -> None:
+    project.write("resources", "KitOpsComponent", {"tags": ["nightly"]})
+    contents = {
+        "model_path": "out/model.onnx",
+        "datasets": {"eval": "eval.csv"},
+        "parameters": {"depth": 8},
+        "metrics": {"accuracy": 0.94},
+        "license": "MIT",
+        "version": "2.0",
+    }
+    directory = project.write("churn", "ModelKitComponent", {"asset": {"key": "churn"}, "contents": contents})
+    (directory / "out").mkdir()
+    (directory / "out/model.onnx").write_bytes(b"weights")
+    (directory / "eval.csv").write_bytes(b"1,2\n")
+    run(project.load(), instance, "churn")
+    with kitops.open("churn:nightly") as kit:
+        assert (kit.kitfile.package.license, kit.kitfile.package.version) == ("MIT", "2.0")
+        assert [(entry.name, entry.path) for entry in kit.kitfile.datasets] == [("eval", "eval.csv")]
+    assert metadata(instance, "churn")["kitops/metric/accuracy"] == 0.94
+
+
+@pytest.mark.parametrize("attributes", [{}, {"path": "a", "contents": {"model_path": "b"}}])
+def test_a_component_packs_one_thing(project: YamlProject, attributes: dict[str, Any]) -> None:
+    project.write("churn", "ModelKitComponent", {"asset": {"key": "churn"}, **attributes})
+    with pytest.raises(Exception, match=r"defs\.yaml \(ModelKitComponent\)") as caught:  # Dagster says which file
+        project.load().resolve_asset_graph()
+    causes: list[BaseException] = [caught.value]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    assert isinstance(causes[-1], InvalidInputError)
+    assert "either 'path' or 'contents'" in causes[-1].message
+
+
+def test_a_password_stays_in_the_environment(project: YamlProject) -> None:
+    attributes = {"registry": "registry.example.com/ml", "username": "ci", "password_env": "REGISTRY_PASSWORD"}
+    project.write("resources", "KitOpsComponent", attributes)
+    resource = (project.load().resources or {})["kitops"]
+    assert isinstance(resource, KitOpsResource)
+    assert "REGISTRY_PASSWORD" not in repr(resource)
+    assert resource.registry == "registry.example.com/ml"
+
+
+def test_channels_are_assets_with_a_schedule_and_a_way_back(
+    project: YamlProject, instance: dg.DagsterInstance, registry: str
+) -> None:
+    namespace = f"{registry}/{uuid.uuid4().hex[:8]}"
+    project.write("resources", "KitOpsComponent", {"registry": namespace})
+    churn = project.write("churn", "ModelKitComponent", {"asset": {"key": "churn"}, "path": "bundle"})
+    (churn / "bundle").mkdir()
+    (churn / "bundle/model.onnx").write_bytes(b"weights")
+    attributes = {"kit": "churn", "automation": "verified", "cron": "0 6 * * 1-5"}
+    channels = project.write("channels", "ModelKitPromotionComponent", attributes)
+    (channels / "promotion.yaml").write_text(
+        f"kit: {namespace}/churn\nchannels:\n  staging: {{}}\n  prod: {{from: staging}}\n"
+    )
+    defs = project.load()
+    run(defs, instance, "churn", "churn/staging", "churn/prod")
+    resource = KitOpsResource(registry=namespace)
+    assert resource.resolve(f"{namespace}/churn:prod") == data_version(instance, "churn")
+    repository = defs.get_repository_def()
+    assert {"rollback_churn__staging", "rollback_churn__prod", "promote_churn"} < set(repository.job_names)
+    assert [schedule.cron_schedule for schedule in repository.schedule_defs] == ["0 6 * * 1-5"]
+    node = defs.resolve_asset_graph().get(dg.AssetKey(["churn", "prod"]))
+    assert node.automation_condition is not None
