@@ -21,15 +21,27 @@ help: ## Show the targets
 demo: $(UV) ## Train, pack, compare and use a ModelKit, with no server
 	@$(DAGSTER) --extra demo python examples/demo.py
 
+.PHONY: demo-dagster
+demo-dagster: $(UV) ## The same in Dagster's own pages, with channels and a candidate that waits
+	@$(DAGSTER) --extra demo python integrations/dagster/examples/demo.py $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
+
+.PHONY: demo-prefect
+demo-prefect: $(UV) registry ## Train, push and promote on a Prefect server of its own
+	@PREFECT_LOGGING_LEVEL=WARNING $(PREFECT) python integrations/prefect/demo/demo.py $(DEMO)
+
+.PHONY: demo-airflow
+demo-airflow: $(UV) registry ## Train, push, verify and promote with a real Airflow on SQLite; ARGS=--keep leaves it up
+	@$(AIRFLOW) python integrations/airflow/demo $(ARGS)
+
 .PHONY: test
-test: $(UV) registry test-core test-floor test-airflow test-prefect test-dagster ## All tests, against a real registry
+test: $(UV) registry browser test-core test-floor test-airflow test-prefect test-dagster ## All tests, against a real registry
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
 	$(CORE) pytest -q -n 2 -m "not slow"
 
 .PHONY: test-core
-test-core: $(UV) registry
+test-core: $(UV) registry browser
 	$(CORE) pytest -n 2
 
 # The oldest versions that pyproject.toml allows, on the oldest Python at hand.
@@ -46,13 +58,29 @@ test-floor: $(UV) registry
 test-airflow: $(UV) registry
 	$(AIRFLOW) pytest -c integrations/airflow/pyproject.toml integrations/airflow/tests
 
+# The same code on Airflow 2: units and dag.test(); the live session is Airflow 3's.
+.PHONY: test-airflow-old
+test-airflow-old: $(UV) registry
+	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-airflow-old
+	$(UV) pip install --quiet --python .venv-airflow-old --editable . --editable "integrations/airflow[openlineage]" "apache-airflow==2.11.*"
+	$(UV) pip install --quiet --python .venv-airflow-old --group integrations/airflow/pyproject.toml:dev
+	.venv-airflow-old/bin/python -m pytest -W ignore -c integrations/airflow/pyproject.toml integrations/airflow/tests
+
 .PHONY: test-prefect
 test-prefect: $(UV) registry
 	$(PREFECT) pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests
 
+# The oldest Prefect that its pyproject.toml allows; the server of that one needs a FastAPI of its time.
+.PHONY: test-prefect-floor
+test-prefect-floor: $(UV) registry
+	$(UV) venv --quiet --clear .venv-prefect-floor
+	$(UV) pip install --quiet --python .venv-prefect-floor "prefect==3.6.0" "fastapi==0.120.*" \
+		--editable . --editable integrations/prefect --group integrations/prefect/pyproject.toml:floor
+	.venv-prefect-floor/bin/python -m pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests -m "not slow"
+
 .PHONY: test-dagster
 test-dagster: $(UV) registry
-	$(DAGSTER) --extra demo pytest -c integrations/dagster/pyproject.toml integrations/dagster/tests
+	$(DAGSTER) --extra demo pytest -n 2 -c integrations/dagster/pyproject.toml integrations/dagster/tests
 
 .PHONY: check
 check: $(UV) ## Lint, formatting and types
@@ -61,6 +89,8 @@ check: $(UV) ## Lint, formatting and types
 	$(CORE) ruff format --check .
 	$(CORE) mypy
 	$(DAGSTER) --extra demo mypy --config-file pyproject.toml -p dagster_kitops
+	$(PREFECT) mypy --config-file pyproject.toml -p prefect_kitops
+	$(AIRFLOW) mypy --config-file integrations/airflow/pyproject.toml -p kitops_airflow
 
 .PHONY: bench
 bench: $(UV) registry ## Speed and memory, as ratios measured side by side
@@ -69,6 +99,10 @@ bench: $(UV) registry ## Speed and memory, as ratios measured side by side
 .PHONY: registry
 registry:
 	@scripts/ensure-registry
+
+.PHONY: browser
+browser:
+	@scripts/ensure-browser
 
 .uv/bin/uv:
 	@scripts/ensure-uv
