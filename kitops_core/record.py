@@ -103,6 +103,7 @@ class ModelKitRecord:
         created: RFC 3339 time of the kit where it carries one, else empty: kits are reproducible by default.
         sent: Bytes this operation moved.
         reused: Bytes that were there already or were mounted.
+        origin: What it was imported from, pinned: ``hf://org/model@commit``; empty for a kit that was packed.
     """
 
     digest: str
@@ -121,6 +122,7 @@ class ModelKitRecord:
     created: str = ""
     sent: int = 0
     reused: int = 0
+    origin: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON with a ``schema`` key; the same keys wherever the record appears."""
@@ -142,6 +144,7 @@ class ModelKitRecord:
             "created": self.created,
             "sent": self.sent,
             "reused": self.reused,
+            **({"origin": self.origin} if self.origin else {}),
         }
 
     @staticmethod

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kitops_core.errors import SourceError
 from kitops_core.kitfile.file_kinds import file_kind, is_model_config
-from kitops_core.kitfile.licenses import front_matter, license_of_card, license_of_file
+from kitops_core.kitfile.licenses import READ_BYTES, front_matter, license_of_card, license_of_text
+from kitops_core.kitfile.listing import ListedFile, Listing, ReadStart, list_directory, starts_in
 from kitops_core.kitfile.model import (
-    KITFILE_NAMES,
     Code,
     Dataset,
     Docs,
@@ -30,40 +28,9 @@ from kitops_core.kitfile.model import (
 from kitops_core.kitfile.model_info import model_info
 
 _CATCH_ALL_ABOVE = 5
-_SKIPPED = {*KITFILE_NAMES, ".kitignore", ".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".venv"}
-_SKIPPED |= {"__pycache__", ".ipynb_checkpoints"}
 _CODE_DIRECTORIES = ("src", "pkg", "lib", "build")
 _DATA_DIRECTORIES = ("data", "dataset", "datasets")
 _SHARD = re.compile(r"[-_.]\d{5}-of-\d{5}")
-
-
-@dataclass(frozen=True)
-class _File:
-    path: str
-    size: int
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition("/")[2]
-
-
-@dataclass
-class _Directory:
-    path: str
-    files: list[_File] = field(default_factory=list)
-    directories: list[_Directory] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition("/")[2]
-
-    @property
-    def skill(self) -> str:
-        """The path of its SKILL.md, or an empty string."""
-        return next((file.path for file in self.files if file.name.lower() == "skill.md"), "")
-
-    def all_files(self) -> list[_File]:
-        return self.files + [file for directory in self.directories for file in directory.all_files()]
 
 
 def generate(
@@ -89,45 +56,39 @@ def generate(
         SourceError: ``directory`` is not a directory, or something in it cannot be listed.
     """
     root = Path(directory)
-    listing = _list(root, "", ignored or (lambda _path, _is_directory: False))
+    listing = list_directory(root, ignored or (lambda _path, _is_directory: False))
     package = Package(name=name, description=description, authors=list(authors))
-    draft = _Draft(root, Kitfile(package=package))
+    return describe(listing, starts_in(root), package, depth=depth, fallback_name=root.resolve().name)
+
+
+def describe(listing: Listing, read: ReadStart, package: Package, *, depth: int, fallback_name: str = "") -> Kitfile:
+    """Describe files wherever they are.
+
+    Args:
+        listing: The files.
+        read: Reads the starts of a few of them.
+        package: What is said of the package already.
+        depth: How many levels of subdirectories are taken file by file; those below are taken whole. -1: all.
+        fallback_name: The package's name where nothing says one.
+    """
+    draft = _Draft(read, Kitfile(package=package))
     if listing.skill:
         draft.add_skill(listing)
     else:
         draft.add_files(listing, depth)
         draft.finish()
     draft.describe_package(listing)
-    package.name = package.name or root.resolve().name
+    package.name = package.name or fallback_name
     return draft.kitfile
-
-
-def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> _Directory:
-    found = _Directory(path)
-    try:
-        with os.scandir(root / path) as entries:
-            for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
-                inner = f"{path}/{entry.name}" if path else entry.name
-                is_directory = entry.is_dir(follow_symlinks=False)
-                if entry.name in _SKIPPED or ignored(inner, is_directory):
-                    continue
-                if is_directory:
-                    found.directories.append(_list(root, inner, ignored))
-                elif entry.is_file(follow_symlinks=False):
-                    found.files.append(_File(inner, entry.stat(follow_symlinks=False).st_size))
-    except OSError as error:
-        raise SourceError(f"{root / path} cannot be listed: {error.strerror}") from None
-    found.directories = [inner for inner in found.directories if inner.files or inner.directories]
-    return found
 
 
 class _Draft:
     """The Kitfile as it grows; weights, their metadata and unknown files wait until all is seen."""
 
-    def __init__(self, root: Path, kitfile: Kitfile) -> None:
-        self.root = root
+    def __init__(self, read: ReadStart, kitfile: Kitfile) -> None:
+        self.read = read
         self.kitfile = kitfile
-        self.weights: list[_File] = []
+        self.weights: list[ListedFile] = []
         self.metadata: list[str] = []
         self.unknown: list[str] = []
         self.license = ""
@@ -135,7 +96,7 @@ class _Draft:
         self.skills: list[dict[str, Any]] = []
         self.seen: set[str] = set()
 
-    def add_files(self, directory: _Directory, depth: int, *, is_root: bool = True) -> None:
+    def add_files(self, directory: Listing, depth: int, *, is_root: bool = True) -> None:
         """Take a directory's files one by one."""
         if directory.skill:
             self.add_skill(directory)
@@ -148,26 +109,26 @@ class _Draft:
             else:
                 self.add_files(inner, depth - 1, is_root=False)
 
-    def add_skill(self, directory: _Directory) -> None:
+    def add_skill(self, directory: Listing) -> None:
         """Take a directory with a SKILL.md as one prompt."""
-        skill = front_matter(self.root / directory.skill)
+        skill = front_matter(self.read(directory.skill, READ_BYTES))
         self.kitfile.prompts.append(
             Prompt(path=directory.path or ".", name=_said(skill, "name"), description=_said(skill, "description"))
         )
         self.skills.append(skill)
 
-    def _add_file(self, file: _File, is_root: bool) -> None:
+    def _add_file(self, file: ListedFile, is_root: bool) -> None:
         self.seen.add(file.path)
         lower = file.name.lower()
         kind = file_kind(file.path)
         if lower.startswith("readme"):
             self.kitfile.docs.append(Docs(path=file.path, description="Readme file"))
             if is_root and not self.card:
-                self.card = front_matter(self.root / file.path)
+                self.card = front_matter(self.read(file.path, READ_BYTES))
         elif lower.startswith(("license", "licence")):
             self.kitfile.docs.append(Docs(path=file.path, description="License file"))
             if is_root:
-                self.license = license_of_file(self.root / file.path) or self.license
+                self.license = license_of_text(self.read(file.path, READ_BYTES)) or self.license
         elif kind == "model":
             self.weights.append(file)
         elif kind == "metadata":
@@ -183,7 +144,7 @@ class _Draft:
         else:
             self.kitfile.code.append(Code(path=file.path))
 
-    def _add_whole(self, directory: _Directory) -> None:
+    def _add_whole(self, directory: Listing) -> None:
         if directory.skill:
             self.add_skill(directory)
             return
@@ -238,7 +199,7 @@ class _Draft:
         average = sum(file.size for file in self.weights) // len(self.weights)
         main = largest if largest.size > average + average // 2 else self.weights[0]
         others = [file.path for file in self.weights if file is not main] + self.metadata
-        info = model_info(self.root, main.path, self.seen)
+        info = model_info(self.read, main.path, self.seen)
         card = {key: self.card[key] for key in ("base_model", "pipeline_tag") if self.card.get(key)}
         return Model(
             name=_SHARD.sub("", os.path.splitext(main.path)[0]),
@@ -249,7 +210,7 @@ class _Draft:
             parameters={**info.parameters, **card} or None,
         )
 
-    def describe_package(self, listing: _Directory) -> None:
+    def describe_package(self, listing: Listing) -> None:
         """Fill from a skill's front matter what the caller left empty."""
         if not self.skills:
             return

@@ -6,10 +6,11 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-_READ_BYTES = 1024 * 1024
+READ_BYTES = 1024 * 1024
+"""How much of a licence file or card is read."""
+
 _LIKE_ENOUGH = 0.9
 _COPYRIGHT = re.compile(r"^\s*(?:copyright|\(c\)|©).*$", re.IGNORECASE | re.MULTILINE)
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:\s*([A-Za-z0-9.+() -]+?)\s*(?:\*/|-->)?\s*$", re.MULTILINE)
@@ -36,13 +37,9 @@ def spdx_id(text: str) -> str:
     return known if known.lower() == text.lower() else ""
 
 
-def license_of_file(path: Path) -> str:
-    """The SPDX identifier of the licence whose text ``path`` holds, or an empty string."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_READ_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
+def license_of_text(data: bytes) -> str:
+    """The SPDX identifier of the licence whose text a file holds, or an empty string."""
+    text = data.decode("utf-8", "replace")
     stated = _SPDX_LINE.search(text)
     return stated.group(1) if stated else _most_alike(text)
 
@@ -66,15 +63,11 @@ def _word_pairs(text: str) -> Counter[tuple[str, str]]:
     return Counter(itertools.pairwise(words))
 
 
-def front_matter(path: Path) -> dict[str, Any]:
+def front_matter(data: bytes) -> dict[str, Any]:
     """The YAML between the ``---`` lines at the start of a Markdown file; empty where there is none."""
     from kitops_core.kitfile.yaml_decode import decode_mapping
 
-    try:
-        with path.open("rb") as file:
-            text = file.read(_READ_BYTES).decode("utf-8-sig", "replace").replace("\r\n", "\n")
-    except OSError:
-        return {}
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     start, _, rest = text.partition("\n")
     if start.rstrip() != "---":
         return {}

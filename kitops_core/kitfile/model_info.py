@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from kitops_core.kitfile.listing import ReadStart
+
 _READ_BYTES = 8 * 1024 * 1024
+_PICKLE_BYTES = 64 * 1024
 _FORMATS = {
     ".safetensors": "safetensors",
     ".gguf": "gguf",
@@ -66,24 +69,24 @@ class ModelInfo(NamedTuple):
     parameters: dict[str, Any]
 
 
-def model_info(root: Path, path: str, others: Collection[str]) -> ModelInfo:
+def model_info(read: ReadStart, path: str, others: Collection[str]) -> ModelInfo:
     """Look at a model's file and what lies beside it. Nothing is unpickled or executed.
 
     Args:
-        root: The context directory.
-        path: The model's path in it.
+        read: Reads the starts of files.
+        path: The model's path in the kit.
         others: Paths of the other files of the kit that may describe the model.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = PurePosixPath(path).suffix.lower()
     format_ = _FORMATS.get(suffix, "pytorch" if suffix == ".bin" and "pytorch_model" in path else "")
-    config = _config(root, path, others)
+    config = _config(read, path, others)
     framework = next((name for marker, name in _MARKERS if _beside(path, marker, others)), "")
     if not framework and ("model_type" in config or "architectures" in config):
         framework = "transformers"
     if not framework and format_ == "safetensors":
-        framework = _safetensors_framework(root / path)
+        framework = _safetensors_framework(read, path)
     if not framework and format_ in ("pickle", "joblib"):
-        framework = _pickled_by(root / path)
+        framework = _pickled_by(read(path, _PICKLE_BYTES))
     facts = {key: config[key] for key in _CONFIG_FACTS if config.get(key) not in (None, [], "")}
     return ModelInfo(framework or _FRAMEWORKS.get(format_, ""), format_, facts)
 
@@ -94,30 +97,23 @@ def _beside(path: str, name: str, others: Collection[str]) -> str:
     return next((candidate for candidate in (near, name) if candidate in others), "")
 
 
-def _config(root: Path, path: str, others: Collection[str]) -> dict[str, Any]:
+def _config(read: ReadStart, path: str, others: Collection[str]) -> dict[str, Any]:
     name = _beside(path, "config.json", others)
     try:
-        with (root / name).open("rb") as file:
-            config = json.loads(file.read(_READ_BYTES)) if name else {}
-    except (OSError, ValueError, RecursionError):
+        config = json.loads(read(name, _READ_BYTES)) if name else {}
+    except (ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
 
 
-def _safetensors_framework(path: Path) -> str:
+def _safetensors_framework(read: ReadStart, path: str) -> str:
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length)) if length <= _READ_BYTES else {}
+        (length,) = struct.unpack("<Q", read(path, 8))
+        header = json.loads(read(path, 8 + length)[8:]) if length <= _READ_BYTES else {}
         return _TENSOR_FORMATS.get(header["__metadata__"]["format"], "")
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, struct.error):
+    except (ValueError, TypeError, KeyError, RecursionError, struct.error):
         return ""
 
 
-def _pickled_by(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            start = file.read(64 * 1024)
-    except OSError:
-        return ""
+def _pickled_by(start: bytes) -> str:
     return next((framework for module, framework in _PICKLED if module in start), "")

@@ -19,6 +19,9 @@ from kitops_core.record import Source
 BUILD_TYPE = "https://kitops.org/build/pack/v1"
 """Says that ``externalParameters`` has ``orchestrator``, ``pipeline``, ``task`` and ``parameters``, all optional."""
 
+IMPORT_TYPE = "https://kitops.org/build/import/v1"
+"""The same of a kit that was imported from a hub or tracking server, which the first dependency names."""
+
 LOCAL_BUILDER = "https://kitops.org/builder/local/v1"
 """The builder where nobody named one and no orchestrator ran: somebody's machine, which vouches for nothing."""
 
@@ -41,6 +44,7 @@ class Provenance:
         commit: The commit in it.
         dirty: Whether the files differed from the commit; ``None`` where nobody knows.
         user: Who ran it.
+        build_type: What kind of build it was, which says what the parameters mean.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -53,6 +57,7 @@ class Provenance:
     commit: str = ""
     dirty: bool | None = None
     user: str = ""
+    build_type: str = BUILD_TYPE
 
 
 def with_git(provenance: Provenance, directory: Path, source: Source) -> Provenance:
@@ -120,7 +125,7 @@ def provenance_predicate(provenance: Provenance, source: Source, inputs: Sequenc
         run["byproducts"] = [{"name": "run", "uri": redact_text(source.url)}]
     return {
         "buildDefinition": {
-            "buildType": BUILD_TYPE,
+            "buildType": provenance.build_type,
             "externalParameters": {key: value for key, value in outside.items() if value},
             "internalParameters": {"user": provenance.user} if provenance.user else {},
             "resolvedDependencies": dependencies,

@@ -24,11 +24,12 @@ from kitops_core.record import LayerRecord, ModelKitRecord, Source
 from kitops_core.reference import is_digest
 from kitops_core.storage import Storage
 from kitops_core.verbs.locate import digest_of, open_storage
-from kitops_core.verbs.pack import layer_cache, load_contents, parse_target, sizes_before
+from kitops_core.verbs.pack import layer_cache, load_contents, parse_target
 from kitops_core.verbs.pack_evidence import all_parents, prepare_evidence
 from kitops_core.verbs.packed_layer import CompressionName, FinishedLayer
 from kitops_core.verbs.parallel import run_all
 from kitops_core.verbs.recipe import Recipe, check_packable, source_date_epoch, store_kit
+from kitops_core.verbs.write_kit import sizes_before
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import KitEntry, Kitfile

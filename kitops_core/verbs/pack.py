@@ -5,30 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kitops_core.errors import (
-    IntegrityError,
-    InvalidInputError,
-    InvalidReferenceError,
-    NotFoundError,
-    SourceError,
-)
+from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
 from kitops_core.events import Cancel, Control, Event
-from kitops_core.oci import media_types
-from kitops_core.oci.manifest import Manifest
 from kitops_core.record import ModelKitRecord, Source
 from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
-from kitops_core.storage import Storage
 from kitops_core.verbs.contents import Contents
 from kitops_core.verbs.generate import generate_kitfile
 from kitops_core.verbs.locate import digest_of, open_storage
-from kitops_core.verbs.pack_evidence import PackEvidence, all_parents, prepare_evidence
-from kitops_core.verbs.packed_layer import CompressionName, PackedLayer
-from kitops_core.verbs.parallel import run_all
-from kitops_core.verbs.recipe import Recipe, check_packable, source_date_epoch, store_kit
+from kitops_core.verbs.pack_evidence import prepare_evidence
+from kitops_core.verbs.packed_layer import CompressionName
+from kitops_core.verbs.recipe import Recipe, check_packable, source_date_epoch
+from kitops_core.verbs.write_kit import kit_record, write_kit
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
@@ -114,63 +104,10 @@ def pack(
     storage = open_storage(target, remote=push and not target.layout, store=store, registry=registry)
     try:
         before = {tag: digest_of(storage, tag) for tag in all_tags}
-        manifest = _write(recipe, layers, storage, before, evidence, control)
+        manifest = write_kit(recipe, layers, storage, before, evidence, control)
     finally:
         storage.close()
-    sent = sum(layer.known.size for layer in layers if layer.known and layer.outcome == "written")
-    return ModelKitRecord(
-        digest=manifest.digest,
-        reference=str(target.with_tag(all_tags[0])),
-        registry=target.registry,
-        repository=target.repository,
-        tag=all_tags[0],
-        tags=all_tags,
-        size=manifest.size,
-        kit=description.package.model_dump(exclude_defaults=True),
-        layers=tuple(layer.record() for layer in layers),
-        changed=set(before.values()) != {manifest.digest},
-        previous_digest=before[all_tags[0]],
-        source=evidence.source,
-        parents=all_parents(parents, evidence.parents),
-        created=manifest.annotations.get(media_types.ANNOTATION_CREATED, ""),
-        sent=sent,
-        reused=manifest.size - manifest.config.size - sent,
-    )
-
-
-def _write(
-    recipe: Recipe,
-    layers: Sequence[PackedLayer],
-    storage: Storage,
-    before: dict[str, str],
-    evidence: PackEvidence,
-    control: Control,
-) -> Manifest:
-    """Blobs, manifest, evidence, then the tags; no blob and no tag where the tags hold this very kit already."""
-    if all(layer.known for layer in layers):
-        config, manifest = recipe.assemble([layer.finished() for layer in layers])
-        if set(before.values()) == {manifest.digest}:
-            for layer in layers:
-                control.emit(Event("finish", layer.plan.path, layer.plan.size, layer.plan.size, "present"))
-            evidence.attach(storage, manifest.descriptor, control)
-            return manifest
-    likely = sizes_before(storage, next(iter(before.values())))
-    largest_first = sorted(layers, key=lambda layer: -layer.plan.size)
-    run_all([partial(layer.write, storage, likely.get(layer.plan.path, -1)) for layer in largest_first], control)
-    config, manifest = recipe.assemble([layer.finished() for layer in layers])
-    store_kit(config, manifest, storage, before, evidence, control)
-    return manifest
-
-
-def sizes_before(storage: Storage, digest: str) -> dict[str, int]:
-    """Path and size of the layers of the kit that the tag has now, where it has one."""
-    if not digest:
-        return {}
-    try:
-        layers = storage.manifest(digest).layers
-    except (IntegrityError, NotFoundError):  # an image or an index had the tag, or it went meanwhile
-        return {}
-    return {layer.annotations.get(media_types.ANNOTATION_FILEPATH, ""): layer.size for layer in layers}
+    return kit_record(target, all_tags, manifest, description, layers, before, evidence, parents)
 
 
 def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[str, ...]]:

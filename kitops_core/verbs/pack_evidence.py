@@ -66,7 +66,7 @@ def prepare_evidence(
     provenance: Provenance | None,
     made_by: Source,
     kitfile: Kitfile,
-    directory: Path,
+    directory: Path | None,
     *,
     key: SigningKey | str | Path | None,
     store: Path | None,
@@ -76,6 +76,15 @@ def prepare_evidence(
 
     Without provenance nothing is attached and no registry is asked: of the Kitfile's parent kit only a digest that is
     known here gets into the record.
+
+    Args:
+        provenance: What to say.
+        made_by: The pipeline run.
+        kitfile: The Kitfile.
+        directory: Where git is asked for the commit; ``None`` where the files come from no checkout.
+        key: What to sign with, or where to load it from.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
 
     Raises:
         InvalidInputError: An input, a metric, a parameter or the key cannot be used.
@@ -98,7 +107,7 @@ def prepare_evidence(
     from kitops_core.provenance.metrics import metrics_predicate, says_metrics
     from kitops_core.provenance.slsa import provenance_predicate, says_build, with_git, with_state
 
-    provenance = with_git(provenance, directory, made_by)
+    provenance = provenance if directory is None else with_git(provenance, directory, made_by)
     inputs = [item if isinstance(item, Input) else parse_input(item) for item in provenance.inputs]
     if model is not None:
         inputs.append(kit_input(model))

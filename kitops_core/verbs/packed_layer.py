@@ -62,6 +62,16 @@ class PackedLayer:
     outcome: str = "present"
 
     @property
+    def path(self) -> str:
+        """The entry's path in the kit."""
+        return self.plan.path
+
+    @property
+    def size(self) -> int:
+        """Exact length of the uncompressed layer in bytes."""
+        return self.plan.size
+
+    @property
     def media_type(self) -> str:
         """The layer's media type."""
         return self.type.modelpack() if self.model_pack else self.type.modelkit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from urllib3.exceptions import HTTPError
@@ -14,6 +15,7 @@ from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.storage.registry.endpoint import PULL, Endpoint
 from kitops_core.storage.registry.failures import LostError, lost
+from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.transport import Backoff, Request, Response
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -23,24 +25,36 @@ class _Readable(Protocol):
     def readinto(self, buffer: memoryview, /) -> int: ...
 
 
-class BlobStream:
-    """The bytes of a blob as they come, not yet checked; one connection, opened at once.
+class RangedStream:
+    """The bytes behind a URL as they come, not yet checked; one connection, opened at once.
 
     Args:
-        endpoint: The repository.
-        descriptor: The blob.
+        open_at: Asks for what is left from a byte on; answers with a status of 200 or 206.
+        size: How many bytes there are.
+        doing: What it does, as in "cannot <doing>", for errors.
+        server: What retries are reported under.
+        options: How often and how long to try.
         control: Where retries are reported, and what stops the reading.
 
     Raises:
-        NotFoundError: The registry does not have it.
-        DeniedError, RegistryError: The registry refused or failed.
+        KitOpsError: What ``open_at`` raises.
     """
 
-    def __init__(self, endpoint: Endpoint, descriptor: Descriptor, control: Control) -> None:
-        self._endpoint = endpoint
-        self._descriptor = descriptor
+    def __init__(
+        self,
+        open_at: Callable[[int], Response],
+        size: int,
+        doing: str,
+        server: str,
+        options: RegistryOptions,
+        control: Control,
+    ) -> None:
+        self._open_at = open_at
+        self._size = size
+        self._doing = doing
+        self._server = server
+        self._options = options
         self._control = control
-        self._doing = f"read the blob {descriptor.digest} of {endpoint.name}"
         self._offset = 0
         self._done = False
         self._backoff = self._new_backoff()
@@ -52,16 +66,16 @@ class BlobStream:
         """Fill (part of) ``buffer``; 0 at the end.
 
         Raises:
-            IntegrityError: Going on after a break, the registry sent another part than asked for.
-            DeniedError, NotFoundError, RegistryError: The registry refused or failed.
+            IntegrityError: Going on after a break, the server sent another part than asked for.
+            DeniedError, NotFoundError, RegistryError: The server refused or failed.
             CancelledError: The switch was flipped.
         """
         while True:
             self._control.check()
             try:
                 count = self._read(buffer)
-                if count == 0 and self._offset < self._descriptor.size:
-                    raise LostError(f"the connection ended after {self._offset} of {self._descriptor.size} bytes")
+                if count == 0 and self._offset < self._size:
+                    raise LostError(f"the connection ended after {self._offset} of {self._size} bytes")
             except LostError as broken:
                 self._go_on(broken)
                 continue
@@ -80,7 +94,7 @@ class BlobStream:
             self._response.close()
 
     def _new_backoff(self) -> Backoff:
-        return Backoff(self._endpoint.transport.options, self._control, self._endpoint.registry)
+        return Backoff(self._options, self._control, self._server)
 
     def _read(self, buffer: memoryview) -> int:
         try:
@@ -100,20 +114,8 @@ class BlobStream:
                 broken = again
 
     def _open(self) -> None:
-        """Ask for what is left of the blob."""
-        headers = {"Range": f"bytes={self._offset}-"} if self._offset else {}
-        request = Request(
-            self._endpoint.access(PULL),
-            "GET",
-            self._endpoint.url(f"blobs/{self._descriptor.digest}"),
-            self._doing,
-            expect=(200, 206) if self._offset else (200,),
-            headers=headers,
-        )
-        try:
-            self._response = self._endpoint.transport.open(request, self._control)
-        except NotFoundError as error:
-            raise NotFoundError(f"{self._endpoint.name} has no blob {self._descriptor.digest}") from error
+        """Ask for what is left."""
+        self._response = self._open_at(self._offset)
         # http.client fills a buffer in place, urllib3 copies: an eighth of the CPU time of a download.
         inner = getattr(self._response, "_fp", None)
         self._body = inner if isinstance(inner, http.client.HTTPResponse) else self._response
@@ -123,7 +125,7 @@ class BlobStream:
             self._check_range(self._response.headers.get("content-range", ""))
 
     def _skip(self) -> None:
-        """Pass over what was read before: this registry does not send parts."""
+        """Pass over what was read before: this server does not send parts."""
         scratch = memoryview(bytearray(min(BUFFER_BYTES, self._offset)))
         left = self._offset
         while left:
@@ -135,10 +137,41 @@ class BlobStream:
 
     def _check_range(self, header: str) -> None:
         match = _RANGE.fullmatch(header.strip())
-        size = str(self._descriptor.size)
-        if match is None or int(match[1]) != self._offset or match[2] not in (size, "*"):
+        if match is None or int(match[1]) != self._offset or match[2] not in (str(self._size), "*"):
             self._response.close()
             raise IntegrityError(
-                f"{self._endpoint.name}: asked for blob {self._descriptor.digest} from byte {self._offset}, "
-                f"and got another part ('{header[:80]}')"
+                f"cannot {self._doing}: asked for it from byte {self._offset}, and got another part ('{header[:80]}')"
             )
+
+
+class BlobStream(RangedStream):
+    """The bytes of a blob as they come, not yet checked; one connection, opened at once.
+
+    Args:
+        endpoint: The repository.
+        descriptor: The blob.
+        control: Where retries are reported, and what stops the reading.
+
+    Raises:
+        NotFoundError: The registry does not have it.
+        DeniedError, RegistryError: The registry refused or failed.
+    """
+
+    def __init__(self, endpoint: Endpoint, descriptor: Descriptor, control: Control) -> None:
+        doing = f"read the blob {descriptor.digest} of {endpoint.name}"
+
+        def open_at(offset: int) -> Response:
+            request = Request(
+                endpoint.access(PULL),
+                "GET",
+                endpoint.url(f"blobs/{descriptor.digest}"),
+                doing,
+                expect=(200, 206) if offset else (200,),
+                headers={"Range": f"bytes={offset}-"} if offset else {},
+            )
+            try:
+                return endpoint.transport.open(request, control)
+            except NotFoundError as error:
+                raise NotFoundError(f"{endpoint.name} has no blob {descriptor.digest}") from error
+
+        super().__init__(open_at, descriptor.size, doing, endpoint.registry, endpoint.transport.options, control)
