@@ -11,6 +11,7 @@ COMMANDS = {
     "list": "List the ModelKits of the local store or of a repository",
     "info": "Show a ModelKit's Kitfile",
     "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
+    "image": "Make a container image of a ModelKit, over its own layers",
     "lineage": "Show what a ModelKit was made from",
     "bom": "Write a ModelKit's bill of materials (CycloneDX)",
     "diff": "Say what differs between two ModelKits",

@@ -96,9 +96,12 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
         found.layers[address] = layer
         found.types[address] = LayerType(section, layer_type.format, layer_type.compression)
     if not found.layers:
+        hint = "a ModelKit, a ModelPack, or files pushed by oras can be read"
+        if manifest.subject:
+            hint = f"it is attached to {manifest.subject.digest}: name that"
         raise IntegrityError(
             f"{where} is not a ModelKit: its config is {manifest.config.media_type} and its layers have no file names",
-            hint="a ModelKit, a ModelPack, or files pushed by oras can be read",
+            hint=hint,
         )
     if kitfile.model is not None:
         kitfile.model.format = _text(described, "config", "format")

@@ -155,17 +155,20 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
 
 def build_manifest(
     *,
-    artifact_type: str,
+    artifact_type: str = "",
     config: Descriptor,
     layers: Sequence[Descriptor],
     annotations: Mapping[str, str] | None = None,
     subject: Descriptor | None = None,
 ) -> Manifest:
-    """Write an image manifest: compact JSON, fields in the spec's order, annotations sorted by key."""
+    """Write an image manifest: compact JSON, fields in the spec's order, annotations sorted by key.
+
+    Without an ``artifact_type`` it is a container image.
+    """
     data: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_types.IMAGE_MANIFEST,
-        "artifactType": artifact_type,
+        **({"artifactType": artifact_type} if artifact_type else {}),
         "config": config.to_dict(),
         "layers": [layer.to_dict() for layer in layers],
     }

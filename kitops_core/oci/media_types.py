@@ -8,6 +8,8 @@ from typing import Literal, cast
 
 IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
+IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
+IMAGE_LAYER = "application/vnd.oci.image.layer.v1.tar"
 EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 EMPTY_CONFIG_BYTES = b"{}"
 EMPTY_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
@@ -88,6 +90,10 @@ class LayerType:
         """The ModelPack media type; that format has no compressed raw layers and no MCP bundles."""
         suffix = "" if self.compression == "none" else f"+{self.compression}"
         return f"{_MODELPACK_PREFIX}{_TO_MODELPACK[self.section]}.v1.{self.format}{suffix}"
+
+    def image_layer(self) -> str:
+        """The media type of an OCI image's layer with the same bytes; only a ``tar`` layer can be one."""
+        return IMAGE_LAYER if self.compression == "none" else f"{IMAGE_LAYER}+{self.compression}"
 
 
 def is_media_type(text: str) -> bool:

@@ -53,25 +53,26 @@ def copy_manifest(
         tasks = [partial(_copy_blob, source, target, blob, fresh=blob.digest == config) for blob in manifest.blobs]
         written = run_all(tasks, control)
     if referrers and not same:
-        _copy_referrers(source, target, manifest.digest, control, fresh=not held)
+        _copy_referrers(source, target, manifest, control, fresh=not held)
     control.check()
     if tags or not held:
         target.put_manifest(manifest, tags)
     return written
 
 
-def _copy_referrers(source: Storage, target: Storage, digest: str, control: Control, *, fresh: bool) -> None:
+def _copy_referrers(source: Storage, target: Storage, manifest: Manifest, control: Control, *, fresh: bool) -> None:
     """Copy what is attached to a manifest, and what is attached to that in turn, the outermost first.
 
     Args:
         source: Where they are.
         target: Where they shall be.
-        digest: The manifest.
+        manifest: The manifest, whose blobs the target has: an image over a kit's layers has the same.
         control: Progress and cancelling.
         fresh: Whether the target cannot have any.
     """
-    seen, rounds = {digest}, []
-    subjects = [(digest, fresh)]
+    there = {blob.digest for blob in manifest.blobs}
+    seen, rounds = {manifest.digest}, []
+    subjects = [(manifest.digest, fresh)]
     while subjects:
         control.check()
         found = run_all([partial(_missing, source, target, subject, new) for subject, new in subjects], control)
@@ -81,7 +82,7 @@ def _copy_referrers(source: Storage, target: Storage, digest: str, control: Cont
         subjects = [(one.descriptor.digest, not one.there) for one in attached]
     for missing in reversed(rounds):
         manifests = run_all([partial(_read_referrer, source, one) for one in missing], control)
-        blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
+        blobs = {blob.digest: blob for one in manifests for blob in one.blobs if blob.digest not in there}
         tasks = [partial(_copy_blob, source, target, blob, fresh=True) for blob in blobs.values()]
         run_all(tasks, control)
         control.check()
