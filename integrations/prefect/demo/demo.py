@@ -12,9 +12,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
-import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, FlowFilter
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+from prefect.exceptions import ObjectNotFound
 
 sys.path.append(str(Path(__file__).parents[3] / "tests"))
 
@@ -38,15 +42,14 @@ RUN_SECONDS = 300
 
 def demo(root: Path, screenshot: Path | None = None) -> str:
     """Run it all and return what ``staging`` has in the end."""
-    with serve_registry() as served, live_prefect(root / "server") as live:
+    with serve_registry() as served, live_prefect(root / "server") as live, SyncPrefectClient(live.url) as api:
         kit = f"{served.address}/ml/churn"
         (root / "promotion.yaml").write_text(POLICY.format(kit=kit))
         environment = {"DEMO_KIT": kit}
-        api = httpx.Client(base_url=live.url, timeout=60)
         say(f"registry {served.address}, Prefect {live.url.removesuffix('/api')}")
 
         live.start("release", sys.executable, str(HERE / "release.py"), **environment)
-        wait(api, "/deployments/name/modelkit-promotion/to-staging")
+        wait_for(api, "modelkit-promotion/to-staging")
         say("an automation waits for pushes with the tag dev")
 
         first = live.run(HERE / "churn.py", "1", **environment).split()[-1]
@@ -56,47 +59,48 @@ def demo(root: Path, screenshot: Path | None = None) -> str:
         say(f"trained again with other parameters  {second}")
         run = promoted(api, live, 2)
 
-        card = next(found for found in artifacts(api) if found["data"].startswith("# churn"))
+        card = next(found for found in cards(api) if str(found.data).startswith("# churn"))
         say("the kit's card, an artifact of the run that trained it")
-        print(f"\n{card['data']}")
+        print(f"\n{card.data}")
         say("the plan of its promotion, an artifact of the automation's run")
-        print(f"\n{artifacts(api, run)[0]['data']}")
+        print(f"\n{cards(api, run)[0].data}")
         for state in kitops.channels(root / "promotion.yaml"):
             say(f"{state.name:8} {state.digest}  {state.kit.get('version', '')}")
         if screenshot:
-            take(f"{live.url.removesuffix('/api')}/artifacts/artifact/{card['id']}", screenshot)
+            take(f"{live.url.removesuffix('/api')}/artifacts/artifact/{card.id}", screenshot)
         return kitops.channels(root / "promotion.yaml")[1].digest
 
 
-def promoted(api: httpx.Client, live: Live, count: int) -> str:
+def promoted(api: SyncPrefectClient, live: Live, count: int) -> UUID:
     """Wait for the automation's run number ``count`` and return its id."""
     deadline = time.monotonic() + RUN_SECONDS
+    promotions = FlowFilter(name={"any_": ["modelkit-promotion"]})
     while time.monotonic() < deadline:
-        body = {"flows": {"name": {"any_": ["modelkit-promotion"]}}, "sort": "EXPECTED_START_TIME_ASC"}
-        runs: list[dict[str, Any]] = api.post("/flow_runs/filter", json=body).json()
-        if len(runs) >= count and runs[count - 1]["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED"):
-            state = runs[count - 1]["state"]
-            say(f"the automation promoted it: {state['name']} {state['message'] or ''}")
-            return str(runs[count - 1]["id"])
+        runs = api.read_flow_runs(flow_filter=promotions, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+        if len(runs) >= count and (state := runs[count - 1].state) is not None and state.is_final():
+            say(f"the automation promoted it: {state.name} {state.message or ''}")
+            return runs[count - 1].id
         time.sleep(0.5)
     raise RuntimeError(f"the automation did nothing:\n{live.log('release')[-3000:]}")
 
 
-def artifacts(api: httpx.Client, run: str = "") -> list[dict[str, Any]]:
+def cards(api: SyncPrefectClient, run: UUID | None = None) -> list[Artifact]:
     """The Markdown artifacts of a run, or all; newest first."""
-    body: dict[str, Any] = {"artifacts": {"type": {"any_": ["markdown"]}}, "sort": "CREATED_DESC"}
-    if run:
-        body["artifacts"]["flow_run_id"] = {"any_": [run]}
-    return list(api.post("/artifacts/filter", json=body).raise_for_status().json())
+    wanted = {"type": {"any_": ["markdown"]}, **({"flow_run_id": {"any_": [run]}} if run else {})}
+    return api.read_artifacts(artifact_filter=ArtifactFilter(**wanted), sort=ArtifactSort.CREATED_DESC)
 
 
-def wait(api: httpx.Client, path: str) -> None:
-    """Wait until something is there."""
+def wait_for(api: SyncPrefectClient, deployment: str) -> None:
+    """Wait until a deployment is served."""
     deadline = time.monotonic() + RUN_SECONDS
-    while api.get(path).status_code != 200:
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{path} did not come up")
-        time.sleep(0.5)
+    while time.monotonic() < deadline:
+        try:
+            api.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            time.sleep(0.5)
+        else:
+            return
+    raise RuntimeError(f"{deployment} did not come up")
 
 
 def take(url: str, file: Path) -> None:

@@ -28,7 +28,7 @@ if __name__ == "__main__":
             parameters={"to": "staging", "channels": POLICY},
             triggers=[modelkit_pushed_trigger(KIT, "dev")],
         ),
-        modelkit_promotion.to_deployment("to-prod", parameters={"to": "prod", "channels": POLICY}),
+        modelkit_promotion.to_deployment("to-prod", parameters={"to": "prod"}),
         check.to_deployment("smoke"),
         pause_on_shutdown=False,
     )

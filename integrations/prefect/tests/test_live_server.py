@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from channels import Project
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
 
 sys.path.append(str(Path(__file__).parents[1] / "demo"))
 
@@ -19,122 +24,148 @@ from live import Live, live_prefect
 import kitops_core as kitops
 
 HERE = Path(__file__).parent
-RUN_SECONDS = 240
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+RUN_SECONDS = 600
+"""How long a run may take: each is a process of its own, and a machine may have much else to do."""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+T = TypeVar("T")
 
 
 class Served:
-    """The server's REST API, and the project whose channels its deployments move."""
+    """The server, through the client that flows talk to it with: what it is too busy for is asked again."""
 
-    def __init__(self, live: Live, project: Project) -> None:
+    def __init__(self, live: Live, api: SyncPrefectClient, pushed: Project) -> None:
         self.live = live
-        self.project = project
-        self.environment = {
-            "TEST_KIT": project.kit,
-            "TEST_POLICY": str(project.policy),
-            "TEST_BUNDLES": str(project.root / "bundles"),
-        }
-        self.api = httpx.Client(base_url=live.url, timeout=60)
+        self.api = api
+        self.pushed = pushed
+        self.environment = {"TEST_KIT": pushed.kit, "TEST_POLICY": str(pushed.policy)}
 
     def push(self, *pairs: str) -> list[str]:
-        return self.live.run(HERE / "live_push.py", *pairs, **self.environment).split()
+        bundles = {"TEST_BUNDLES": str(self.pushed.root / "bundles")}
+        return self.live.run(HERE / "live_push.py", *pairs, **self.environment, **bundles).split()
 
-    def deployment(self, name: str) -> str:
-        return str(self.api.get(f"/deployments/name/{name}").raise_for_status().json()["id"])
+    def deployment(self, name: str) -> uuid.UUID:
+        return self.api.read_deployment_by_name(name).id
 
-    def start(self, name: str, **parameters: Any) -> str:
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        url = f"/deployments/{self.deployment(name)}/create_flow_run"
-        return str(self.api.post(url, json=body).raise_for_status().json()["id"])
+    def is_served(self, name: str) -> bool:
+        try:
+            return self.deployment(name) is not None
+        except ObjectNotFound:
+            return False
 
-    def runs(self, name: str) -> list[dict[str, Any]]:
-        body = {"deployments": {"id": {"any_": [self.deployment(name)]}}, "sort": "EXPECTED_START_TIME_ASC"}
-        return list(self.api.post("/flow_runs/filter", json=body).raise_for_status().json())
+    def start(self, name: str, **parameters: Any) -> uuid.UUID:
+        # Where the answer to a request got lost, the same key asks for the same run.
+        key = uuid.uuid4().hex
+        run = self.api.create_flow_run_from_deployment(
+            self.deployment(name), parameters=parameters, idempotency_key=key
+        )
+        return run.id
 
-    def until(self, run: str, *states: str) -> dict[str, Any]:
-        """The run once it is in one of these states."""
+    def runs(self, name: str) -> list[FlowRun]:
+        return self.api.read_flow_runs(deployment_filter=DeploymentFilter(id={"any_": [self.deployment(name)]}))
 
-        def there() -> dict[str, Any] | None:
-            found = self.api.get(f"/flow_runs/{run}").json()
-            return found if found["state"]["name"] in states else None
+    def until(self, run: uuid.UUID, state: str) -> str:
+        """The message of the run's state, once it ended in this state."""
 
-        return self.wait(there, f"run {run} is not {' or '.join(states)}")
+        def ended() -> str | None:
+            found = self.api.read_flow_run(run).state
+            if found is None or not found.is_final():
+                return None
+            assert found.name == state, f"{found}\n{self.live.log('serve')[-6000:]}"
+            return found.message or ""
 
-    def wait(self, condition: Callable[[], Any], problem: str) -> Any:
+        return self.wait(ended, f"run {run} is not {state}")
+
+    def wait(self, condition: Callable[[], T | None], problem: str) -> T:
         deadline = time.monotonic() + RUN_SECONDS
-        while not (found := condition()):
+        while True:
+            found = condition()
+            if found is not None and found is not False:
+                return found
             if time.monotonic() > deadline:
                 pytest.fail(f"{problem}:\n{self.live.log('serve')[-6000:]}")
-            time.sleep(0.5)
-        return found
+            time.sleep(1)
 
-    def question(self, run: str, kind: str) -> str:
+    def question(self, run: uuid.UUID, kind: str) -> str:
         """What the run asks, once it asks and can take an answer: the state comes first, then the question."""
-        url = f"/flow_runs/{run}/input/{kind}-approval-"
 
         def there() -> str | None:
-            found = self.api.get(url + "description")
-            return str(found.json()) if found.status_code == 200 else None
+            try:
+                return self.api.read_flow_run_input(run, f"{kind}-approval-description")
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != 404:
+                    raise
+                return None
 
-        return str(self.wait(there, f"run {run} asks nothing"))
+        return self.wait(there, f"run {run} asks nothing")
 
-    def resume(self, run: str, **answer: str) -> dict[str, Any]:
-        return dict(self.api.post(f"/flow_runs/{run}/resume", json={"run_input": answer}).raise_for_status().json())
+    def answer(self, run: uuid.UUID, **answer: str) -> str:
+        """Answer the run, and return whether the server took the answer."""
+        return self.api.resume_flow_run(run, run_input=answer).status.value
 
 
 @pytest.fixture(scope="module")
 def served(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     root = tmp_path_factory.mktemp("live")
-    project = Project(root / "project", registry, dev={}, staging={"from": "dev"}, prod={"from": "staging"})
-    with live_prefect(root / "server") as live:
-        served = Served(live, project)
+    with live_prefect(root / "server") as live, SyncPrefectClient(live.url) as api:
+        served = Served(live, api, Project(root / "pushed", registry))
         live.start("serve", sys.executable, str(HERE / "live_deployments.py"), **served.environment)
-        served.wait(lambda: served.api.get("/deployments/name/check/smoke").status_code == 200, "nothing is served")
+        served.wait(lambda: served.is_served("check/smoke"), "nothing is served")
         yield served
+
+
+@pytest.fixture
+def project(registry: str, tmp_path: Path) -> Project:
+    """Channels of this test alone: version 1.0.0 is in ``prod``, 2.0.0 in ``staging``."""
+    project = Project(tmp_path / "project", registry, dev={}, staging={"from": "dev"}, prod={"from": "staging"})
+    project.pack("1.0.0")
+    for channel in ("staging", "prod"):
+        kitops.promote(f"{project.kit}:dev", channel, channels=project.policy)
+    project.pack("2.0.0")
+    kitops.promote("dev", "staging", channels=project.policy)
+    return project
 
 
 def test_a_push_starts_the_promotion_of_its_digest_and_another_tag_starts_nothing(served: Served) -> None:
     feature, dev = served.push("feature:0.1.0", "dev:1.0.0")
-    run = served.wait(lambda: served.runs("modelkit-promotion/on-push"), "the push started nothing")[0]
-    assert run["parameters"]["reference"] == f"{served.project.kit}:dev@{dev}"
-    served.until(run["id"], "Completed")
-    assert served.project.digest("staging") == dev != feature
+    [run] = served.wait(lambda: served.runs("modelkit-promotion/on-push") or None, "the push started nothing")
+    assert run.parameters["reference"] == f"{served.pushed.kit}:dev@{dev}"
+    served.until(run.id, "Completed")
+    assert served.pushed.digest("staging") == dev != feature
     assert len(served.runs("modelkit-promotion/on-push")) == 1
 
 
-def test_an_approval_over_the_api_resumes_the_promotion(served: Served) -> None:
-    staging = served.project.digest("staging")
-    run = served.start("modelkit-promotion/to-prod", approval="pause")
-    description = served.question(run, "paused")
-    assert staging in description
+def test_what_a_person_approves_is_what_is_promoted(served: Served, project: Project) -> None:
+    before, planned = project.digest("prod"), project.digest("staging")
+    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="suspend")
+    description = served.question(run, "suspended")
+    assert f"`{before}` → `{planned}`" in description
     assert "## Gates" in description
-    assert served.resume(run, decision="maybe")["status"] == "REJECT"
-    assert served.project.digest("prod") == ""
-    assert served.resume(run, decision="approve", approver="dana", note="looks right")["status"] == "ACCEPT"
+    assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in description
+    project.pack("3.0.0")
+    kitops.promote("dev", "staging", channels=project.policy)  # while the person thinks about it
+    assert served.answer(run, decision="approve", approver="dana", note="looks right") == "ACCEPT"
     served.until(run, "Completed")
-    assert served.project.digest("prod") == staging
-    record = kitops.history("prod", channels=served.project.policy)[0]
-    assert (record.actor, record.note, record.run.run) == ("dana", "looks right", run)
+    assert project.digest("prod") == planned != project.digest("staging")
+    record = kitops.history("prod", channels=project.policy)[0]
+    assert (record.actor, record.note, record.run.run) == ("dana", "looks right", str(run))
 
 
-def test_a_check_that_fails_gives_the_channel_back_what_it_had(served: Served) -> None:
-    before = served.project.digest("prod")
-    served.project.pack("bad-2.0.0")
-    kitops.promote("dev", "staging", channels=served.project.policy)
-    run = served.start("modelkit-promotion/to-prod", check="check/smoke")
-    assert "smoke" in served.until(run, "Failed")["state"]["message"]
-    assert served.project.digest("prod") == before
-    assert [record.action for record in kitops.history("prod", channels=served.project.policy)] == [
-        "rollback",
-        "promote",
-        "promote",
-    ]
+def test_what_a_person_rejects_changes_nothing(served: Served, project: Project) -> None:
+    before = project.digest("prod")
+    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="pause")
+    served.question(run, "paused")
+    assert served.answer(run, decision="maybe") == "REJECT"
+    assert served.answer(run, decision="reject", approver="dana", note="not on a Friday") == "ACCEPT"
+    assert "not on a Friday" in served.until(run, "Failed")
+    assert project.digest("prod") == before
 
 
-def test_a_suspended_run_that_is_rejected_changes_nothing(served: Served) -> None:
-    before = served.project.digest("prod")
-    run = served.start("modelkit-promotion/to-prod", approval="suspend")
-    served.question(run, "suspended")
-    assert served.resume(run, decision="reject", approver="dana", note="not on a Friday")["status"] == "ACCEPT"
-    assert "not on a Friday" in served.until(run, "Failed")["state"]["message"]
-    assert served.project.digest("prod") == before
+def test_a_check_that_fails_gives_the_channel_back_what_it_had(served: Served, project: Project) -> None:
+    before = project.digest("prod")
+    project.pack("bad-3.0.0")
+    kitops.promote("dev", "staging", channels=project.policy)
+    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), check="check/smoke")
+    assert "smoke" in served.until(run, "Failed")
+    assert project.digest("prod") == before
+    actions = [record.action for record in kitops.history("prod", channels=project.policy)]
+    assert actions == ["rollback", "promote", "promote"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from channels import Project
+from faults import busy, busy_at_first
 from prefect import flow, task
 from prefect.transactions import atransaction, transaction
 from runs import artifacts, events_of
@@ -152,15 +156,33 @@ def test_the_flow_pins_plans_and_promotes_what_is_upstream(project: Project) -> 
     assert "✓" in plan
 
 
-def test_runs_that_move_one_channel_wait_for_each_other(project: Project) -> None:
-    from prefect.client.orchestration import get_client
+def test_a_prefect_server_that_is_busy_does_not_stop_a_promotion(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = two_promotions(project)
+    refused = busy_at_first(monkeypatch)
+    kit = modelkit_promotion(to="staging", channels=str(project.policy))
+    assert project.digest("staging") == kit.digest == second
+    assert {"set_state", "increment-with-lease"} <= {path.rpartition("/")[2] for _, path in refused}
+    monkeypatch.undo()
+    assert events_of(kit.asset_key, wait_for="kitops.modelkit.promoted")[-1]["resource"]["kitops.digest"] == second
 
-    from prefect_kitops.locks import lock_name, modelkit_lock
 
-    target = f"{project.kit}:staging"
-    with modelkit_lock(target):
-        with get_client(sync_client=True) as client:
-            limit = client.request("GET", f"/v2/concurrency_limits/{lock_name(target)}").json()
-        assert (limit["limit"], limit["active_slots"]) == (1, 1)
-        with pytest.raises(TimeoutError), modelkit_lock(target, timeout_seconds=0.5):
-            pass
+def test_runs_that_move_one_channel_wait_for_each_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect_kitops.locks import modelkit_lock
+
+    _, second = two_promotions(project)
+    asked = threading.Event()
+
+    def watch(request: httpx.Request) -> bool:
+        if request.url.path.endswith("increment-with-lease"):
+            asked.set()
+        return False
+
+    with ThreadPoolExecutor(1) as pool:
+        with modelkit_lock(f"{project.kit}:staging"):
+            busy(monkeypatch, watch)
+            later = pool.submit(modelkit_promotion, to="staging", channels=str(project.policy))
+            assert asked.wait(120)
+            assert project.digest("staging") != second
+        assert later.result(120).digest == project.digest("staging") == second

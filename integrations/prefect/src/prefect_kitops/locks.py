@@ -7,8 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectAlreadyExists
+
+from prefect_kitops.running import run_logger
 
 LOCK_SECONDS = 3600.0
 """How long a run waits for the others."""
@@ -20,8 +24,8 @@ def modelkit_lock(reference: str, *, timeout_seconds: float = LOCK_SECONDS) -> I
     """Wait until no other run of this Prefect holds the lock of a reference.
 
     The lock is a global concurrency limit of 1, made where it is missing: Prefect's own default for a limit that does
-    not exist is no lock at all. Who writes to the registry from elsewhere is not held off; the engine's
-    compare-and-swap sees them.
+    not exist is no lock at all. A run that dies keeps it for five minutes, which is how long Prefect's leases last.
+    Who writes to the registry from elsewhere is not held off; the engine's compare-and-swap sees them.
 
     Args:
         reference: What is going to be moved.
@@ -31,13 +35,33 @@ def modelkit_lock(reference: str, *, timeout_seconds: float = LOCK_SECONDS) -> I
         TimeoutError: It was not free in time.
     """
     name = lock_name(reference)
-    with get_client(sync_client=True) as client:
-        client.upsert_global_concurrency_limit_by_name(name, 1)
-    with concurrency(name, timeout_seconds=timeout_seconds, strict=True):
+    _make(name)
+    held = concurrency(name, timeout_seconds=timeout_seconds, strict=True)
+    try:
+        held.__enter__()
+    except TimeoutError as error:
+        raise TimeoutError(
+            f"{reference} is still locked by another run after {timeout_seconds:g} s; if there is none, "
+            f"`prefect global-concurrency-limit delete {name}` frees it"
+        ) from error
+    try:
         yield
+    finally:
+        try:
+            held.__exit__(None, None, None)
+        except HTTPError as error:  # what was done under the lock is done, and the lease ends by itself
+            run_logger().warning("%s", f"the lock of {reference} was not given back: {error}")
 
 
 def lock_name(reference: str) -> str:
     """The name of the lock: readable, of the characters that Prefect allows, and different for every reference."""
     readable = re.sub(r"[^A-Za-z0-9.:-]+", ".", reference)[-_MAX_NAME:]
     return f"modelkit.{readable}.{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
+
+
+def _make(name: str) -> None:
+    with get_client(sync_client=True) as client:
+        try:
+            client.upsert_global_concurrency_limit_by_name(name, 1)
+        except ObjectAlreadyExists:  # another run made it between the look and the making
+            client.read_global_concurrency_limit_by_name(name)
