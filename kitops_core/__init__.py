@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from kitops_core.reference import parse_reference as parse_reference
     from kitops_core.serving.image import KitImage as KitImage
     from kitops_core.serving.image import image as image
+    from kitops_core.serving.materialize import Materialized as Materialized
+    from kitops_core.serving.materialize import materialize as materialize
     from kitops_core.storage.registry import RegistryOptions as RegistryOptions
     from kitops_core.verbs.assemble import assemble as assemble
     from kitops_core.verbs.assemble import pack_layers as pack_layers
@@ -126,6 +128,7 @@ _HOMES = {
     "kitops_core.record": "LayerRecord ModelKitRecord Source",
     "kitops_core.reference": "Reference parse_reference",
     "kitops_core.serving.image": "image KitImage",
+    "kitops_core.serving.materialize": "Materialized materialize",
     "kitops_core.storage.registry": "RegistryOptions",
     "kitops_core.verbs.assemble": "assemble pack_layers",
     "kitops_core.verbs.attach": "attach Attached",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from kitops_core.cli.output import answer, answer_json, note_storage
 from kitops_core.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.keys import SigningKey
+    from kitops_core.provenance.keys import PublicKey, SigningKey
+    from kitops_core.provenance.policy import VerificationPolicy
     from kitops_core.verbs.attach import Attached
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -44,6 +45,33 @@ def identity_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def load_public_keys(sources: Sequence[str]) -> tuple[PublicKey, ...]:
+    """Public keys, each a PEM file or ``env://NAME``; nothing is imported where there are none.
+
+    Raises:
+        InvalidInputError: One cannot be used.
+    """
+    if not sources:
+        return ()
+    from kitops_core.provenance.keys import PublicKey
+
+    return tuple(PublicKey.load(source) for source in sources)
+
+
+def verification_policy(sources: Sequence[str]) -> VerificationPolicy | None:
+    """The policy that any of these keys must have signed; ``None`` where there are no keys.
+
+    Raises:
+        InvalidInputError: A key cannot be used.
+    """
+    keys = load_public_keys(sources)
+    if not keys:
+        return None
+    from kitops_core.provenance.policy import VerificationPolicy
+
+    return VerificationPolicy(keys=keys)
 
 
 def open_signing_key(source: str) -> SigningKey:

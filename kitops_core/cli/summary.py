@@ -8,6 +8,7 @@ COMMANDS = {
     "push": "Send a ModelKit from the local store to a registry",
     "pull": "Fetch a ModelKit from a registry into the local store",
     "unpack": "Put a ModelKit's files, or some of them, into a directory",
+    "materialize": "Make a directory that a server can load",
     "list": "List the ModelKits of the local store or of a repository",
     "info": "Show a ModelKit's Kitfile",
     "inspect": "Show a ModelKit's manifest and Kitfile as JSON",

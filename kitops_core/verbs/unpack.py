@@ -257,9 +257,26 @@ def _inherited_layers(
     control: Control,
 ) -> list[tuple[Storage, StoredLayer]]:
     """The model layers of the kits that ``model.path`` leads through."""
-    layers: list[tuple[Storage, StoredLayer]] = []
     if filters and not any(not filter_.types or "model" in filter_.types for filter_ in filters):
-        return layers
+        return []
+    return [
+        (parent.storage, layer)
+        for parent, stored in model_chain(found, kit, find_parent, control)
+        for layer in stored.layers
+        if layer.entry.section in ("model", "modelpart") and takes_entry(filters, layer.entry)
+    ]
+
+
+def model_chain(
+    found: FoundKit, kit: StoredKit, find_parent: Callable[[str], FoundKit], control: Control
+) -> list[tuple[FoundKit, StoredKit]]:
+    """The kits that ``model.path`` leads through, nearest first; ``kit`` itself is not among them.
+
+    Raises:
+        NotFoundError: One of them is not there.
+        InvalidInputError: They lead in a circle, or are more than :data:`MAX_REFERENCE_CHAIN`.
+    """
+    parents: list[tuple[FoundKit, StoredKit]] = []
     seen = [found.manifest.digest]
     chain = [str(found.reference)]
     while (parent := kit.kitfile.model_reference()) is not None:
@@ -276,9 +293,5 @@ def _inherited_layers(
             raise InvalidInputError(f"{chain[0]}: model.path leads in a circle: {' -> '.join(chain)}")
         seen.append(found.manifest.digest)
         kit = read_kit(found.storage, found.manifest, control)
-        layers += [
-            (found.storage, layer)
-            for layer in kit.layers
-            if layer.entry.section in ("model", "modelpart") and takes_entry(filters, layer.entry)
-        ]
-    return layers
+        parents.append((found, kit))
+    return parents

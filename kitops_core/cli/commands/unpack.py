@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from kitops_core.cli.options import kit_argument, new_command, remote_option
 from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text
 from kitops_core.cli.settings import Settings
-
-if TYPE_CHECKING:
-    from kitops_core.provenance.keys import PublicKey
-    from kitops_core.provenance.policy import VerificationPolicy
+from kitops_core.cli.signing import load_public_keys, verification_policy
 
 
 @new_command("unpack", network=True)
@@ -87,8 +83,7 @@ def command(
     from kitops_core.cli.transfer import transfer
     from kitops_core.verbs.unpack import unpack
 
-    public, file_public = _load(keys), _load(file_keys)
-
+    policy, file_public = verification_policy(keys), load_public_keys(file_keys)
     with transfer(settings, written="fetched") as control:
         result = unpack(
             reference,
@@ -97,7 +92,7 @@ def command(
             overwrite=overwrite,
             ignore_existing=ignore_existing,
             max_ratio=max_ratio,
-            verify=_policy(public),
+            verify=policy,
             verify_files=file_public,
             remote=True if remote else None,
             **control,
@@ -108,19 +103,3 @@ def command(
     else:
         what = f"{count_text(result.files, 'file')}, {size_text(result.size)}"
         answer("unpacked", result.digest, f"{what} in {result.directory}")
-
-
-def _load(keys: tuple[str, ...]) -> tuple[PublicKey, ...]:
-    if not keys:
-        return ()
-    from kitops_core.provenance.keys import PublicKey
-
-    return tuple(PublicKey.load(key) for key in keys)
-
-
-def _policy(keys: tuple[PublicKey, ...]) -> VerificationPolicy | None:
-    if not keys:
-        return None
-    from kitops_core.provenance.policy import VerificationPolicy
-
-    return VerificationPolicy(keys=keys)

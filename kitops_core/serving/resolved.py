@@ -1,0 +1,212 @@
+"""A kit to serve: what was asked for, pinned to digests, verified, and fetched into a directory of nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.events import Control
+from kitops_core.reference import parse_reference
+from kitops_core.serving.arrange import arrange
+from kitops_core.serving.lease import writing
+from kitops_core.verbs.describe import StoredKit, read_kit
+from kitops_core.verbs.filters import parse_filters
+from kitops_core.verbs.locate import FoundKit, find_kit
+from kitops_core.verbs.unpack import Unpacked, model_chain, unpack_kit
+
+if TYPE_CHECKING:
+    from kitops_core.provenance.policy import VerificationPolicy
+    from kitops_core.storage.registry import RegistryOptions
+
+EVERYTHING = ("kitfile", "model", "code", "datasets", "docs", "prompts", "mcpServers")
+"""The filters that take all of a kit."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a kit is wanted, and how it is laid out.
+
+    Attributes:
+        only: Filters, as for ``unpack``.
+        keep_paths: Whether files keep the Kitfile's paths instead of being laid out for a server.
+    """
+
+    only: tuple[str, ...] = ("model",)
+    keep_paths: bool = False
+
+    @staticmethod
+    def of(only: Sequence[str], keep_paths: bool) -> Selection:
+        """The selection for these filters; none means the model and its parts.
+
+        Raises:
+            InvalidInputError: A filter cannot be read.
+        """
+        parse_filters(only)
+        return Selection(tuple(sorted(set(only))) or ("model",), keep_paths)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides every byte of a directory to serve.
+
+    Attributes:
+        digest: The kit.
+        bases: The digests of the kits that ``model.path`` leads through.
+        selection: What of it, and how it is laid out.
+    """
+
+    digest: str
+    bases: tuple[str, ...]
+    selection: Selection
+
+
+class ResolvedKit:
+    """A kit that was found and verified; a context manager that lets go of its connections.
+
+    Args:
+        reference: The kit. Its tag, and those of the kits that ``model.path`` names, are resolved once, here.
+        selection: What of it is wanted.
+        verify: Take only what this policy verifies: this very digest, and every kit that ``model.path`` names
+            otherwise than by digest.
+        remote: ``True`` looks in the registry, ``False`` in the local store, ``None`` in the first that has it.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+        control: Progress and cancelling.
+
+    Raises:
+        NotFoundError, VerificationError, IntegrityError, DeniedError, RegistryError, StoreError: As ``unpack``.
+    """
+
+    def __init__(
+        self,
+        reference: str,
+        selection: Selection,
+        *,
+        verify: VerificationPolicy | None,
+        remote: bool | None,
+        store: Path | None,
+        registry: RegistryOptions | None,
+        control: Control,
+    ) -> None:
+        self._selection = selection
+        self._stack = ExitStack()
+        self._parents: dict[str, FoundKit] = {}
+        try:
+            self._found = self._keep(find_kit(reference, remote=remote, store=store, registry=registry))
+            if verify is not None:
+                _check(self._found, verify, control)
+            self._kit = read_kit(self._found.storage, self._found.manifest, control)
+
+            def find_parent(text: str) -> FoundKit:
+                if text not in self._parents:
+                    parent = self._keep(find_kit(text, store=store, registry=registry))
+                    if verify is not None and not parse_reference(text).digest:
+                        _check(parent, verify, control)
+                    self._parents[text] = parent
+                return self._parents[text]
+
+            self._find_parent = find_parent
+            self._chain = model_chain(self._found, self._kit, find_parent, control)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def reference(self) -> str:
+        """The kit, pinned to its digest."""
+        return str(self._found.reference)
+
+    @property
+    def storage(self) -> str:
+        """Which storage it comes from: ``registry``, ``local store`` or ``layout``."""
+        return self._found.where
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What decides every byte."""
+        bases = tuple(parent.manifest.digest for parent, _ in self._chain)
+        return Identity(self._found.manifest.digest, bases, self._selection)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the digest alone decides every byte, because ``model.path`` names kits by digest only."""
+        return all(parse_reference(text).digest for text in self._parents)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``model.parameters``, over those of the kits that ``model.path`` leads through."""
+        kits = [self._kit, *(kit for _, kit in self._chain)]
+        return merged_parameters(kits)
+
+    def fetch(self, scratch: Path, *, max_ratio: int | None, control: Control) -> tuple[Path, Unpacked]:
+        """Fetch and lay out what is wanted, every byte verified.
+
+        Args:
+            scratch: An existing directory that nobody else uses; what is left in it is of no use.
+            max_ratio: How many times its stored size a compressed layer may unpack to, as for ``unpack``.
+            control: Progress and cancelling.
+
+        Returns:
+            The directory with the files, below ``scratch``, and what was unpacked.
+
+        Raises:
+            ConflictError: Two files would have one path.
+            NotFoundError: The kit has nothing that the filters take.
+            IntegrityError, DeniedError, RegistryError, StoreError, CancelledError: As ``unpack``.
+        """
+        tree = scratch / "kit"
+        unpacked = unpack_kit(
+            self._found,
+            self._kit,
+            tree,
+            filters=parse_filters(self._selection.only),
+            find_parent=self._find_parent,
+            overwrite=False,
+            ignore_existing=False,
+            max_ratio=max_ratio,
+            control=control,
+        )
+        if self._selection.keep_paths:
+            return tree, unpacked
+        flat = scratch / "flat"
+        entries = [entry for kit in (self._kit, *(kit for _, kit in self._chain)) for entry in kit.kitfile.entries()]
+        with writing(scratch):
+            arrange(tree, entries, flat)
+        return flat, unpacked
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._stack.close()
+
+    def __enter__(self) -> ResolvedKit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _keep(self, found: FoundKit) -> FoundKit:
+        self._stack.callback(found.storage.close)
+        return found
+
+
+def merged_parameters(kits: Sequence[StoredKit]) -> dict[str, Any]:
+    """The parameters of a kit and of those its model comes from; the first kit's count most."""
+    merged: dict[str, Any] = {}
+    for kit in reversed(kits):
+        model = kit.kitfile.model
+        if model is not None and isinstance(model.parameters, Mapping):
+            merged.update(model.parameters)
+    return merged
+
+
+def _check(found: FoundKit, policy: VerificationPolicy, control: Control) -> None:
+    from kitops_core.verbs.verify import check_found
+
+    check_found(found, policy, control)

@@ -1,0 +1,43 @@
+"""What docs/serving.md shows is what happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_runner import run
+from readme import snippet
+from serving_kits import FLAT, push, read
+from signing_tools import KEY, write_keys
+
+import kitops_core as kitops
+
+DOC = "docs/serving.md"
+
+
+@pytest.fixture
+def place(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A directory to run in, with a signed kit in the registry; returns what stands for their registry."""
+    reference = push(registry, tmp_path / "kit")
+    repository = f"{reference.rpartition(':')[0]}/ml/churn"
+    kitops.copy(reference, f"{repository}:prod")
+    kitops.sign(f"{repository}:prod", key=KEY, remote=True)
+    write_keys(tmp_path, KEY, "release")
+    monkeypatch.chdir(tmp_path)
+    return repository.removesuffix("/ml/churn")
+
+
+def test_the_commands_that_materialize(place: str, tmp_path: Path) -> None:
+    outs = []
+    for line in snippet("materialize", DOC).replace("registry.example.com", place).splitlines():
+        done = run(*line.partition(" #")[0].removeprefix("$ kitops ").split())
+        assert done.code == 0, f"{line}\n{done.err}"
+        outs.append(done.out)
+    assert outs[1] == f"{tmp_path}/models/churn\n"
+    assert [out.split()[0] for out in (outs[0], outs[2])] == ["materialized", "unchanged"]
+    assert read(tmp_path / "models" / "churn") == FLAT
+
+
+def test_the_python(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(snippet("python", DOC).replace("registry.example.com", place), DOC, "exec"), {})
+    assert capsys.readouterr().out.startswith(f"{tmp_path}/models/churn sha256:")
