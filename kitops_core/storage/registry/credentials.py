@@ -78,7 +78,7 @@ def find_credential(registry: str, repository: str, options: RegistryOptions) ->
         InvalidInputError: A file named in ``options`` does not exist or cannot be read.
     """
     if options.given_for(registry) and (options.token or options.identity_token or options.username):
-        given = Credential(options.username, options.password, options.identity_token, options.token, "the options")
+        given = Credential(options.username, options.password, options.identity_token, options.token, options.origin)
         return Lookup(given)
     notes: list[str] = []
     for path, required in _files(options):

@@ -23,6 +23,7 @@ class RegistryOptions:
             ``NO_PROXY`` say.
         host: The registry, host and port, that ``username``, ``password``, ``token`` and ``identity_token`` are for;
             others are talked to with what credential files say. Empty means that they are for every registry.
+        origin: Where these credentials come from, as an error calls it.
         username: User name; together with ``password`` it comes before any credential file.
         password: Password or access token of ``username``.
         token: Bearer token sent to the registry as it is.
@@ -44,6 +45,7 @@ class RegistryOptions:
     client_key: Path | None = None
     proxy: str = field(default="", repr=False)
     host: str = ""
+    origin: str = "the options"
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
