@@ -15,6 +15,11 @@ def fallback_tag(digest: str) -> str:
     return digest.replace(":", "-", 1)
 
 
+def subject_of(tag: str) -> str:
+    """The digest whose referrers a fallback tag lists, or an empty string where it is another tag."""
+    return tag.replace("-", ":", 1) if is_referrers_tag(tag) and "." not in tag else ""
+
+
 def is_referrers_tag(tag: str) -> bool:
     """Whether a tag only holds referrers: the fallback ``sha256-<hex>``, or a tool's ``sha256-<hex>.sig``."""
     return _REFERRERS_TAG.fullmatch(tag) is not None

@@ -33,6 +33,8 @@ class ChannelState:
             Something else moved the tag, or a promotion was interrupted just before it moved it.
         upstream: The channel it takes kits from, or an empty string.
         waiting: What the upstream has now, where this channel has something else; else an empty string.
+        unrecorded: Whether it is a channel that kits are promoted into, and no record that counts says how its kit
+            came there: something else put it there.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ChannelState:
     drift: str
     upstream: str
     waiting: str
+    unrecorded: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The state as JSON."""
@@ -67,8 +70,9 @@ def channels(
 
 
 def _state(policy: PromotionPolicy, name: str, places: Places) -> ChannelState:
-    past = channel_history(policy, name, places, newest_only=True)
     upstream = policy.channels[name].from_
+    past = channel_history(policy, name, places, newest_only=True, search=bool(upstream))
+    record = past.records[0] if past.records and not past.drift else None
     waiting = ""
     if upstream:
         source = policy.target(upstream)
@@ -78,7 +82,8 @@ def _state(policy: PromotionPolicy, name: str, places: Places) -> ChannelState:
         reference=str(past.reference),
         digest=past.digest,
         kit=_kit(past, places),
-        record=past.records[0] if past.records and not past.drift else None,
+        record=record,
+        unrecorded=bool(upstream and past.digest) and record is None,
         drift=past.recorded if past.drift else past.newer.digest if past.newer else "",
         upstream=upstream,
         waiting=waiting if waiting != past.digest else "",

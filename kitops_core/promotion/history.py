@@ -7,13 +7,15 @@ from the kit the tag has now: its record names the digest before, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
+from kitops_core.events import Control
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
@@ -22,6 +24,7 @@ from kitops_core.provenance.evidence import read_evidence
 from kitops_core.provenance.predicate_types import PROMOTION
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.verbs.locate import digest_of
+from kitops_core.verbs.parallel import run_all
 
 if TYPE_CHECKING:
     from kitops_core.provenance.evidence import Evidence
@@ -80,7 +83,8 @@ class ChannelHistory:
             found = next((record for record in self.records if record.digest == digest), None)
             if found is None:
                 raise NotFoundError(
-                    f"{digest} was never in {self.channel}", hint=f"`kitops history {self.channel}` shows what was"
+                    f"no record says that {digest} was in {self.channel}",
+                    hint=f"`kitops history {self.channel}` shows what was",
                 )
             return found
         standing = self.standing()
@@ -88,7 +92,7 @@ class ChannelHistory:
         if not before:
             raise NotFoundError(
                 f"{self.channel} has nothing to go back to: no promotion before the present one is recorded",
-                hint="promote the kit that it should have",
+                hint="promote the kit that it should have, or name one that was there with --to DIGEST",
             )
         return before[0]
 
@@ -124,7 +128,14 @@ def history(
 
 
 def channel_history(
-    policy: PromotionPolicy, channel: str, places: Places, *, newest_only: bool = False, digest: str | None = None
+    policy: PromotionPolicy,
+    channel: str,
+    places: Places,
+    *,
+    newest_only: bool = False,
+    digest: str | None = None,
+    search: bool = True,
+    earlier: str = "",
 ) -> ChannelHistory:
     """Read a channel's history; where the policy names keys to trust, records signed by others do not count.
 
@@ -134,13 +145,15 @@ def channel_history(
         places: Where repositories are opened.
         newest_only: Read the last two records only, and nothing about attempts.
         digest: What the channel's tag is known to point at. An empty string then means that nothing was ever there.
+        search: Whether to look through the repository for the newest record where the tag's own kit has none.
+        earlier: A digest that was in the channel; its records count though no other leads to them.
 
     Raises:
         DeniedError, RegistryError: The registry refused or failed.
     """
     reference = policy.target(channel)
     reader = _Reader(places.storage(reference), reference, channel, policy.trusted)
-    return reader.read(2 if newest_only else None, digest)
+    return reader.read(2 if newest_only else None, digest, search, earlier)
 
 
 class _Reader:
@@ -154,14 +167,16 @@ class _Reader:
         self._attached: dict[str, list[Evidence]] = {}
         self._ignored: set[str] = set()
 
-    def read(self, limit: int | None, known_digest: str | None) -> ChannelHistory:
+    def read(self, limit: int | None, known_digest: str | None, search: bool, earlier: str) -> ChannelHistory:
         digest = digest_of(self._storage, self._reference.target) if known_digest is None else known_digest
         drift = False
         head = digest
-        if known_digest != "" and (not digest or not self._records(digest)):
-            head = self._newest_anywhere(digest)
+        if known_digest != "" and search and (not digest or not self._records(digest)):
+            head = self._newest_anywhere(digest) or (earlier if earlier and self._records(earlier) else "")
             drift = head != ""
-        chain = [*islice(walk_records(self._read, self._channel, head, self._keys), limit)] if head else []
+        chain = [*islice(self._walk(head), limit)]
+        if earlier and all(record.digest != earlier for record in chain):
+            chain += self._walk(earlier)
         known = {record.record for record in chain}
         everything = [record for at in self._attached for record in self._all_records(at)]
         others = sorted((r for r in everything if r.record not in known), key=lambda r: r.time, reverse=True)
@@ -176,16 +191,23 @@ class _Reader:
             newer=newer,
         )
 
+    def _walk(self, head: str) -> Iterator[PromotionRecord]:
+        return walk_records(self._read, self._channel, head, self._keys, self._reference) if head else iter(())
+
     def _newest_anywhere(self, digest: str) -> str:
-        """The digest of the newest record on any kit that has a tag: where the tag's own kit has none, it was moved.
+        """The digest of the newest record on any kit that can be listed, for a tag whose own kit has none.
 
         Records that found the tag as it still is are passed over: their promotion was interrupted, or never counted.
         """
         try:
-            digests = {digest_of(self._storage, tag) for tag in self._storage.tags()}
+            tags, subjects = [*self._storage.tags()], {*self._storage.subjects()}
         except NotFoundError:  # there is no such repository yet
             return ""
-        records = [record for at in sorted(digests - {""}) for record in self._all_records(at)]
+        tagged = run_all([partial(_digest_of, self._storage, tag) for tag in tags], Control())
+        digests = sorted(subjects.union(tagged) - {""})
+        attached = run_all([partial(_attached, self._storage, at) for at in digests], Control())
+        self._attached.update(zip(digests, attached, strict=True))
+        records = [record for at in digests for record in self._all_records(at)]
         moved = [record for record in records if record.previous_digest != digest]
         newest = max(moved, key=lambda record: record.time, default=None)
         self._ignored = {record.record for record in records if newest is None or record.time > newest.time}
@@ -196,12 +218,21 @@ class _Reader:
 
     def _all_records(self, digest: str) -> list[PromotionRecord]:
         self._read(digest)
-        return records_of(self._attached[digest], digest, self._keys, self._channel)
+        return records_of(self._attached[digest], digest, self._keys, self._channel, self._reference)
 
     def _read(self, digest: str) -> list[Evidence]:
         if digest not in self._attached:
-            self._attached[digest] = read_evidence(self._storage, digest, predicate_type=PROMOTION)
+            self._attached[digest] = _attached(self._storage, digest, Control())
         return [evidence for evidence in self._attached[digest] if evidence.digest not in self._ignored]
+
+
+def _digest_of(storage: Storage, tag: str, control: Control) -> str:
+    control.check()
+    return digest_of(storage, tag)
+
+
+def _attached(storage: Storage, digest: str, control: Control) -> list[Evidence]:
+    return read_evidence(storage, digest, predicate_type=PROMOTION, control=control)
 
 
 def _policy_for(channel: str, channels: PromotionPolicy | str | Path) -> PromotionPolicy | None:

@@ -103,6 +103,7 @@ class Move:
 
     Raises:
         NotFoundError: There is no such channel.
+        InvalidInputError: The policy trusts keys, and none of them would sign the record.
         LostRaceError: The channel does not have what was expected.
     """
 
@@ -113,6 +114,8 @@ class Move:
         self.places = places
         self.terms = terms
         self.control = control
+        if policy.trust is not None and not terms.dry_run:
+            self._check_key()
         self.target = policy.target(name)
         self.storage = places.storage(self.target)
         self.current = digest_of(self.storage, self.target.target)
@@ -123,6 +126,17 @@ class Move:
                 expected=wanted,
                 found=self.current,
                 hint="look at what happened with `kitops history`, then decide again",
+            )
+
+    def _check_key(self) -> None:
+        """See that the record will count, before anything is done: a history with a gap cannot be followed."""
+        key, trusted = self.terms.key, self.policy.trusted
+        if key is None or key.public not in trusted:
+            names = " or ".join(public.name for public in trusted)
+            given = f"{key.public.name} is none of them" if key else "no key is given to sign it"
+            raise InvalidInputError(
+                f"a promotion's record only counts when {names} signed it, and {given}",
+                hint="give the private key of one that the policy trusts (--key), or change who is trusted there",
             )
 
     def promote(self, found: FoundKit) -> Promotion:

@@ -98,7 +98,7 @@ def rollback(
 
     Args:
         channel: The channel.
-        to: The digest to go back to, one that was in the channel before; by default the one before the present.
+        to: The digest to go back to, which a record says was in the channel; by default the one before the present.
         channels: The promotion policy, or the file it is in.
         expect: What the channel must have now: a digest; anything goes where it is empty.
         dry_run: Only say what would be done.
@@ -120,7 +120,7 @@ def rollback(
     terms = Terms.given(expect, dry_run, key, actor, made_by, note)
     with Places(store, registry) as places:
         move = Move(policy, channel, places, terms, Control(on_event, cancel))
-        return move.roll_back(channel_history(policy, channel, places), to)
+        return move.roll_back(channel_history(policy, channel, places, earlier=to), to)
 
 
 def find_candidate(policy: PromotionPolicy, to: str, reference: str, places: Places) -> FoundKit:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from kitops_core.errors import IntegrityError
+from kitops_core.errors import IntegrityError, InvalidReferenceError
 from kitops_core.promotion.gates.result import GateResult
 from kitops_core.promotion.gates.trusted import counted
 from kitops_core.provenance.predicate_types import PROMOTION
 from kitops_core.record import Source
-from kitops_core.reference import is_digest
+from kitops_core.reference import Reference, is_digest, parse_reference
 from kitops_core.text import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
@@ -63,6 +63,20 @@ class PromotionRecord:
     drift: str = ""
     record: str = ""
     signed_by: str = ""
+
+    def moved(self, target: Reference) -> bool:
+        """Whether it says that this target's tag was moved.
+
+        A record travels with its kit into other repositories, where a channel may have the same name. The registry's
+        host is not compared: the same one may go by several names.
+        """
+        if not self.target:
+            return True
+        try:
+            said = parse_reference(self.target)
+        except InvalidReferenceError:
+            return False
+        return (said.repository, said.target) == (target.repository, target.target)
 
     def to_predicate(self) -> dict[str, Any]:
         """The predicate of the statement: what is said, without what only a stored record has."""
@@ -139,7 +153,11 @@ def parse_record(evidence: Evidence, *, signed_by: str = "") -> PromotionRecord:
 
 
 def records_of(
-    evidence: Sequence[Evidence], digest: str, keys: Sequence[PublicKey], channel: str = ""
+    evidence: Sequence[Evidence],
+    digest: str,
+    keys: Sequence[PublicKey],
+    channel: str = "",
+    target: Reference | None = None,
 ) -> list[PromotionRecord]:
     """The records among what is attached to ``digest``, newest first, of one channel if given.
 
@@ -148,6 +166,7 @@ def records_of(
         digest: The kit's digest.
         keys: Only records that one of these signed count; without keys all do.
         channel: The channel's name.
+        target: The channel's repository and tag.
     """
     records = []
     for item in counted(evidence, digest, PROMOTION, keys):
@@ -156,13 +175,17 @@ def records_of(
             record = parse_record(item, signed_by=key.name if key else "")
         except IntegrityError:
             continue
-        if channel in ("", record.channel):
+        if channel in ("", record.channel) and (target is None or record.moved(target)):
             records.append(record)
     return sorted(records, key=lambda record: record.time, reverse=True)
 
 
 def walk_records(
-    read: Callable[[str], Sequence[Evidence]], channel: str, digest: str, keys: Sequence[PublicKey]
+    read: Callable[[str], Sequence[Evidence]],
+    channel: str,
+    digest: str,
+    keys: Sequence[PublicKey],
+    target: Reference | None = None,
 ) -> Iterator[PromotionRecord]:
     """The history of a channel, newest first, for as far back as its records lead.
 
@@ -171,6 +194,7 @@ def walk_records(
         channel: The channel's name.
         digest: What the channel has now.
         keys: Only records that one of these signed count; without keys all do.
+        target: The channel's repository and tag.
     """
     seen: set[str] = set()
     last: PromotionRecord | None = None
@@ -180,7 +204,7 @@ def walk_records(
             (
                 record
                 for at in following
-                for record in records_of(read(at), at, keys, channel)
+                for record in records_of(read(at), at, keys, channel, target)
                 if record.record not in seen and (last is None or record.time <= last.time)
             ),
             None,

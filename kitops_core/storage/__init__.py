@@ -126,5 +126,12 @@ class Storage(Protocol):
     def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
         """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given."""
 
+    def subjects(self) -> Iterator[str]:
+        """Digests of the manifests that something is attached to, as far as they can be listed.
+
+        A registry with the referrers API lists none: there a manifest that no tag points at is only found by those who
+        know its digest.
+        """
+
     def close(self) -> None:
         """Let go of connections and locks."""

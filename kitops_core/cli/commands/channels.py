@@ -33,6 +33,9 @@ def command(settings: Settings, channels: str, schema: bool, as_json: bool) -> N
         if state.drift:
             where = f"{state.reference} is not {state.drift}, which was promoted last"
             warn(settings, f"{state.name}: {where}: something else moved the tag, or a promotion was interrupted")
+        elif state.unrecorded:
+            what = f"no record that counts says how {state.digest} came there"
+            warn(settings, f"{state.name}: {what}: something else moved the tag")
     if as_json:
         answer_json([state.to_dict() for state in found])
         return
@@ -41,7 +44,7 @@ def command(settings: Settings, channels: str, schema: bool, as_json: bool) -> N
         [
             (
                 state.name,
-                (state.digest or "(empty)") + (" (drift)" if state.drift else ""),
+                (state.digest or "(empty)") + (" (drift)" if state.drift or state.unrecorded else ""),
                 state.kit.get("name", ""),
                 state.kit.get("version", ""),
                 timestamp_text(state.record.time) if state.record else "",

@@ -124,12 +124,12 @@ class SoakGate:
 
 def _last_stay(candidate: Candidate, there: Candidate, channel: str, policy: PromotionPolicy) -> _Stay | None:
     """The last time the candidate was in a channel, by the channel's records; ``there`` is what it has now."""
-    keys = policy.trusted
+    keys, target = policy.trusted, policy.target(channel)
     if there.digest == candidate.digest:
         attached = candidate.evidence_in(there.storage, candidate.digest, PROMOTION)
         arrivals = [
             record
-            for record in records_of(attached, candidate.digest, keys, channel)
+            for record in records_of(attached, candidate.digest, keys, channel, target)
             if record.previous_digest != record.digest
         ]
         return _Stay(arrivals[0].record, arrivals[0].time) if arrivals else None
@@ -138,7 +138,7 @@ def _last_stay(candidate: Candidate, there: Candidate, channel: str, policy: Pro
     def attached_to(digest: str) -> list[Evidence]:
         return candidate.evidence_in(there.storage, digest, PROMOTION)
 
-    for record in walk_records(attached_to, channel, there.digest, keys):
+    for record in walk_records(attached_to, channel, there.digest, keys, target):
         if record.previous_digest == record.digest:
             continue
         if record.digest == candidate.digest:

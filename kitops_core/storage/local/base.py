@@ -119,14 +119,22 @@ class DirectoryStorage(ABC):
 
     def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
         """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given."""
+        found = [descriptor for subject, descriptor in self._all_referrers() if subject == digest]
+        return [descriptor for descriptor in found if artifact_type in ("", descriptor.artifact_type)]
+
+    def subjects(self) -> Iterator[str]:
+        """Digests of the manifests that something is attached to."""
+        return iter(sorted({subject for subject, _ in self._all_referrers() if subject}))
+
+    def _all_referrers(self) -> list[tuple[str, Descriptor]]:
+        """Each manifest with its subject, or an empty string where it has none."""
         index = {entry["digest"]: entry for entry in self._index()}
         unknown = [entry for name, entry in index.items() if name not in self._attached]
         for manifest in self._image_manifests(unknown):
             kind = manifest.artifact_type or manifest.config.media_type
             descriptor = replace(manifest.descriptor, artifact_type=kind, annotations=manifest.annotations)
             self._attached[descriptor.digest] = (manifest.subject.digest if manifest.subject else "", descriptor)
-        found = [self._attached[name] for name in index if name in self._attached and self._is_there(index[name])]
-        return [d for subject, d in found if subject == digest and artifact_type in ("", d.artifact_type)]
+        return [self._attached[name] for name in index if name in self._attached and self._is_there(index[name])]
 
     def _is_there(self, entry: Entry) -> bool:
         return self._blobs.size(entry["digest"]) is not None

@@ -10,7 +10,7 @@ from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
-from kitops_core.oci.referrers import is_referrers_tag
+from kitops_core.oci.referrers import is_referrers_tag, subject_of
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
 from kitops_core.storage.registry.client import RegistryClient
@@ -168,6 +168,18 @@ class RegistryRepository:
             NotFoundError: There is no such repository.
             DeniedError, RegistryError: The registry refused or failed.
         """
+        return (tag for tag in self._all_tags() if not is_referrers_tag(tag))
+
+    def subjects(self) -> Iterator[str]:
+        """Digests of the manifests that something is attached to, as the fallback tags tell them; none with the API.
+
+        Raises:
+            NotFoundError: There is no such repository.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        return (digest for digest in map(subject_of, self._all_tags()) if digest)
+
+    def _all_tags(self) -> list[str]:
         tags: set[str] = set()
         try:
             url = self._endpoint.url("tags/list", {"n": _PAGE})
@@ -175,7 +187,7 @@ class RegistryRepository:
                 tags.update(_tags(page.body, self.name))
         except NotFoundError as error:
             raise NotFoundError(f"there is no repository {self.name}", hint="check its name") from error
-        return iter(sorted(tag for tag in tags if not is_referrers_tag(tag)))
+        return sorted(tags)
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here.
