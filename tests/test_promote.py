@@ -163,6 +163,8 @@ def test_a_record_that_would_not_count_is_refused_before_anything_is_done(
             project.promote("dev", "staging", key=key)
     assert project.digest(f"{project.kit}:staging") == ""
     assert project.promote("dev", "staging", key=trusted).changed
+    project.pack("2.0", "dev")
+    project.promote("dev", "staging", key=trusted)
     with pytest.raises(kitops.InvalidInputError, match=r"other\.key is none of them"):
         project.rollback("staging", key=other)
 

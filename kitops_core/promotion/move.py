@@ -103,7 +103,6 @@ class Move:
 
     Raises:
         NotFoundError: There is no such channel.
-        InvalidInputError: The policy trusts keys, and none of them would sign the record.
         LostRaceError: The channel does not have what was expected.
     """
 
@@ -114,8 +113,6 @@ class Move:
         self.places = places
         self.terms = terms
         self.control = control
-        if policy.trust is not None and not terms.dry_run:
-            self._check_key()
         self.target = policy.target(name)
         self.storage = places.storage(self.target)
         self.current = digest_of(self.storage, self.target.target)
@@ -131,7 +128,7 @@ class Move:
     def _check_key(self) -> None:
         """See that the record will count, before anything is done: a history with a gap cannot be followed."""
         key, trusted = self.terms.key, self.policy.trusted
-        if key is None or key.public not in trusted:
+        if trusted and (key is None or key.public not in trusted):
             names = " or ".join(public.name for public in trusted)
             given = f"{key.public.name} is none of them" if key else "no key is given to sign it"
             raise InvalidInputError(
@@ -181,6 +178,7 @@ class Move:
                 promotion=planned,
                 hint=f"{len(planned.refused)} of {len(planned.gates)} gates refused; nothing was changed",
             )
+        self._check_key()
         self.control.check()
         if candidate.storage.place != self.storage.place:
             copy_manifest(candidate.storage, self.storage, manifest, (), self.control, referrers=True)
