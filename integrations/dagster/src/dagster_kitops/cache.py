@@ -1,36 +1,68 @@
-"""Kits unpacked on disk, one directory a digest."""
+"""Kits unpacked on disk, one directory a digest. What was used longest ago goes when there is too much."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from dagster_kitops.modelkit import ModelKit
+from kitops_core.errors import StoreError
+from kitops_core.events import Control
+from kitops_core.storage.local.locks import FileLock
+
+_NAME = re.compile(r"sha256-[0-9a-f]{64}(-[0-9a-f]{12})?")
+_STAGING = ".unpacking-"
+_ABANDONED_SECONDS = 24 * 3600
+"""Age at which a directory that was being unpacked counts as left by a process that was killed."""
+
+_HELD: dict[Path, FileLock] = {}
+"""The directories that this process handed out: they stay as long as it runs."""
 
 
-def unpacked(kit: ModelKit, cache: Path, only: Sequence[str] = ()) -> Path:
+def unpacked(kit: ModelKit, cache: Path, only: Sequence[str] = (), *, max_bytes: int = 0) -> Path:
     """The directory where this digest is unpacked, or parts of it; it is unpacked now if it was not yet.
 
-    The directory appears complete or not at all, whoever else unpacks the same digest meanwhile. It is shared by all
-    that ask for it, so it is to be read and not written.
+    The directory appears complete or not at all, whoever else unpacks the same digest meanwhile, and stays as long as
+    this process runs. It is shared by all that ask for it, so it is to be read and not written.
 
     Args:
         kit: The kit.
         cache: The cache's directory; made if it does not exist.
         only: Filters such as ``model`` or ``datasets:sample``; none means everything.
+        max_bytes: How large the cache may be once this kit is in it; 0 means any size. Directories that no running
+            process uses go first, those used longest ago before the others.
 
     Raises:
         KitOpsError: The kit could not be opened or unpacked.
+        StoreError: The cache cannot be written.
     """
     target = cache / (kit.digest.replace(":", "-") + _part(only))
-    if target.is_dir():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=cache))
+    try:
+        (cache / ".locks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot unpack into {cache}: {error.strerror}", hint="set the IO manager's cache_dir to another directory"
+        ) from error
+    lock = FileLock(_lock(target), shared=True)
+    _HELD.setdefault(target, lock)
+    if not target.is_dir():
+        _unpack(kit, target, only)
+        if max_bytes:
+            _make_room(cache, max_bytes)
+    with suppress(OSError):  # of another user, who may read it
+        os.utime(target)
+    return target
+
+
+def _unpack(kit: ModelKit, target: Path, only: Sequence[str]) -> None:
+    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target.parent))
     try:
         kit.unpack(staging / "kit", only=only)
         try:
@@ -40,7 +72,35 @@ def unpacked(kit: ModelKit, cache: Path, only: Sequence[str] = ()) -> Path:
                 raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return target
+
+
+def _make_room(cache: Path, max_bytes: int) -> None:
+    """Remove unpacked kits that nobody uses until the cache is small enough, and what killed processes left."""
+    kits = []
+    for path in cache.iterdir():
+        with suppress(OSError):  # gone meanwhile
+            changed = path.stat().st_mtime
+            if _NAME.fullmatch(path.name):
+                kits.append((changed, path, _size(path)))
+            elif path.name.startswith(_STAGING) and time.time() - changed > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+    total = sum(size for _, _, size in kits)
+    for _, path, size in sorted(kits):
+        if total <= max_bytes:
+            break
+        with suppress(StoreError, OSError), FileLock(_lock(path), control=Control(), patience=0):
+            going = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
+            os.rename(path, going / "kit")  # never half there
+            shutil.rmtree(going, ignore_errors=True)
+            total -= size
+
+
+def _size(directory: Path) -> int:
+    return sum(os.lstat(os.path.join(root, name)).st_size for root, _, files in os.walk(directory) for name in files)
+
+
+def _lock(target: Path) -> Path:
+    return target.parent / ".locks" / target.name
 
 
 def _part(only: Sequence[str]) -> str:

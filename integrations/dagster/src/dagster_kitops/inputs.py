@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 import dagster as dg
 
-from dagster_kitops.cache import unpacked
 from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from kitops_core.errors import InvalidInputError
@@ -61,14 +60,20 @@ def wanted_of(context: dg.InputContext) -> Wanted:
 
 
 def kit_as(
-    wanted: Wanted, kit: ModelKit, cache: Path, *, only: Sequence[str], trusted: Sequence[str], allow_pickle: bool
+    wanted: Wanted,
+    kit: ModelKit,
+    unpack: Callable[[ModelKit, Sequence[str]], Path],
+    *,
+    only: Sequence[str],
+    trusted: Sequence[str],
+    allow_pickle: bool,
 ) -> Any:
     """A kit as what is wanted.
 
     Args:
         wanted: What an input is to be.
         kit: The kit.
-        cache: Where kits are unpacked.
+        unpack: Gives the directory where a kit, or the parts of it that filters name, is unpacked.
         only: Filters; only those parts are read.
         trusted: Names of types that a serialized object may be made of.
         allow_pickle: Whether a pickle may be loaded.
@@ -82,11 +87,11 @@ def kit_as(
     if kind is ModelKitRef:
         return ModelKitRef(kit.reference)
     if kind is Path:
-        return unpacked(kit, cache, only)
+        return unpack(kit, only)
     if kind is bytes:
         return kit.load_bytes(only=only)
     if get_origin(kind) is dict and get_args(kind) == (str, Path):
-        return _files(kit, unpacked(kit, cache, only), only)
+        return _files(kit, unpack(kit, only), only)
     return kit.load(only=only, trusted=trusted, allow_pickle=allow_pickle)
 
 

@@ -3,7 +3,7 @@
 # Dagster reads the annotations of IO managers when the class is made, so they are not postponed here.
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from dagster_kitops.cache import unpacked
 from dagster_kitops.identity import REFERENCE_KEY
 from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
 from dagster_kitops.metadata import kit_metadata
@@ -19,8 +20,8 @@ from dagster_kitops.naming import repository_of, repository_of_output, tag_of_pa
 from dagster_kitops.options import REPOSITORY, InputOptions, input_options, output_options
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import describe_partition, input_kits, recorded_kit, set_data_version
-from kitops_core.errors import InvalidInputError, KitOpsError, NotFoundError
+from dagster_kitops.versioning import describe_partition, input_kits, note_loaded, recorded_kit, set_data_version
+from kitops_core.errors import DeniedError, InvalidInputError, KitOpsError, NotFoundError, RegistryError
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, parse_reference
 from kitops_core.storage.local import store_home
@@ -66,6 +67,11 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     cache_dir: str = Field(
         default="", description="Where inputs annotated as Path are unpacked; by default below the local store."
     )
+    cache_gib: float = Field(
+        default=50,
+        ge=0,
+        description="GiB of unpacked kits to keep there; beyond that those used longest ago go. 0 keeps all.",
+    )
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Pack, and record the digest as the asset's data version and in its metadata.
@@ -97,15 +103,14 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             if not by_partition(obj, partitions):
                 own = [tag_of_partition(key) for key in partitions]
                 tags = [*own, *options.tags] if own else options.tags or self.tags
-                record = packer.store(obj, repository, tags, name=path[-1])
+                record = packer.store(obj, repository, tags, name=path[-1], partitions=partitions)
                 self._describe(context, record)
                 set_data_version(context, record.digest)
                 return
             if options.tags:
                 raise InvalidInputError("'kitops/tags' would be one tag for the kits of several partitions")
             digests = {}
-            for key in partitions:
-                record = packer.store(obj[key], repository, [tag_of_partition(key)], name=path[-1])
+            for key, record in packer.store_each({key: obj[key] for key in partitions}, repository, name=path[-1]):
                 digests[key] = record.digest
                 describe_partition(context, key, self._metadata(context, record))
             set_data_version(context, combined_version(digests))
@@ -143,11 +148,13 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
                 self.kitops.resolve(reference)
             except NotFoundError:
                 return None
+        kit = ModelKit(self.kitops, reference)
+        note_loaded(context, kit)
         try:
             return kit_as(
                 wanted,
-                ModelKit(self.kitops, reference),
-                self._cache_directory(),
+                kit,
+                self._unpacked,
                 only=options.only or self.only,
                 trusted=[*self.trusted, *options.trusted],
                 allow_pickle=self.allow_pickle,
@@ -192,19 +199,23 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
 
     def _metadata(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
         named = parse_reference(record.reference)
-        changes = None
-        with self.kitops.open(str(named.with_digest(record.digest))) as kit:
-            kitfile = kit.kitfile
-        if record.changed and record.previous_digest:
-            changes = self.kitops.changes(str(named.with_digest(record.previous_digest)), kit.reference)
+        kitfile, changes = None, None
+        try:
+            with self.kitops.open(str(named.with_digest(record.digest))) as kit:
+                kitfile = kit.kitfile
+            if record.changed and record.previous_digest:
+                changes = self.kitops.changes(str(named.with_digest(record.previous_digest)), kit.reference)
+        except (RegistryError, DeniedError) as error:  # the kit is there: a failed step would be run again for nothing
+            context.log.warning(f"the metadata lacks what could not be read back: {error.message}")
         state = "packed" if record.changed else "unchanged"
         context.log.info(f"{state} {record.reference} {record.digest}, {len(record.layers)} layers")
         return kit_metadata(record, kitfile, changes, self.kitops.browse_url)
 
-    def _cache_directory(self) -> Path:
-        if self.cache_dir:
-            return Path(os.path.expanduser(self.cache_dir))
-        return (self.kitops.store_path or store_home()) / "cache" / "unpacked"
+    def _unpacked(self, kit: ModelKit, only: Sequence[str]) -> Path:
+        cache = Path(os.path.expanduser(self.cache_dir)) if self.cache_dir else None
+        if cache is None:
+            cache = (self.kitops.store_path or store_home()) / "cache" / "unpacked"
+        return unpacked(kit, cache, only, max_bytes=int(self.cache_gib * 2**30))
 
 
 @contextmanager

@@ -20,13 +20,14 @@ _LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "digest"
 
 
 def kit_metadata(
-    record: ModelKitRecord, kitfile: Kitfile, changes: KitDiff | None = None, browse_url: str = ""
+    record: ModelKitRecord, kitfile: Kitfile | None, changes: KitDiff | None = None, browse_url: str = ""
 ) -> dict[str, Any]:
     """The metadata of a materialization.
 
     Args:
         record: What the engine packed or found.
-        kitfile: Its Kitfile. Each of the model's metrics becomes a number that Dagster draws over time.
+        kitfile: Its Kitfile, where it could be read. Each of the model's metrics becomes a number that Dagster draws
+            over time.
         changes: What moved since the kit that had the tag before.
         browse_url: Where the registry's pages show a kit, with ``{repository}`` and ``{digest}``.
     """
@@ -38,12 +39,13 @@ def kit_metadata(
         "kitops/size_bytes": record.size,
         "kitops/sent_bytes": record.sent,
         "kitops/changed": record.changed,
-        "kitops/kitfile": dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```"),
         "kitops/layers": _layer_table(record),
         "kitops/unpack_command": f"kitops unpack {pinned} --dir {named.repository.rpartition('/')[2]}",
         "kitops/record": dg.MetadataValue.json(record.to_dict()),
-        **{f"{METRIC}{name}": value for name, value in _metrics(kitfile).items()},
     }
+    if kitfile is not None:
+        found["kitops/kitfile"] = dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```")
+        found |= {f"{METRIC}{name}": value for name, value in _metrics(kitfile).items()}
     if changes is not None:
         found["kitops/changes"] = _change_table(changes)
     if record.parents:

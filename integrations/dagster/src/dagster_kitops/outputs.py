@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,9 +15,10 @@ import kitops_core as kitops
 from dagster_kitops.contents import ModelKitContents, contents_of
 from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
 from dagster_kitops.modelkit import ModelKit
+from dagster_kitops.naming import tag_of_partition
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.unpushed import forget, keep
-from kitops_core.errors import DeniedError, InvalidInputError, RegistryError
+from dagster_kitops.unpushed import forget, kept_name
+from kitops_core.errors import DeniedError, InvalidInputError, KitOpsError, RegistryError
 from kitops_core.record import ModelKitRecord, Source
 from kitops_core.reference import parse_reference
 
@@ -50,7 +51,9 @@ class Packer:
     provenance: bool
     signing_key: str
 
-    def store(self, value: Any, repository: str, tags: Sequence[str], *, name: str) -> ModelKitRecord:
+    def store(
+        self, value: Any, repository: str, tags: Sequence[str], *, name: str, partitions: Sequence[str] = ()
+    ) -> ModelKitRecord:
         """Make a value a kit.
 
         Args:
@@ -58,16 +61,49 @@ class Packer:
             repository: The repository below the registry.
             tags: Its tags, at least one.
             name: The kit's name where it says none.
+            partitions: The partitions of the run, for all of which the kit is.
 
         Raises:
             InvalidInputError: The value is no kit's contents.
             KitOpsError: It could not be packed or pushed.
         """
+        try:
+            record = self._stored(value, repository, tags, name)
+        except (RegistryError, DeniedError):
+            self._keep({tuple(partitions): value}, repository, tags, name)
+            raise
+        self._forget(partitions)
+        return record
+
+    def store_each(
+        self, values: Mapping[str, Any], repository: str, *, name: str
+    ) -> Iterator[tuple[str, ModelKitRecord]]:
+        """Make each partition's value a kit; gives partition and record, in the order of the values.
+
+        Args:
+            values: What the asset returned, by partition.
+            repository: The repository below the registry.
+            name: The kits' name where they say none.
+
+        Raises:
+            InvalidInputError: A value is no kit's contents.
+            KitOpsError: One could not be packed or pushed. The others may have been.
+        """
+        for partition, value in values.items():
+            tag = tag_of_partition(partition)
+            try:
+                record = self._stored(value, repository, [tag], name)
+            except (RegistryError, DeniedError):
+                self._keep({(key,): each for key, each in values.items()}, repository, [tag], name)
+                raise
+            yield partition, record
+        self._forget(list(values))
+
+    def _stored(self, value: Any, repository: str, tags: Sequence[str], name: str) -> ModelKitRecord:
         if isinstance(value, ModelKitRef):
             return self._found(value)
         if isinstance(value, ModelKit):
             record = self.resource.take(value.kitops, value.reference, repository, tags)
-            forget(value)
             return replace(record, source=self._source(), parents=tuple(self.parents))
         if isinstance(value, ModelKitLayers):
             return self.resource.assemble(
@@ -94,26 +130,45 @@ class Packer:
         self, source: Path | kitops.Contents, repository: str, tags: Sequence[str], said: ModelKitContents
     ) -> ModelKitRecord:
         parents = tuple(dict.fromkeys([*self.parents, *said.parents]))
-        provenance = self._provenance(source, parents, said.metrics) if self.provenance else None
-        try:
-            return self.resource.pack(
-                source,
-                repository,
-                tags,
-                made_by=self._source(),
-                parents=parents,
-                provenance=provenance,
-                key=self.signing_key,
+        return self.resource.pack(
+            source,
+            repository,
+            tags,
+            made_by=self._source(),
+            parents=parents,
+            provenance=self._provenance(source, parents, said.metrics) if self.provenance else None,
+            key=self.signing_key,
+        )
+
+    def _keep(self, values: Mapping[tuple[str, ...], Any], repository: str, tags: Sequence[str], name: str) -> None:
+        """Pack into the local store what could not be pushed, with all that is attached to it.
+
+        The error that this follows is what the run must show, so nothing is raised here.
+        """
+        if not self.resource.remote or any(
+            isinstance(value, (ModelKitRef, ModelKit, ModelKitLayers)) for value in values.values()
+        ):
+            return  # it is in some store already
+        local = replace(self, resource=KitOpsResource(store=self.resource.store))
+        for partitions, value in values.items():
+            kept, tag = kept_name(self.context, partitions)
+            if not kept:
+                return
+            try:
+                local._stored(value, kept, [tag], name)
+            except (KitOpsError, OSError) as error:
+                self.context.log.error(f"what was packed could not be kept in the local store either: {error}")
+                return
+            target = tag_of_partition(partitions[0]) if len(values) > 1 else tags[0]
+            self.context.log.error(
+                f"what was packed is kept in the local store as {kept}:{tag}: `kitops push {kept}:{tag} "
+                f"{self.resource.reference(repository, tag=target)}` sends it, and kept_kit(context) gives it to the "
+                "next attempt of this step"
             )
-        except (RegistryError, DeniedError):
-            kept = keep(self.context, self.resource, source) if self.resource.remote else ""
-            if kept:
-                target = self.resource.reference(repository, tag=tags[0])
-                self.context.log.error(
-                    f"what was packed is kept in the local store as {kept}: `kitops push {kept} {target}` sends it, "
-                    "and kept_kit(context) gives it to the next attempt of this step"
-                )
-            raise
+
+    def _forget(self, partitions: Sequence[str]) -> None:
+        if self.resource.remote:
+            forget(self.context, self.resource, partitions)
 
     @staticmethod
     def _provenance(

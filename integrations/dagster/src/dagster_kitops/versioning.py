@@ -5,15 +5,25 @@ Every use of it is guarded: where a Dagster release moves it, or outside a run, 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 
 from dagster_kitops.identity import DIGEST_KEY, REFERENCE_KEY
+from kitops_core.errors import KitOpsError
 from kitops_core.reference import is_digest, parse_reference
+
+if TYPE_CHECKING:
+    from dagster_kitops.modelkit import ModelKit
 
 _CHECKS_LOOKED_AT = 100
 """How many results of a check are looked through, newest first, for one about the digest asked for."""
+
+
+_LOADED: WeakKeyDictionary[Any, dict[dg.AssetKey, list[ModelKit]]] = WeakKeyDictionary()
+"""The kits that each running step was given. A step's inputs and outputs are handled in one process."""
 
 
 class RecordedKit(NamedTuple):
@@ -105,22 +115,40 @@ def check_of_digest(instance: dg.DagsterInstance, key: dg.AssetCheckKey, digest:
     return None
 
 
+def note_loaded(context: dg.InputContext, kit: ModelKit) -> None:
+    """Remember which kit a step was given, for the parents of what it makes: it need not be the latest one."""
+    try:
+        step = context.step_context
+    except (AttributeError, dg.DagsterInvariantViolationError):
+        return
+    if context.has_asset_key:
+        _LOADED.setdefault(step, {}).setdefault(context.asset_key, []).append(kit)
+
+
 def input_kits(context: dg.OutputContext) -> list[str]:
-    """References, pinned by digest, of the kits among the inputs of the step that makes this output."""
+    """References, pinned by digest, of the kits among the inputs of the step that makes this output.
+
+    They are the kits that the step was given, whatever partition or pin chose them, and, of the assets that it
+    depends on without loading them, those that Dagster records. Of partitions that are not loaded it records none.
+    """
     try:
         step = context.step_context
         versions = dict(step.input_asset_records or {})
         instance = step.instance
     except (AttributeError, TypeError, dg.DagsterError):
         return []
+    loaded = _LOADED.get(step, {})
     kits = []
+    for kit in (kit for each in loaded.values() for kit in each):
+        with suppress(KitOpsError):  # a handle that nobody used, to a kit that is not there
+            kits.append(kit.reference)
     for key, info in versions.items():
-        if info is None:
+        if info is None or key in loaded or _partitioned(step, key):
             continue
-        kit = _materialized(instance, key, storage_ids=[info.storage_id]) or _observed(step, key, info)
-        if kit is not None and kit.reference:
-            kits.append(kit.pinned)
-    return kits
+        found = _materialized(instance, key, storage_ids=[info.storage_id]) or _observed(step, key, info)
+        if found is not None and found.reference:
+            kits.append(found.pinned)
+    return list(dict.fromkeys(kits))
 
 
 def describe_partition(context: dg.OutputContext, partition: str, metadata: dict[str, Any]) -> None:
@@ -154,6 +182,13 @@ def _observed(step: Any, key: dg.AssetKey, info: Any) -> RecordedKit | None:
     except (AttributeError, KeyError, dg.DagsterError):
         return None
     return RecordedKit(str(reference), version) if is_digest(version) else None
+
+
+def _partitioned(step: Any, key: dg.AssetKey) -> bool:
+    try:
+        return step.job_def.asset_layer.get(key).partitions_def is not None
+    except (AttributeError, KeyError, dg.DagsterError):
+        return False
 
 
 def _instance(context: dg.InputContext) -> dg.DagsterInstance | None:
