@@ -8,6 +8,8 @@ from typing import Any
 
 from kitops_core.errors import InvalidInputError
 
+_INSTALL = "install dagster-kitops[onnx]"
+
 
 def takes(value: Any) -> bool:
     """Whether it is an ``onnx.ModelProto``."""
@@ -16,8 +18,18 @@ def takes(value: Any) -> bool:
 
 
 def save(value: Any) -> bytes:
-    """The ONNX file, with maps in a fixed order."""
-    data: bytes = value.SerializeToString(deterministic=True)
+    """The ONNX file, with maps in a fixed order.
+
+    Raises:
+        InvalidInputError: It is larger than a protocol buffer may be.
+    """
+    try:
+        data: bytes = value.SerializeToString(deterministic=True)
+    except Exception as error:  # protobuf's implementations raise different ones
+        raise InvalidInputError(
+            f"this ONNX model cannot be one file: {error}",
+            hint="save it with external data (onnx.save) and give its directory as the model",
+        ) from error
     return data
 
 
@@ -30,5 +42,7 @@ def load(data: bytes, trusted: Sequence[str]) -> Any:
     try:
         import onnx  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        raise InvalidInputError("it is an ONNX model, and onnx is not installed", hint="pip install onnx") from None
+        raise InvalidInputError(
+            "it is an ONNX model, and onnx is not installed", hint="install dagster-kitops[onnx]"
+        ) from None
     return onnx.load_model_from_string(data)

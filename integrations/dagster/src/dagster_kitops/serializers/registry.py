@@ -111,7 +111,8 @@ def load_object(
         allow_pickle: Whether a pickle may be loaded, which runs whatever code it holds.
 
     Raises:
-        InvalidInputError: The format is another, a type is not trusted, or pickle is not allowed.
+        InvalidInputError: The format is another, the file is not of its format, a type is not trusted, or pickle is
+            not allowed.
     """
     suffix = PurePosixPath(path).suffix
     known = [_SERIALIZERS.get(format_)] if format_ else [s for s in _SERIALIZERS.values() if s.suffix == suffix]
@@ -131,6 +132,11 @@ def load_object(
         return known[0].load(data, trusted)
     except InvalidInputError as error:
         raise InvalidInputError(f"'{path}' of {where}: {error.message}", hint=error.hint) from error
+    except Exception as error:  # a file made to do harm, or cut short, may make its library raise anything
+        raise InvalidInputError(
+            f"'{path}' of {where} is no {known[0].name} file that can be read: {type(error).__name__}: {error}",
+            hint="ask whoever packed it for another, or read its bytes",
+        ) from error
 
 
 def section_of(value: Any, serializer: str = "auto") -> Literal["model", "dataset"]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io as streams
 import sys
 from collections.abc import Sequence
 from typing import Any
+from zipfile import ZipFile
 
 from kitops_core.errors import InvalidInputError
+
+_MAX_RATIO = 100
+"""How many times its size a skops file, which is a zip archive, may hold; more is taken for a bomb."""
 
 _INSTALL = "install dagster-kitops[sklearn]"
 
@@ -45,12 +50,16 @@ def load(data: bytes, trusted: Sequence[str]) -> Any:
     """The estimator.
 
     Raises:
-        InvalidInputError: skops is not installed, or the file names types that are not trusted.
+        InvalidInputError: skops is not installed, the file names types that are not trusted, or it is a bomb.
     """
     try:
         from skops import io
     except ImportError:
         raise InvalidInputError("it is a skops file, and skops is not installed", hint=_INSTALL) from None
+    with ZipFile(streams.BytesIO(data)) as archive:
+        held = sum(member.file_size for member in archive.infolist())
+    if held > _MAX_RATIO * len(data):
+        raise InvalidInputError(f"it holds {held} bytes in {len(data)}, which is taken for a bomb")
     unknown = sorted(set(io.get_untrusted_types(data=data)) - set(trusted))
     if unknown:
         raise InvalidInputError(
