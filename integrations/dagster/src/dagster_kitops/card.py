@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from dagster_kitops.contents import ModelKitContents
+from kitops_core import Contents
 
 
-def model_card(contents: ModelKitContents, parameters: Mapping[str, Any]) -> str:
+def model_card(contents: Contents, parameters: Mapping[str, Any]) -> str:
     """A README in Markdown: what the kit says of itself, its metrics and its parameters.
 
     Args:

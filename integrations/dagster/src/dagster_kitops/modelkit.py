@@ -148,6 +148,13 @@ class ModelKit:
     def __repr__(self) -> str:
         return f"ModelKit({str(self._reference)!r})"
 
+    def __reduce__(self) -> Any:
+        # A pickle would hold the registry's credentials, and the IO manager for pickles writes it to a disk.
+        raise InvalidInputError(
+            f"a handle is not stored: {self!r} is one",
+            hint="return it from an asset that has a ModelKitIOManager, or return ModelKitRef(kit.reference)",
+        )
+
     def _read_entry(self, entry: KitEntry) -> bytes:
         with self._open() as kit:
             return kit.read(entry.path, limit=max(kit.size, MAX_READ_BYTES))
