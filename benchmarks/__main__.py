@@ -15,7 +15,7 @@ from pathlib import Path
 
 from registry_fixture import serve_registry
 
-from benchmarks import floor, promotion, workloads
+from benchmarks import floor, importing, promotion, workloads
 from benchmarks.measure import Command, Side, in_turn, machine, ratio, run
 
 GIB = 1024**3
@@ -271,6 +271,14 @@ def promote(bench: Bench) -> None:
     bench.row("peak memory, promotion of 1 GiB between registries", "", moved.peak / MIB, 100, " MiB")
 
 
+def hub_import(bench: Bench) -> None:
+    """``import`` from the Hugging Face Hub: memory, and what is written locally."""
+    first, again, written = importing.import_to(bench.work, KITOPS, bench.reference("import", 0), 2 * GIB)
+    bench.row(f"peak memory, import of 2 GiB ({first.wall:.2f} s)", "", first.peak / MIB, 100, " MiB")
+    bench.row("written locally by import", "", written / MIB, 1, " MiB")
+    bench.row(f"unchanged import ({again.wall:.2f} s)", f"the first ({first.wall:.2f} s)", again.wall / first.wall, 0.5)
+
+
 def kit_side(bench: Bench, home: Path, source: Path) -> Side:
     """``kit pack`` and ``kit push``, from an empty store."""
 
@@ -301,6 +309,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "gzip": gzip,
     "memory": memory,
     "promote": promote,
+    "import": hub_import,
 }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kitops_core.errors import VerificationError as VerificationError
     from kitops_core.events import Cancel as Cancel
     from kitops_core.events import Event as Event
+    from kitops_core.importing.import_kit import import_kit as import_kit
     from kitops_core.kitfile import Kitfile as Kitfile
     from kitops_core.promotion.approve import approve as approve
     from kitops_core.promotion.channels import ChannelState as ChannelState
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from kitops_core.serving.image import image as image
     from kitops_core.serving.materialize import Materialized as Materialized
     from kitops_core.serving.materialize import materialize as materialize
+    from kitops_core.serving.manifests.fill import manifests as manifests
     from kitops_core.storage.registry import RegistryOptions as RegistryOptions
     from kitops_core.verbs.assemble import assemble as assemble
     from kitops_core.verbs.assemble import pack_layers as pack_layers
@@ -108,6 +110,7 @@ _HOMES = {
         "SourceChangedError SourceError StoreError UnsafeLayerError VerificationError"
     ),
     "kitops_core.events": "Cancel Event",
+    "kitops_core.importing.import_kit": "import_kit",
     "kitops_core.kitfile": "Kitfile",
     "kitops_core.promotion.approve": "approve",
     "kitops_core.promotion.channels": "ChannelState channels",
@@ -128,6 +131,7 @@ _HOMES = {
     "kitops_core.record": "LayerRecord ModelKitRecord Source",
     "kitops_core.reference": "Reference parse_reference",
     "kitops_core.serving.image": "image KitImage",
+    "kitops_core.serving.manifests.fill": "manifests",
     "kitops_core.serving.materialize": "Materialized materialize",
     "kitops_core.storage.registry": "RegistryOptions",
     "kitops_core.verbs.assemble": "assemble pack_layers",

@@ -25,7 +25,8 @@ class LazyGroup(click.Group):
         """Import a command; ``None`` where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command: Command = import_module(f"kitops_core.cli.commands.{cmd_name.replace('-', '_')}").command
+        module = {"import": "import_"}.get(cmd_name, cmd_name.replace("-", "_"))  # `import` is a word of Python
+        command: Command = import_module(f"kitops_core.cli.commands.{module}").command
         return command
 
     def resolve_command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS = {
     "init": "Write a Kitfile from what is in a directory",
     "pack": "Pack a directory as a ModelKit",
+    "import": "Make a ModelKit of a repository of the Hugging Face Hub, or of MLflow",
     "push": "Send a ModelKit from the local store to a registry",
     "pull": "Fetch a ModelKit from a registry into the local store",
     "unpack": "Put a ModelKit's files, or some of them, into a directory",
@@ -13,6 +14,7 @@ COMMANDS = {
     "info": "Show a ModelKit's Kitfile",
     "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
     "image": "Make a container image of a ModelKit, over its own layers",
+    "manifests": "Print Kubernetes manifests that pack, promote or serve a ModelKit",
     "lineage": "Show what a ModelKit was made from",
     "bom": "Write a ModelKit's bill of materials (CycloneDX)",
     "diff": "Say what differs between two ModelKits",

@@ -16,10 +16,10 @@ _METADATA = ".json .yaml .yml .xml .txt .jinja"
 _DOCS = ".md .adoc .html .pdf .rst"
 _DATASET = ".tar .zip .parquet .csv .tsv .jsonl .ndjson .arrow .feather .avro .orc"
 _CODE = ".py .ipynb .r .sh .sql .js .ts .go .rs .java .c .cc .cpp .h .cu"
-# A tokenizer's files, and pickled training options, that are named like something else.
+# A tokenizer's files, pickled training options, and MLflow's description of a model, named like something else.
 _MODEL_FILES = re.compile(
     r"tokenizer\.model(\.v\d+)?|tekken\.json|spiece\.model|sentencepiece.*\.model|.*\.spm|vocab\.bpe|.*\.tiktoken"
-    r"|training_args\.bin"
+    r"|training_args\.bin|mlmodel"
 )
 _SUFFIXES: dict[FileKind, str] = {
     "model": _MODEL,

@@ -59,6 +59,7 @@ _MARKERS = (
 )
 _PICKLED = ((b"xgboost", "xgboost"), (b"lightgbm", "lightgbm"), (b"catboost", "catboost"), (b"sklearn", "scikit-learn"))
 _CONFIG_FACTS = ("model_type", "architectures", "torch_dtype", "dtype", "max_position_embeddings")
+_GENERATION_FACTS = ("do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_new_tokens")
 
 
 class ModelInfo(NamedTuple):
@@ -79,7 +80,8 @@ def model_info(read: ReadStart, path: str, others: Collection[str]) -> ModelInfo
     """
     suffix = PurePosixPath(path).suffix.lower()
     format_ = _FORMATS.get(suffix, "pytorch" if suffix == ".bin" and "pytorch_model" in path else "")
-    config = _config(read, path, others)
+    config = _config(read, path, "config.json", others)
+    generation = _config(read, path, "generation_config.json", others)
     framework = next((name for marker, name in _MARKERS if _beside(path, marker, others)), "")
     if not framework and ("model_type" in config or "architectures" in config):
         framework = "transformers"
@@ -87,7 +89,12 @@ def model_info(read: ReadStart, path: str, others: Collection[str]) -> ModelInfo
         framework = _safetensors_framework(read, path)
     if not framework and format_ in ("pickle", "joblib"):
         framework = _pickled_by(read(path, _PICKLE_BYTES))
-    facts = {key: config[key] for key in _CONFIG_FACTS if config.get(key) not in (None, [], "")}
+    facts = _facts(config, _CONFIG_FACTS)
+    quantization = config.get("quantization_config")
+    if isinstance(quantization, dict) and isinstance(quantization.get("quant_method"), str):
+        facts["quantization"] = quantization["quant_method"]
+    if defaults := _facts(generation, _GENERATION_FACTS):
+        facts["generation"] = defaults
     return ModelInfo(framework or _FRAMEWORKS.get(format_, ""), format_, facts)
 
 
@@ -97,8 +104,12 @@ def _beside(path: str, name: str, others: Collection[str]) -> str:
     return next((candidate for candidate in (near, name) if candidate in others), "")
 
 
-def _config(read: ReadStart, path: str, others: Collection[str]) -> dict[str, Any]:
-    name = _beside(path, "config.json", others)
+def _facts(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {key: config[key] for key in names if config.get(key) not in (None, [], "")}
+
+
+def _config(read: ReadStart, path: str, file: str, others: Collection[str]) -> dict[str, Any]:
+    name = _beside(path, file, others)
     try:
         config = json.loads(read(name, _READ_BYTES)) if name else {}
     except (ValueError, RecursionError):

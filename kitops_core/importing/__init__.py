@@ -1,0 +1,1 @@
+"""Import: models and data of other systems into kits, with where they came from."""

@@ -1,0 +1,88 @@
+"""Where an import goes, and the last steps that all imports share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kitops_core.errors import KitfileError
+from kitops_core.events import Control
+from kitops_core.record import ModelKitRecord, Source
+from kitops_core.verbs.locate import digest_of, open_storage
+from kitops_core.verbs.pack import parse_target
+from kitops_core.verbs.pack_evidence import prepare_evidence
+from kitops_core.verbs.recipe import Recipe, check_packable, source_date_epoch
+from kitops_core.verbs.write_kit import Layer, kit_record, write_kit
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import Kitfile
+    from kitops_core.provenance.keys import SigningKey
+    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.storage.registry import RegistryOptions
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a kit goes, and on whose behalf; as the arguments of ``import_kit`` of these names."""
+
+    reference: str
+    push: bool
+    tags: Sequence[str]
+    made_by: Source
+    key: SigningKey | None
+    store: Path | None
+    registry: RegistryOptions | None
+
+    def write(
+        self,
+        kitfile: Kitfile,
+        where: str,
+        plan: Callable[[Recipe], Sequence[Layer]],
+        provenance: Provenance,
+        origin: str,
+        default_name: str,
+        control: Control,
+    ) -> ModelKitRecord:
+        """Make the kit.
+
+        Args:
+            kitfile: The Kitfile.
+            where: What to call it in errors.
+            plan: Makes the layers; what is wrong with the files is said before the first byte is sent.
+            provenance: Where the kit comes from.
+            origin: The same in one URI.
+            default_name: What to call the kit where the user did not say.
+            control: Progress and cancelling.
+        """
+        target, tags = parse_target(self.reference or default_name, self.tags)
+        check_packable(kitfile, False, where)
+        recipe = Recipe(kitfile, "none", "raw", False, source_date_epoch())
+        layers = plan(recipe)
+        recipe.assemble([layer.finished() for layer in layers])  # too many layers are found here
+        evidence = prepare_evidence(
+            provenance, self.made_by, kitfile, None, key=self.key, store=self.store, registry=self.registry
+        )
+        remote = self.push and not target.layout
+        with closing(open_storage(target, remote=remote, store=self.store, registry=self.registry)) as storage:
+            before = {tag: digest_of(storage, tag) for tag in tags}
+            manifest = write_kit(recipe, layers, storage, before, evidence, control)
+        return kit_record(target, tags, manifest, kitfile, layers, before, evidence, origin=origin)
+
+
+def load_kitfile(kitfile: str | os.PathLike[str] | Kitfile) -> tuple[Kitfile, str]:
+    """The Kitfile that a user gave, and what to call it in errors.
+
+    Raises:
+        KitfileError: It cannot be read, is none, or has nothing to import.
+    """
+    from kitops_core.kitfile import Kitfile
+
+    where = "the Kitfile given" if isinstance(kitfile, Kitfile) else str(kitfile)
+    description = kitfile if isinstance(kitfile, Kitfile) else Kitfile.load(Path(kitfile))
+    if not description.entries():
+        raise KitfileError(where, ["it names no files"], hint="name files or directories of the source")
+    return description, where

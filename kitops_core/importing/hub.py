@@ -1,0 +1,238 @@
+"""A repository of the Hugging Face Hub at one commit: its listing by the Hub's own client, its files streamed.
+
+The client (``huggingface_hub``) finds the endpoint, the token and the commit, and lists the files. The bytes come over
+the connections that registries use, which read straight into a buffer: an HTTP client that makes an object of each
+piece costs more processor time than the hashing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from kitops_core.errors import IntegrityError, InvalidInputError, RegistryError, UnsafeLayerError
+from kitops_core.events import Control
+from kitops_core.importing.hub_errors import answered, translated
+from kitops_core.importing.hub_name import HubName, parse_hub_name
+from kitops_core.importing.remote_files import GitBlobCheck, RemoteFile
+from kitops_core.oci.blob import BUFFER_BYTES, BlobReader
+from kitops_core.oci.manifest import Descriptor
+from kitops_core.storage.registry.downloads import RangedStream
+from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, retry_after
+from kitops_core.storage.registry.hosts import follow, origin
+from kitops_core.storage.registry.options import RegistryOptions
+from kitops_core.storage.registry.transport import Backoff, Response, Transport, read_refusal
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+LIBRARY = "kitops-core"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_RATE_LIMIT = re.compile(r"\bt=(\d+)")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+T = TypeVar("T")
+
+
+class HubRepository:
+    """The files of a repository at the commit that its revision had when it was opened.
+
+    Attributes:
+        hub_name: What it is called, as the Hub spells it.
+        commit: The commit.
+        name: ``hf://organisation/model@commit``.
+        files: Its files, without ``.gitattributes``.
+    """
+
+    def __init__(self, api: HfApi, hub_name: HubName, commit: str, options: RegistryOptions) -> None:
+        """Use :func:`open_hub`."""
+        self.hub_name = hub_name
+        self.commit = commit
+        self.name = hub_name.uri(commit)
+        self.files: tuple[RemoteFile, ...] = ()
+        self._api = api
+        self._options = options
+        self._transport = Transport(options)
+        self._headers = _headers(api)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._transport.close()
+
+    def stream(self, file: RemoteFile, control: Control) -> Iterator[memoryview]:
+        """A file's bytes from the beginning, each buffer valid until the next; a broken connection is taken up again.
+
+        Raises (while iterating):
+            IntegrityError: They are not those that the Hub announced; known at the end.
+            DeniedError, NotFoundError, RegistryError: The Hub refused or failed.
+        """
+        where = f"'{file.path}' of {self.name}"
+        with closing(self._open(file, control)) as raw:
+            if file.sha256:
+                reader = BlobReader(raw, Descriptor("", f"sha256:{file.sha256}", file.size), f"{where} from the Hub")
+                yield from reader.chunks()
+                return
+            check, view = GitBlobCheck(file, where), memoryview(bytearray(min(BUFFER_BYTES, file.size + 1)))
+            while count := raw.readinto(view):
+                check.update(view[:count])
+                yield view[:count]
+            check.finish()
+
+    def start(self, file: RemoteFile, most: int, control: Control) -> bytes:
+        """The first ``most`` bytes of a file; checked only where that is all of it."""
+        if file.size <= most:
+            return b"".join(bytes(piece) for piece in self.stream(file, control))
+        found = bytearray()
+        with closing(self._open(file, control)) as raw:
+            view = memoryview(bytearray(min(BUFFER_BYTES, most)))
+            while len(found) < most and (count := raw.readinto(view[: most - len(found)])):
+                found += view[:count]
+        return bytes(found)
+
+    def _open(self, file: RemoteFile, control: Control) -> RangedStream:
+        doing = f"read '{file.path}' of {self.name}"
+        host = urlsplit(self._api.endpoint).netloc.rpartition("@")[2]
+        return RangedStream(
+            lambda offset: self._ask(file, offset, doing, control), file.size, doing, host, self._options, control
+        )
+
+    def _ask(self, file: RemoteFile, offset: int, doing: str, control: Control) -> Response:
+        """The answer with a file's bytes from ``offset`` on; the Hub sends us on to where large ones are."""
+        from huggingface_hub import hf_hub_url
+
+        start = hf_hub_url(
+            self.hub_name.id,
+            file.path,
+            repo_type=self.hub_name.kind,
+            revision=self.commit,
+            endpoint=self._api.endpoint,
+        )
+        backoff = Backoff(self._options, control, file.path)
+        url, redirects = start, 0
+        while True:
+            own = self._headers if origin(url) == origin(start) else {}
+            wanted = {"Range": f"bytes={offset}-"} if offset else {}
+            try:
+                response = self._transport.send("GET", url, {**own, **wanted})
+                if response.status == 200 or (offset and response.status == 206):
+                    return response
+                answer = read_refusal(response, url)
+            except LostError as broken:
+                if not backoff.wait(broken.problem, most=broken.attempts):
+                    raise broken.error(doing) from broken.__cause__
+                url, redirects = start, 0
+                continue
+            if answer.status in _REDIRECTS and redirects < _MOST_REDIRECTS:
+                redirects += 1
+                url = follow(url, answer.headers.get("location", ""))
+                continue
+            after = max(retry_after(answer.headers), _rate_limit(answer.status, answer.headers.get("ratelimit", "")))
+            if answer.status in RETRY_STATUSES and backoff.wait(f"the Hub answered {answer.status}", at_least=after):
+                url, redirects = start, 0  # what we were sent on to may have expired
+                continue
+            raise answered(answer.status, doing, what="such file", code=answer.headers.get("x-error-code", ""))
+
+
+def open_hub(text: str, revision: str, token: str | None, options: RegistryOptions, control: Control) -> HubRepository:
+    """Find a repository, pin it to its commit, and list its files.
+
+    Args:
+        text: What the user calls it.
+        revision: A branch, tag or commit; empty for the default branch, or what ``text`` names.
+        token: A token to read it with; ``None`` uses ``HF_TOKEN`` or what ``hf auth login`` saved.
+        options: How often and how long to try.
+        control: Progress and cancelling.
+
+    Raises:
+        InvalidInputError: The client is not installed, or this is no repository's name.
+        NotFoundError: There is no such repository or revision.
+        DeniedError: It may not be read with this token, or without one.
+        RegistryError: The Hub could not be reached, or failed.
+        UnsafeLayerError: It has a file whose name would lead out of a directory.
+    """
+    try:
+        from huggingface_hub import HfApi
+    except ImportError:
+        raise InvalidInputError(
+            "to import from the Hugging Face Hub, its client is needed",
+            hint="install it with: pip install 'kitops-core[huggingface]'",
+        ) from None
+    logging.getLogger("huggingface_hub").addFilter(lambda record: record.levelno >= logging.ERROR)
+    api = HfApi(token=token or None, library_name=LIBRARY)
+    name = parse_hub_name(text, api.endpoint)
+    if revision and name.revision not in ("", revision):
+        raise InvalidInputError(f"'{text}' names the revision '{name.revision}', and ref says '{revision}'")
+    wanted = revision or name.revision or None
+    shown = f"{name.uri()}" + (f" at '{wanted}'" if wanted else "")
+    kind = name.kind
+
+    def ask() -> Any:
+        return api.repo_info(name.id, repo_type=kind, revision=wanted, timeout=options.timeout)
+
+    info = _asked(ask, f"find {shown}", api, options, control)
+    commit = info.sha or ""
+    if not _COMMIT.fullmatch(commit):
+        raise RegistryError(f"cannot find {shown}: the Hub names no commit")
+    if isinstance(info.id, str) and info.id != name.id:  # it was renamed
+        name = parse_hub_name(f"{kind}s/{info.id}", api.endpoint)
+    repository = HubRepository(api, HubName(kind, name.id, wanted or ""), commit, options)
+
+    def tree() -> list[Any]:
+        return list(api.list_repo_tree(name.id, recursive=True, revision=commit, repo_type=kind))
+
+    listed = _asked(tree, f"list the files of {repository.name}", api, options, control, retries=0)
+    repository.files = tuple(_files(listed, repository.name))
+    return repository
+
+
+def _files(listed: Iterable[Any], name: str) -> Iterator[RemoteFile]:
+    from huggingface_hub.hf_api import RepoFile
+
+    seen: set[str] = set()
+    for item in listed:
+        if not isinstance(item, RepoFile) or item.path.rpartition("/")[2] == ".gitattributes":
+            continue
+        path = item.path
+        if path in seen or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+            raise UnsafeLayerError(f"{name} has a file called {path!r}, which is no path below a directory")
+        seen.add(path)
+        sha256 = item.lfs.sha256.removeprefix("sha256:") if item.lfs else ""
+        size = item.lfs.size if item.lfs else item.size
+        if (item.lfs and not _SHA256.fullmatch(sha256)) or not isinstance(size, int) or size < 0:
+            raise IntegrityError(f"{name}: the Hub tells no valid size and digest of {path!r}")
+        yield RemoteFile(path, size, sha256, "" if sha256 else item.blob_id)
+
+
+def _asked(
+    ask: Callable[[], T], doing: str, api: HfApi, options: RegistryOptions, control: Control, retries: int | None = None
+) -> T:
+    """What the Hub's client answers; failures that may pass are tried again."""
+    backoff = Backoff(options, control, "the Hub", retries)
+    while True:
+        try:
+            return ask()
+        except Exception as error:
+            mine = translated(error, doing, api.endpoint)
+            if mine is None:
+                raise
+            headers = getattr(getattr(error, "response", None), "headers", {})
+            passing = isinstance(mine, RegistryError) and (mine.status is None or mine.status in RETRY_STATUSES)
+            if not passing or not backoff.wait("the Hub did not answer", at_least=retry_after(headers)):
+                raise mine from None
+
+
+def _headers(api: HfApi) -> dict[str, str]:
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not re-exported
+
+    return dict(build_hf_headers(token=api.token, library_name=LIBRARY))
+
+
+def _rate_limit(status: int, header: str) -> float:
+    """Seconds until a rate limit is reset (``RateLimit: "resolvers";r=0;t=55``), at most 60."""
+    found = _RATE_LIMIT.search(header) if status == 429 else None
+    return min(float(found[1]), 60.0) if found else 0.0
