@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dagster_kitops.naming import repository_of, tag_of_partition
 from kitops_core.reference import check_tag, parse_reference
@@ -58,3 +60,16 @@ def test_no_two_partition_keys_share_a_tag_and_each_is_legal() -> None:
     keys = [*AWKWARD, *("".join(pair) for pair in product(AWKWARD, AWKWARD)), "x" * 300, "x" * 301]
     keys = list(dict.fromkeys([*keys, *(tag_of_partition(key) for key in keys)]))
     assert len({check_tag(tag_of_partition(key)) for key in keys}) == len(keys)
+
+
+@given(st.sets(st.text(), min_size=2, max_size=8))
+def test_partitions_of_any_text_have_tags_of_their_own(keys: set[str]) -> None:
+    keys |= {tag_of_partition(key) for key in keys}
+    assert len({check_tag(tag_of_partition(key)) for key in keys}) == len(keys)
+
+
+@given(st.sets(st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple), min_size=2, max_size=6))
+def test_assets_of_any_key_have_repositories_of_their_own(keys: set[tuple[str, ...]]) -> None:
+    repositories = [repository_of(key) for key in keys]
+    assert len(set(repositories)) == len(keys)
+    assert all(parse_reference(repository).is_local_name for repository in repositories)

@@ -9,7 +9,7 @@ import pytest
 from dagster_shared.libraries import DagsterLibraryRegistry
 
 import dagster_kitops
-from dagster_kitops import KitOpsResource, ModelKitIOManager
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitIOManager
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
 
 
@@ -35,6 +35,21 @@ def test_a_secret_is_read_from_the_environment_when_it_is_needed(monkeypatch: py
     )
     assert dg.materialize([use], resources={"kitops": resource}).output_for_node("use")
     assert "s3cret" not in repr(resource)
+
+
+def test_a_handle_is_not_stored_because_it_knows_the_credentials(tmp_path: Path) -> None:
+    resource = KitOpsResource(registry="registry.example.com/ml", username="ci", password="s3cret")
+
+    @dg.asset
+    def handle():
+        return ModelKit(resource, "registry.example.com/ml/churn:1.0")
+
+    manager = dg.FilesystemIOManager(base_dir=str(tmp_path / "stored"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(InvalidInputError, match="a handle is not stored") as caught:
+            dg.materialize([handle], resources={"io_manager": manager}, instance=instance)
+        assert "ModelKitRef" in caught.value.hint
+    assert not any(b"s3cret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def repository_of_output(identifier: Sequence[str]) -> tuple[str, str]:
         identifier: Run (a UUID), step, output, and the mapping key of a dynamic output.
     """
     run, step, output, *mapping_key = identifier
-    return "/".join(["runs", run, segment(step), segment(output)]), (mapping_key or [DEFAULT_TAG])[0]
+    return "/".join(["runs", run, segment(step), segment(output)]), tag_of_partition((mapping_key or [DEFAULT_TAG])[0])
 
 
 def tag_of_partition(key: str) -> str:

@@ -42,7 +42,7 @@ def kept_kit(
     Raises:
         InvalidInputError: The step makes several assets, and ``key`` names none of them.
     """
-    partitions = list(context.partition_keys) if context.has_partition_key else []
+    partitions = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
     asset = _asset(context, key)
     local = KitOpsResource(store=store)
 
