@@ -76,6 +76,23 @@ def test_what_a_kit_that_stays_was_made_from_stays(project: Project) -> None:
     assert prune(project) == []
 
 
+def test_what_a_kit_with_a_tag_of_its_own_was_made_from_stays(project: Project) -> None:
+    oldest, *_ = promote_all(project, "1.0", "2.0", "3.0")
+    made = kitops.Provenance(inputs=[f"{project.kit}@{oldest}"])
+    project.pack("tuned", "experiment", provenance=made)
+    assert prune(project) == []
+
+
+def test_a_kit_whose_version_tag_cannot_be_told_stays_with_the_tags_it_has(project: Project) -> None:
+    retention = {"from": "dev", "retention": {"keep": 2}}
+    project.channels(dev={}, prod=retention)
+    oldest, *_ = promote_all(project, "''", "2.0", "3.0")
+    project.channels(dev={}, prod={**retention, "version_tags": ["v{version}"]})
+    assert [kit.digest for kit in prune(project)] == [oldest]
+    kitops.tag(f"{project.kit}@{oldest}", ["golden"], remote=True)
+    assert prune(project) == []
+
+
 def test_a_channel_without_retention_keeps_everything(project: Project) -> None:
     project.channels(dev={}, prod={"from": "dev"})
     promote_all(project, "1.0", "2.0", "3.0")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
@@ -23,6 +25,7 @@ from kitops_core.verbs.describe import read_kit
 from kitops_core.verbs.locate import FoundKit, digest_of
 
 if TYPE_CHECKING:
+    from kitops_core.storage import Storage
     from kitops_core.storage.registry import RegistryOptions
 
 
@@ -84,8 +87,7 @@ def prune(
     if channel:
         policy.channel(channel)
     with Places(store, registry) as places:
-        review = _Review(policy, places)
-        found = [kit for name in ([channel] if channel else policy.channels) for kit in review.unneeded(name)]
+        found = _Review(policy, places).unneeded([channel] if channel else [*policy.channels])
         if not dry_run:
             for kit in found:
                 places.storage(parse_reference(kit.reference)).delete(kit.digest)
@@ -103,15 +105,20 @@ class _Review:
         self._kept = {
             (past.reference.name, digest) for past in self._histories.values() for digest in self._keeps(past)
         }
-        self._parents = self._ancestors()
 
-    def unneeded(self, channel: str) -> Iterator[Prunable]:
-        """The kits that were in a channel and that nothing needs, newest first."""
+    def unneeded(self, channels: Sequence[str]) -> list[Prunable]:
+        """The kits that were in some channels and that nothing needs, by channel, newest first."""
+        found = [kit for channel in channels for kit in self._left_over(channel)]
+        parents = self._ancestors({kit.digest for kit in found}) if found else set()
+        return [kit for kit in found if kit.digest not in parents]
+
+    def _left_over(self, channel: str) -> Iterator[Prunable]:
+        """The kits that were in a channel and that neither a channel nor a tag needs, newest first."""
         past = self._histories[channel]
         if self._policy.channels[channel].retention is None:
             return
         for digest, left in _left(past).items():
-            if (past.reference.name, digest) in self._kept or digest in self._parents:
+            if (past.reference.name, digest) in self._kept:
                 continue
             found = self._places.find(past.reference.with_digest(digest))
             if found is not None and not self._tagged_otherwise(channel, found):
@@ -123,36 +130,45 @@ class _Review:
         digests = dict.fromkeys(record.digest for record in past.records)
         return [past.digest, *islice(digests, retention.keep if retention else None)]
 
-    def _ancestors(self) -> set[str]:
-        """Digests of all that the kept kits were made from."""
-        pending = [digest for _, digest in self._kept if digest]
-        homes = {past.reference.name: past.reference for past in self._histories.values()}.values()
+    def _ancestors(self, going: set[str]) -> set[str]:
+        """Digests of all that the kits that stay were made from: those channels have or had, and those with tags."""
+        pasts = self._histories.values()
+        homes = {past.reference.name: past.reference for past in pasts}.values()
+        staying = {past.digest for past in pasts} | {record.digest for past in pasts for record in past.records}
+        staying = staying.union(*(self._tagged(self._places.storage(home)) for home in homes))
+        pending = [*(staying - going - {""})]
         seen: set[str] = set()
         while pending:
             digest = pending.pop()
             for home in homes:
-                found = self._places.find(home.with_digest(digest))
-                if found is None:
-                    continue
-                parents = set(parent_digests(found)) - seen
+                parents: set[str] = set()
+                with suppress(IntegrityError):  # a tag may point at something that is no kit
+                    found = self._places.find(home.with_digest(digest))
+                    parents = set(parent_digests(found)) - seen if found is not None else parents
                 seen |= parents
                 pending += parents
-                break
         return seen
 
     def _tagged_otherwise(self, channel: str, found: FoundKit) -> bool:
         """Whether a tag points at the kit that the channel did not give it."""
-        name = found.storage.name
-        if name not in self._tags:
-            self._tags[name] = {}
-            for tag in found.storage.tags():
-                self._tags[name].setdefault(digest_of(found.storage, tag), set()).add(tag)
-        tags = self._tags[name].get(found.manifest.digest)
+        tags = self._tagged(found.storage).get(found.manifest.digest)
         if not tags:
             return False
         templates = self._policy.channels[channel].version_tags
         kitfile = read_kit(found.storage, found.manifest).kitfile
-        return not tags <= set(version_tags(templates, kitfile, channel, found.manifest.digest))
+        own: tuple[str, ...] = ()
+        with suppress(InvalidInputError):  # a template that this kit cannot fill gave it no tag
+            own = version_tags(templates, kitfile, channel, found.manifest.digest)
+        return not tags <= set(own)
+
+    def _tagged(self, storage: Storage) -> dict[str, set[str]]:
+        """The digests that have tags in a repository, with the tags of each."""
+        if storage.name not in self._tags:
+            self._tags[storage.name] = {}
+            with suppress(NotFoundError):  # there may be no such repository yet
+                for tag in storage.tags():
+                    self._tags[storage.name].setdefault(digest_of(storage, tag), set()).add(tag)
+        return self._tags[storage.name]
 
 
 def _left(past: ChannelHistory) -> dict[str, datetime]:
