@@ -36,6 +36,14 @@ def test_a_command_runs_without_a_shell_in_the_policys_directory(world: World) -
     assert world.ask("command: {run: [ls, release.pub]}").detail == "release.pub"
 
 
+def test_secrets_in_the_command_and_in_what_it_says_do_not_reach_the_record(world: World) -> None:
+    result = world.ask(shell("echo https://ada:pass1@x.example/?token=pass2 Bearer passpass3 ghp_pass4pass4pass4pass4"))
+    assert result.passed
+    for text in (result.name, result.detail):
+        assert "pass" not in text
+        assert "https://x.example/?token=*** *** ***" in text
+
+
 def test_the_command_is_told_what_it_decides_about(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COSIGN_PASSWORD", "secret")
     line = 'echo "$KITOPS_DIGEST $KITOPS_REFERENCE $KITOPS_CHANNEL <$KITOPS_PREVIOUS_DIGEST> <$COSIGN_PASSWORD>"'

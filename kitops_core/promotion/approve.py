@@ -16,6 +16,7 @@ from kitops_core.promotion.promote import find_candidate
 from kitops_core.provenance.evidence import Evidence, attach_statement
 from kitops_core.provenance.keys import SigningKey
 from kitops_core.provenance.predicate_types import APPROVAL
+from kitops_core.provenance.secrets import redact_text
 from kitops_core.provenance.statement import statement_for
 from kitops_core.text import timestamp_text
 
@@ -56,6 +57,7 @@ def approve(
     with Places(store, registry) as places:
         found = find_candidate(policy, to, reference, places)
         now = timestamp_text(datetime.now(timezone.utc))
-        predicate = approval_predicate(to, time=now, actor=actor or current_actor(), note=note)
+        who = redact_text(actor or current_actor())
+        predicate = approval_predicate(to, time=now, actor=who, note=redact_text(note))
         statement = statement_for(found.manifest.digest, APPROVAL, predicate, name=found.reference.name)
         return attach_statement(found.storage, found.manifest.descriptor, statement, key=signing, control=Control())

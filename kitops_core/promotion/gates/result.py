@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kitops_core.provenance.secrets import redact_text
 from kitops_core.text import printable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MAX_LINE = 240
 
 @dataclass(frozen=True)
 class GateResult:
-    """What became of one gate. Name and detail are single lines, safe to show on a terminal.
+    """What became of one gate. Name and detail are single lines, safe to show on a terminal and to keep in a record.
 
     Attributes:
         name: One line for people: ``signed by release.pub``, ``accuracy 0.941 ≥ 0.90, prod has 0.938``.
@@ -78,5 +79,5 @@ def refused(gate: Gate, detail: str, *, evidence: Sequence[str] = ()) -> GateRes
 
 
 def _line(text: str) -> str:
-    shown = printable(" ".join(text[: 8 * MAX_LINE].split()))
+    shown = printable(" ".join(redact_text(text[: 8 * MAX_LINE]).split()))
     return shown if len(shown) <= MAX_LINE else shown[: MAX_LINE - 1] + "…"
