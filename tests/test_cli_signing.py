@@ -202,9 +202,9 @@ def test_a_kit_pulled_without_its_signature_says_where_to_look(project: Path, re
     [
         (["sign", "m:1"], 2, "Missing option '--key'"),
         (["sign", "m:1", "--key", "nowhere.key"], 3, "'nowhere.key' cannot be read"),
-        (["sign", "m:1", "--key", "release.pub"], 3, "release.pub is not a private key"),
+        (["sign", "m:1", "--key", "release.pub"], 3, "release.pub is a public key"),
         (["sign", "m:1", "--key", "release.key"], 4, "'m:1' is not in the local store"),
-        (["verify", "m:1"], 3, "verification needs a key, or an identity"),
+        (["verify", "m:1"], 2, "Give --key, or --certificate-identity"),
         (["verify", "m:1", "--key", "release.key"], 3, "release.key is a private key"),
         (["verify", "m:1", "--key", "release.pub", "--type", "nonsense"], 3, "'nonsense' is not a predicate type"),
         (["verify", "m:1", "--key", "release.pub", "--certificate-identity", "a@b.c"], 3, "give either, not both"),

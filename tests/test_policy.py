@@ -132,11 +132,23 @@ channels:
     assert len(found) == 13
 
 
+def test_what_is_wrong_by_itself_hides_nothing_that_does_not_fit_together(base: Path) -> None:
+    text = """\
+kit: churn
+channels:
+  dev: {retention: {keep: 0}}
+  staging: {from: dve, version_tags: ["{verzion}"]}
+"""
+    assert [found.partition(": ")[0] for found in problems(text, base)] == ["line 3", "line 4", "line 4"]
+
+
 @pytest.mark.parametrize(
     ("channels", "problem"),
     [
         ("{a: {from: b}, b: {from: a}}", "goes round in a circle: a from b from a"),
         ("{a: {from: a}}", "goes round in a circle: a from a"),
+        ("{x: {from: a}, a: {from: b}, b: {from: a}}", "goes round in a circle: a from b from a"),
+        ("{sha256-" + "0" * 64 + ": {}}", "only hold what is attached"),
         ("{a: {target: 'x:1'}, b: {target: 'x:1'}}", "x:1 is the channel a already"),
         ("{a: {}, b: {target: 'churn:a'}}", "churn:a is the channel a already"),
         ("{a: {target: Churn}}", "'Churn' is not a ModelKit reference"),
@@ -149,7 +161,7 @@ channels:
         ("{a: {gates: [{signed: {identity: me}}]}}", "are only given together"),
         ("{a: {gates: [{}]}}", "is empty; a gate is exactly one of"),
         ("{a: {gates: [{max_size: 1, license: {allow: [MIT]}}]}}", "has license and max_size; a gate is exactly"),
-        ("{a: {gates: [{license: {allow: []}}]}}", "at least 1 item"),
+        ("{a: {gates: [{license: {allow: []}}]}}", "must not be empty"),
         ("{a: {gates: [{metric: {name: x}}]}}", "needs a bound"),
         ("{a: {gates: [{metric: {name: x, min: 2, max: 1}}]}}", "nothing could pass"),
         ("{a: {gates: [{metric: {name: x, min: 1, by: 1}}]}}", "by is only for not_worse_than"),
@@ -164,7 +176,7 @@ channels:
         ("{a: {version_tags: [1.0]}}", "must be text; write it in quotes"),
         ("{a: {}, a: {}}", "'a' is there already, at line 2"),
         ("[]", "must have named fields"),
-        ("{}", "at least 1 item"),
+        ("{}", "must not be empty"),
     ],
 )
 def test_what_cannot_work_is_refused(channels: str, problem: str, base: Path) -> None:

@@ -259,6 +259,14 @@ def test_a_cancelled_promotion_leaves_the_tag(project: Project) -> None:
     assert project.digest(f"{project.kit}:staging") == ""
 
 
+def test_a_name_that_is_no_channel_and_no_kit_is_named_as_both(project: Project) -> None:
+    with pytest.raises(
+        kitops.NotFoundError, match="no channel 'stagin', and no kit stagin in the local store"
+    ) as error:
+        project.promote("stagin", "prod")
+    assert "dev, staging, prod" in error.value.hint
+
+
 def test_what_is_missing_is_said(project: Project) -> None:
     with pytest.raises(kitops.NotFoundError, match="channel 'dev' has no kit"):
         project.promote("dev", "staging")

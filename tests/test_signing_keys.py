@@ -104,7 +104,7 @@ def test_neither_key_nor_password_is_shown() -> None:
         (COSIGN_KEY, "is encrypted, and no password was given"),
         (b"", "not a private key"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key"),
-        (COSIGN_PUBLIC, "not a private key"),
+        (COSIGN_PUBLIC, "is a public key, a private key is expected"),
         ("/nowhere/key.pem", "cannot be read: No such file"),
         ("nul\0byte", "not a file name"),
         ("env://KITOPS_NO_SUCH_KEY", "no such variable"),

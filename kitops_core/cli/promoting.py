@@ -86,9 +86,9 @@ def answer_promotion(result: Promotion, as_json: bool) -> None:
         answer({"promote": "promoted", "rollback": "rolled back"}[result.action], result.reference, *result.tags)
 
 
-def record_row(record: PromotionRecord) -> tuple[str, ...]:
-    """One line of a history."""
-    signed = f"signed by {record.signed_by}" if record.signed_by else ""
+def record_row(record: PromotionRecord, *, checked: bool) -> tuple[str, ...]:
+    """One line of a history; ``checked`` where signatures were looked at."""
+    signed = f"signed by {record.signed_by}" if record.signed_by else "" if checked else "not checked"
     return timestamp_text(record.time), record.action, record.channel, record.digest, record.actor, signed, record.note
 
 

@@ -117,7 +117,7 @@ def history(
         InvalidInputError: The policy cannot be used.
         DeniedError, RegistryError: A registry refused or failed.
     """
-    policy = _policy_for(channel, channels)
+    policy = None if is_kit(channel) else as_policy(channels)
     with Places(store, registry) as places:
         if policy is not None:
             return [*channel_history(policy, channel, places).records]
@@ -235,10 +235,6 @@ def _attached(storage: Storage, digest: str, control: Control) -> list[Evidence]
     return read_evidence(storage, digest, predicate_type=PROMOTION, control=control)
 
 
-def _policy_for(channel: str, channels: PromotionPolicy | str | Path) -> PromotionPolicy | None:
-    """The policy, where ``channel`` is one of its channels; ``None`` where it is a reference to a kit."""
-    if any(character in channel for character in "/:@"):
-        return None
-    policy = as_policy(channels)
-    policy.channel(channel)
-    return policy
+def is_kit(name: str) -> bool:
+    """Whether :func:`history` takes a name for a reference to a kit, rather than for a channel."""
+    return any(character in name for character in "/:@")

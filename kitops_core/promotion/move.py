@@ -88,7 +88,7 @@ class Terms:
         signing = key if isinstance(key, SigningKey) or key is None else SigningKey.load(key)
         run = source or Source()
         run = replace(run, url=redact_text(run.url))
-        return Terms(expect, dry_run, signing, actor or current_actor(), run, note)
+        return Terms(expect, dry_run, signing, redact_text(actor or current_actor()), run, redact_text(note))
 
 
 class Move:
@@ -217,7 +217,8 @@ class Move:
             there = digest_of(self.storage, tag)
             free = there in ("", candidate.digest)
             detail = "" if free else f"is {there} already, and version tags never move"
-            results.append(GateResult(f"version tag {tag} is free", free, detail, "version_tags"))
+            name = f"has version tag {tag}" if there == candidate.digest else f"version tag {tag} is free"
+            results.append(GateResult(name, free, detail, "version_tags"))
         return tags, results
 
     def _find(self, digest: str) -> FoundKit:

@@ -20,6 +20,7 @@ from kitops_core.promotion.policy_problems import Place, Problem
 
 MAX_POLICY_BYTES = 1024 * 1024
 _HINT = "write kit: registry/repository, and channels: with the name of each"
+_OTHER_FILE = "name another with --channels; a policy has kit: registry/repository, and channels: with the name of each"
 
 
 def load_policy(path: str | os.PathLike[str]) -> PromotionPolicy:
@@ -34,7 +35,7 @@ def load_policy(path: str | os.PathLike[str]) -> PromotionPolicy:
         with file.open("rb") as stream:
             data = stream.read(MAX_POLICY_BYTES + 1)
     except FileNotFoundError:
-        raise NotFoundError(f"there is no promotion policy {file}", hint=_HINT) from None
+        raise NotFoundError(f"there is no promotion policy {file}", hint=_OTHER_FILE) from None
     except OSError as error:
         raise PolicyError(str(file), [f"cannot be read: {error.strerror}"]) from None
     return parse_policy(data, str(file), base=file.parent)
@@ -87,7 +88,8 @@ def _decode(text: str | bytes, where: str) -> tuple[Node, Any]:
     decoder = Decoder("the policy")
     values = _said(decoder.free(root, ""), ())
     if decoder.problems:
-        raise PolicyError(where, [f"line {line}: {problem}" for line, problem in sorted(decoder.problems)])
+        told = [f"line {line}: {problem.removeprefix('.')}" for line, problem in sorted(decoder.problems)]
+        raise PolicyError(where, told)
     return root, values
 
 
@@ -105,8 +107,8 @@ def _further_problems(values: Any, wrong: list[Place], base: Path) -> list[Probl
     """What else would be wrong once the parts that are wrong by themselves are mended: they are left out to see it."""
     gone: set[Place] = set()
     while wrong:
-        more = {place if _has(values, place) else place[:-1] for place in wrong} - gone
-        if not more or () in more:
+        more = {_left(values, place, gone) for place in wrong}
+        if () in more:
             return []
         gone |= more
         found: list[Problem] = []
@@ -117,6 +119,13 @@ def _further_problems(values: Any, wrong: list[Place], base: Path) -> list[Probl
         else:
             return [Problem(_original(problem.place, gone), problem.text) for problem in found]
     return []
+
+
+def _left(values: Any, place: Place, gone: set[Place]) -> Place:
+    """What of a place that is wrong can still be left out: what is missing goes with what it is missing from."""
+    while place and (place in gone or not _has(values, place)):
+        place = place[:-1]
+    return place
 
 
 def _has(values: Any, place: Place) -> bool:
@@ -159,6 +168,8 @@ def _sentence(item: Mapping[str, Any]) -> str:
         return "must have named fields"
     if kind == "list_type":
         return "must be a list"
+    if kind in ("too_short", "string_too_short"):
+        return "must not be empty"
     if kind == "string_type":
         return "must be text; write it in quotes"
     message = message.removeprefix("Value error, ").replace("Input should", "must", 1)

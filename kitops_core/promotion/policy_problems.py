@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitops_core.errors import InvalidReferenceError
+from kitops_core.oci.referrers import is_referrers_tag
 from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
 from kitops_core.promotion.kitfile_fields import field_problem
 from kitops_core.promotion.policy import Channel, is_key_file
@@ -66,6 +67,8 @@ def _channel_problems(policy: PromotionPolicy, name: str, channel: Channel) -> I
         check_tag(name)
     except InvalidReferenceError as error:
         yield Problem(place, f"the name of a channel follows the rules of a tag: {error.hint}")
+    if is_referrers_tag(name):
+        yield Problem(place, "tags of this form only hold what is attached to a kit")
     if channel.from_ and channel.from_ not in policy.channels:
         yield Problem((*place, "from"), _unknown_channel(policy, channel.from_))
     if channel.soak is not None and not channel.from_:
@@ -138,14 +141,17 @@ def _needed_problems(place: Place, needed: int, keys: Sequence[str]) -> Iterator
 
 
 def _cycles(policy: PromotionPolicy) -> Iterator[Problem]:
-    told: set[str] = set()
+    seen: set[str] = set()
     for start in policy.channels:
-        path = [start]
-        while (following := policy.channels[path[-1]].from_) in policy.channels and following not in path:
-            path.append(following)
-        if following == start and start not in told:
-            told |= set(path)
-            yield Problem(("channels", start, "from"), f"goes round in a circle: {' from '.join([*path, start])}")
+        path: dict[str, None] = {}
+        name = start
+        while name in policy.channels and name not in path and name not in seen:
+            path[name] = None
+            name = policy.channels[name].from_
+        if name in path:
+            circle = list(path)[list(path).index(name) :]
+            yield Problem(("channels", name, "from"), f"goes round in a circle: {' from '.join([*circle, name])}")
+        seen |= path.keys()
 
 
 def _shared_targets(policy: PromotionPolicy) -> Iterator[Problem]:

@@ -139,6 +139,11 @@ def find_candidate(policy: PromotionPolicy, to: str, reference: str, places: Pla
     if found is None:
         if name in policy.channels:
             raise NotFoundError(f"channel '{name}' has no kit: {wanted} does not exist", hint="promote one into it")
+        if wanted.is_local_name:
+            raise NotFoundError(
+                f"there is no channel '{name}', and no kit {wanted} in the local store",
+                hint=f"the channels are {', '.join(policy.channels)}; a kit in a registry is named with its registry",
+            )
         raise NotFoundError(f"{wanted} does not exist", hint="a promotion moves what is in a registry: push it first")
     if upstream and policy.target(upstream).name != found.reference.name:
         return places.find(policy.target(upstream).with_digest(found.manifest.digest)) or found

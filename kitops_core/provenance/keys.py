@@ -111,6 +111,8 @@ class SigningKey:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         pem, name = _read(source)
+        if b"-----BEGIN PUBLIC KEY-----" in pem:
+            raise InvalidInputError(f"{name} is a public key, a private key is expected", hint=_KINDS)
         if password is None and PASSWORD_VARIABLE in os.environ:
             password = os.environ[PASSWORD_VARIABLE].encode()
         encrypted = _is_encrypted(pem)
@@ -173,6 +175,8 @@ def _open_key(pem: bytes, name: str, password: bytes | None) -> Any:
         if sealed_key.is_sealed(pem):
             return serialization.load_der_private_key(sealed_key.unseal(pem, password or b""), None)
         return serialization.load_pem_private_key(pem, password)
+    except (ImportError, MemoryError):
+        raise
     except Exception:  # whatever a library says about a private key stays out of messages
         if password is not None:
             raise InvalidInputError(f"{name} cannot be opened: the password is wrong, or the file broken") from None

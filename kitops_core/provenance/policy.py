@@ -43,7 +43,7 @@ class VerificationPolicy:
         if bool(self.keys) == any(keyless):
             raise InvalidInputError(
                 "verification needs a key, or an identity with its issuer and a trust root",
-                hint="give either, not both",
+                hint="give either, not both" if self.keys else "name who must have signed",
             )
         if any(keyless) and not all(keyless):
             raise InvalidInputError("verification by identity needs the identity, its issuer and a trust root")

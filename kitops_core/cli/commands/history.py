@@ -19,10 +19,11 @@ def command(settings: Settings, channel: str, channels: str, as_json: bool) -> N
     It is read from the registry alone. Records of promotions that did not take effect are left out of a channel's
     history.
     """
-    from kitops_core.promotion.history import history
+    from kitops_core.promotion.history import history, is_kit
 
     records = history(channel, channels=channels, **settings.api())
     if as_json:
         answer_json([record.to_dict() for record in records])
     else:
-        answer_table(_HEADER, [record_row(record) for record in records])
+        checked = not is_kit(channel)
+        answer_table(_HEADER, [record_row(record, checked=checked) for record in records])

@@ -46,6 +46,8 @@ def command(
     about this very digest, and, where it is a result, says PASSED. Looks in the local store first, then in the
     registry.
     """
+    if not (key or identity or issuer or trust_root):
+        raise click.UsageError("Give --key, or --certificate-identity with its issuer and --trust-root.")
     from kitops_core.verbs.verify import verify
 
     verified = verify(
