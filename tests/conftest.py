@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import trustme
 from fault_proxy import FaultProxy, fault_proxy
+from kserve_environment import KServe
 from promotion_world import World
 from referrers_server import referrers_server
 from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TlsRegistry, TokenRegistry, serve_registry, serve_zot
@@ -145,6 +146,12 @@ def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
         storage = RegistryRepository(address, name)
     yield storage
     storage.close()
+
+
+@pytest.fixture(scope="session")
+def kserve(tmp_path_factory: pytest.TempPathFactory) -> KServe:
+    """KServe's own downloader and models, installed for the session."""
+    return KServe(tmp_path_factory.mktemp("kserve") / "venv")
 
 
 @pytest.fixture

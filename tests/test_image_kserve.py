@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kserve_environment import KServe, install_kserve
+from kserve_environment import KServe
 
 import kitops_core as kitops
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session")
-def kserve(tmp_path_factory: pytest.TempPathFactory) -> KServe:
-    return install_kserve(tmp_path_factory.mktemp("kserve") / "venv")
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""``kitops manifests``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.output import answer_json, answer_text, note
+from kitops_core.cli.settings import Settings
+from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
+
+
+@new_command("manifests", network=True)
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@kit_argument()
+@click.option("-n", "--namespace", default="", help="The namespace.")
+@click.option("--name", default="", help="The name of everything made (default: the kit's).")
+@click.option(
+    "--image", envvar="KITOPS_IMAGE", help="The image with kitops, from deploy/Dockerfile (default: $KITOPS_IMAGE)."
+)
+@click.option("--server-image", default="", help="The server's image, where it is not the kind's own.")
+@click.option("--pull-secret", default="", help="A docker-registry Secret, to pull images and kits with.")
+@click.option("--key-secret", default="", help="A Secret with cosign.pub; to sign also cosign.key and cosign.password.")
+@click.option("--claim", default="", help="A PersistentVolumeClaim: with the files to pack, or for the models.")
+@click.option(
+    "--kserve",
+    type=click.Choice(list(KSERVE_MODES)),
+    default="kit",
+    show_default=True,
+    help="How KServe gets the kit: by our initializer, or its image by a volume or by KServe's own.",
+)
+@click.option("--to", help="The channel that promote-cronjob promotes into (default: staging).")
+@click.option("--schedule", help="When promote-cronjob does, as cron writes it (default: 17 * * * *).")
+@click.option(
+    "-c",
+    "--channels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its promotion.yaml (default: one with dev and staging).",
+)
+def command(
+    settings: Settings,
+    kind: str,
+    reference: str,
+    namespace: str,
+    name: str,
+    image: str | None,
+    server_image: str,
+    pull_secret: str,
+    key_secret: str,
+    claim: str,
+    kserve: str,
+    to: str | None,
+    schedule: str | None,
+    channels: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the Kubernetes manifests that pack, promote or serve the ModelKit REFERENCE.
+
+    A tag is resolved now, and the manifests name the digest. Nothing is applied: pipe them to `kubectl apply -f -`, or
+    keep them with the rest of a deployment.
+    """
+    from kitops_core.serving.manifests.fill import DEFAULT_IMAGE, Promoting, manifests
+
+    given = {"to": to, "schedule": schedule, "channels": channels}
+    if kind != "promote-cronjob" and any(value is not None for value in given.values()):
+        raise click.UsageError("--to, --schedule and --channels are for promote-cronjob.")
+    if image is None:
+        note(settings, f"the image is called {DEFAULT_IMAGE}: name yours with --image or $KITOPS_IMAGE")
+    objects = manifests(
+        kind,
+        reference,
+        name=name,
+        namespace=namespace,
+        image=image or DEFAULT_IMAGE,
+        server_image=server_image,
+        pull_secret=pull_secret,
+        key_secret=key_secret,
+        claim=claim,
+        kserve=kserve,
+        promoting=Promoting(**{key: value for key, value in given.items() if value is not None}),  # type: ignore[arg-type]
+        registry=settings.registry_options(),
+    )
+    if as_json:
+        answer_json({"apiVersion": "v1", "kind": "List", "items": objects})
+        return
+    from kitops_core.serving.manifests.write import to_yaml
+
+    answer_text(to_yaml(objects))

@@ -1,0 +1,1 @@
+"""Kubernetes manifests for packing, promoting and serving kits, as plain data that YAML is written from."""

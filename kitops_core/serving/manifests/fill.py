@@ -1,0 +1,168 @@
+"""Kubernetes manifests for one kit: its tag is resolved once, and what they name is pinned to that digest."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kitops_core import __version__
+from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.oci import media_types
+from kitops_core.reference import DEFAULT_TAG, Reference, parse_reference
+from kitops_core.serving.manifests.jobs import pack_job, promote_cronjob
+from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
+from kitops_core.serving.manifests.kserve import format_of, inference_service, storage_container
+from kitops_core.serving.manifests.options import ManifestOptions, name_from
+from kitops_core.serving.manifests.pods import Manifest
+from kitops_core.serving.manifests.servers import deployment, image_volume, vllm
+from kitops_core.verbs.describe import StoredKit, read_kit
+from kitops_core.verbs.locate import FoundKit, find_kit
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+DEFAULT_IMAGE = f"kitops-core:{__version__}"
+"""The image that ``deploy/Dockerfile`` builds; whoever builds it pushes it where their cluster pulls from."""
+
+
+@dataclass(frozen=True)
+class Promoting:
+    """What a promotion's CronJob does.
+
+    Attributes:
+        to: The channel.
+        schedule: When, as cron writes it.
+        channels: The policy, ``promotion.yaml``; by default ``dev`` and ``staging`` of the kit's repository.
+    """
+
+    to: str = "staging"
+    schedule: str = "17 * * * *"
+    channels: Path | None = None
+
+
+def manifests(
+    kind: str,
+    reference: str,
+    *,
+    name: str = "",
+    namespace: str = "",
+    image: str = DEFAULT_IMAGE,
+    server_image: str = "",
+    pull_secret: str = "",
+    key_secret: str = "",
+    claim: str = "",
+    kserve: str = "kit",
+    promoting: Promoting | None = None,
+    registry: RegistryOptions | None = None,
+) -> list[Manifest]:
+    """Kubernetes manifests for a kit, each an object as the API server takes it.
+
+    Args:
+        kind: One of :data:`~kitops_core.serving.manifests.kinds.KINDS`.
+        reference: The kit, in a registry. Its tag is resolved now, and the digest is what the manifests name. For
+            ``pack-job`` the tag that will be packed to; for ``promote-cronjob`` the repository. Where an image is
+            needed, the kit's own (``kitops image``), or the image itself.
+        name: The name of everything made; the kit's by default.
+        namespace: The namespace.
+        image: The image with the ``kitops`` command.
+        server_image: The server's image, where it is not the kind's own.
+        pull_secret: A Secret of the type ``kubernetes.io/dockerconfigjson``.
+        key_secret: A Secret with ``cosign.pub``, and to sign with ``cosign.key`` and ``cosign.password``.
+        claim: A PersistentVolumeClaim with the files to pack, or for the models.
+        kserve: How KServe gets the kit: ``kit``, ``native`` or ``fetch``.
+        promoting: What ``promote-cronjob`` does.
+        registry: How to talk to registries.
+
+    Raises:
+        InvalidInputError: A kind, name or mode is none; the policy cannot be used or read.
+        InvalidReferenceError: The reference names no registry.
+        NotFoundError: There is no such kit, or it has no image.
+        DeniedError, RegistryError: The registry refused or failed.
+    """
+    if kind not in KINDS:
+        raise InvalidInputError(f"there are no manifests '{kind}'", hint=f"the kinds are {', '.join(KINDS)}")
+    if kserve not in KSERVE_MODES:
+        raise InvalidInputError(f"'{kserve}' is no way of KServe", hint=f"choose one of {', '.join(KSERVE_MODES)}")
+    parsed = parse_reference(reference)
+    if parsed.is_local_name or parsed.layout:
+        raise InvalidInputError(f"'{reference}' is in no registry that a cluster could reach", hint="name its registry")
+
+    def options(*names: str) -> ManifestOptions:
+        given = name or name_from(*names, parsed.repository.rpartition("/")[2])
+        return ManifestOptions(given, image, namespace, pull_secret, key_secret, claim, server_image)
+
+    if kind == "pack-job":
+        if parsed.digest:
+            raise InvalidInputError(f"'{reference}' names a digest, and what is packed decides that", hint="name a tag")
+        return pack_job(str(parsed.with_tag(parsed.tag or DEFAULT_TAG)), options())
+    if kind == "promote-cronjob":
+        said = promoting or Promoting()
+        return promote_cronjob(_channels(parsed, said), said.to, said.schedule, options())
+    found = find_kit(reference, remote=True, registry=registry)
+    with closing(found.storage):
+        if kind == "image-volume" or (kind == "kserve" and kserve != "kit"):
+            pinned, kit = _image_of(found)
+        else:
+            pinned, kit = (
+                str(found.reference.with_digest(found.manifest.digest)),
+                read_kit(found.storage, found.manifest),
+            )
+    filled = options(kit.kitfile.package.name if kit else "")
+    if kind == "image-volume":
+        return image_volume(pinned, filled)
+    if kind == "kserve":
+        model_format = format_of(kit.kitfile) if kit else "huggingface"
+        scheme = "kit" if kserve == "kit" else f"oci+{kserve}"
+        service = inference_service(f"{scheme}://{pinned}", filled, model_format=model_format)
+        return [storage_container(filled), service] if kserve == "kit" else [service]
+    size = _size(kit) if kit else 0
+    return vllm(pinned, filled, size=size) if kind == "vllm" else deployment(pinned, filled, size=size)
+
+
+def _channels(kit: Reference, promoting: Promoting) -> str:
+    """The text of the policy.
+
+    Raises:
+        PolicyError: It cannot be used.
+        InvalidInputError: It cannot be read.
+        NotFoundError: It has no such channel.
+    """
+    import yaml
+
+    from kitops_core.promotion.policy_file import load_policy, parse_policy
+
+    if promoting.channels is not None:
+        load_policy(promoting.channels).channel(promoting.to)
+        return promoting.channels.read_text(encoding="utf-8")
+    policy = {"kit": kit.name, "channels": {"dev": {}, promoting.to: {"from": "dev"}}}
+    text = yaml.safe_dump(policy, sort_keys=False)
+    parse_policy(text, "the policy", base=Path()).channel(promoting.to)
+    return text
+
+
+def _image_of(found: FoundKit) -> tuple[str, StoredKit | None]:
+    """The image of a kit, pinned to its digest, and the kit; or the image itself and nothing, where it was named.
+
+    Raises:
+        NotFoundError: The kit has no image.
+        InvalidInputError: It has several.
+    """
+    if found.manifest.config.media_type == media_types.IMAGE_CONFIG:
+        return str(found.reference.with_digest(found.manifest.digest)), None
+    images = found.storage.referrers(found.manifest.digest, media_types.IMAGE_CONFIG)
+    if not images:
+        raise NotFoundError(f"{found.reference} has no image", hint=f"make it with `kitops image {found.reference}`")
+    if len(images) > 1:
+        digests = ", ".join(image.digest for image in images)
+        raise InvalidInputError(f"{found.reference} has {len(images)} images: {digests}", hint="name one by its digest")
+    return str(found.reference.with_digest(images[0].digest)), read_kit(found.storage, found.manifest)
+
+
+def _size(kit: StoredKit) -> int:
+    """Bytes of the model's files; 0 where some are compressed, or belong to another kit."""
+    layers = [layer for layer in kit.layers if layer.type.section in ("model", "modelpart")]
+    if kit.kitfile.model_reference() or any(layer.type.compression != "none" for layer in layers):
+        return 0
+    return sum(layer.descriptor.size for layer in layers)
