@@ -42,6 +42,14 @@ def test_host_port_and_namespace(fields: dict[str, Any], registry: str, namespac
     assert (read.registry, read.namespace) == (registry, namespace)
 
 
+@pytest.mark.parametrize(
+    ("host", "plain_http"),
+    [("http://r.example.com", True), ("https://localhost:5000", False), ("r.example.com", None), ("oci://r.io", None)],
+)
+def test_the_scheme_of_the_host_says_whether_to_talk_plain_http(host: str, plain_http: bool | None) -> None:
+    assert read_connection(connection(host=host)).options.plain_http is plain_http
+
+
 def test_a_name_without_a_registry_is_completed() -> None:
     read = read_connection(connection(host="registry.example.com/ml"))
     assert str(read.complete("churn:1.0")) == "registry.example.com/ml/churn:1.0"
@@ -57,7 +65,10 @@ def test_its_fields_become_options() -> None:
 
 def test_its_credentials_never_go_to_another_registry() -> None:
     read = read_connection(connection(host="registry.example.com", login="ci", password=SECRET))
-    assert read.options_for(parse_reference("registry.example.com/ml/churn:1")).password == SECRET
+    own, other = (parse_reference(f"{host}/ml/churn:1") for host in ("registry.example.com", "prod.example.com"))
+    assert read.options_for(own).password == SECRET
+    assert read.options_for(other, own).given_for("registry.example.com")  # a promotion between two registries
+    assert not read.options_for(other, own).given_for("prod.example.com")
     with pytest.raises(InvalidInputError, match=r"credentials for registry.example.com, and .* is in evil.example.com"):
         read.options_for(parse_reference("evil.example.com/ml/churn:1"))
 
@@ -70,8 +81,14 @@ def test_its_credentials_never_go_to_another_registry() -> None:
             {"host": "r.example.com", "extra": {"plain_http": "maybe"}},
             "plain_http is 'maybe', and must be true or false",
         ),
-        ({"host": "r.example.com", "login": "ci"}, "connection 'c': registry options: password is missing"),
-        ({"host": "r.example.com", "password": SECRET}, "username is missing"),
+        ({"host": "r.example.com", "login": "ci"}, "connection 'c': password is missing"),
+        ({"host": "r.example.com", "password": SECRET}, "connection 'c': login is missing"),
+        ({"host": f"ci:{SECRET}@r.example.com"}, "connection 'c': the host has an '@'"),
+        ({"host": "ftp://r.example.com"}, "connection 'c': host begins with 'ftp://'"),
+        ({"host": "r.example.com:1", "port": 2}, "connection 'c': host: "),
+        ({"host": "http://r.example.com", "extra": {"plain_http": False}}, "plain_http is false, and the host begins"),
+        ({"host": "r.example.com", "extra": {"tls_verfy": False}}, "extra has a field 'tls_verfy' that is not read"),
+        ({"host": "r.example.com", "extra": {"password": SECRET}}, "extra has a field 'password' that is not read"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named_and_no_secret_is_shown(fields: dict[str, Any], message: str) -> None:

@@ -57,7 +57,7 @@ def test_a_refused_password_is_told_without_showing_it(
         )
     assert states(run(made)) == {"pack": "failed"}
     text = said()
-    assert "the credentials of the options were used" in text
+    assert "the credentials of connection 'wrong' were used" in text
     assert wrong not in text
 
 

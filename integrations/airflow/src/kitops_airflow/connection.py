@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kitops_airflow.connection_form import CONN_FIELDS
 from kitops_core.errors import InvalidInputError
 from kitops_core.reference import LOCAL_REGISTRY, Reference, parse_reference
 
@@ -47,20 +48,22 @@ class RegistryConnection:
             return parse_reference(f"{prefix}/{text}")
         return reference
 
-    def options_for(self, reference: Reference) -> RegistryOptions:
-        """How to talk to the registry of a reference.
+    def options_for(self, *references: Reference) -> RegistryOptions:
+        """How to talk to the registries of some references.
 
-        The connection's credentials are for its own registry only: another registry must never be sent them.
+        The connection's credentials are for its own registry only: another registry is never sent them. Where several
+        registries take part, the others are talked to with the credentials of ``docker login`` and ``kitops login``.
 
         Raises:
-            InvalidInputError: The connection has credentials, and the reference is in another registry.
+            InvalidInputError: The connection has credentials, and none of the references is in its registry.
         """
         options = self.options
         secret = options.username or options.token or options.identity_token
-        if secret and not reference.is_local_name and reference.registry.lower() != self.registry.lower():
+        elsewhere = [reference for reference in references if not reference.is_local_name]
+        if secret and elsewhere and self.registry.lower() not in {item.registry.lower() for item in elsewhere}:
             raise InvalidInputError(
-                f"connection '{self.conn_id}' has credentials for {self.registry or 'no registry'}, and {reference} is "
-                f"in {reference.registry}",
+                f"connection '{self.conn_id}' has credentials for {self.registry or 'no registry'}, and {elsewhere[0]} "
+                f"is in {elsewhere[0].registry}",
                 hint="name another connection with kitops_conn_id, or set the connection's host",
             )
         return options
@@ -76,7 +79,19 @@ def read_connection(connection: Connection) -> RegistryConnection:
 
     conn_id = connection.conn_id or "kitops"
     extra = _extra(connection, conn_id)
-    registry, namespace = _address(connection, conn_id)
+    registry, namespace, plain_http = _address(connection, conn_id)
+    given = _flag(extra, "plain_http", conn_id)
+    if None not in (plain_http, given) and plain_http is not given:
+        raise InvalidInputError(
+            f"connection '{conn_id}': plain_http is {str(given).lower()}, and the host begins with "
+            f"{'http' if plain_http else 'https'}://",
+            hint="leave one of them out",
+        )
+    if bool(connection.login) != bool(connection.password):
+        raise InvalidInputError(
+            f"connection '{conn_id}': {'password' if connection.login else 'login'} is missing",
+            hint="give both or neither; a token alone goes into the extra field token or identity_token",
+        )
 
     def text(name: str) -> str:
         return str(extra.get(name) or "")
@@ -86,12 +101,13 @@ def read_connection(connection: Connection) -> RegistryConnection:
 
     try:
         options = RegistryOptions(
-            plain_http=_flag(extra, "plain_http", conn_id),
+            plain_http=plain_http if given is None else given,
             tls_verify=_flag(extra, "tls_verify", conn_id) is not False,
             ca_file=path("ca_file"),
             client_cert=path("client_cert"),
             client_key=path("client_key"),
             host=registry,
+            origin=f"connection '{conn_id}'",
             username=connection.login or "",
             password=connection.password or "",
             token=text("token"),
@@ -111,23 +127,41 @@ def _extra(connection: Connection, conn_id: str) -> Mapping[str, Any]:
     extra = connection.extra_dejson
     if not isinstance(extra, Mapping):
         raise InvalidInputError(f"connection '{conn_id}': extra is not a JSON object")
+    unknown = sorted(set(extra) - set(CONN_FIELDS))
+    if unknown:
+        hint = "it may have " + ", ".join(CONN_FIELDS)
+        if {"username", "login", "password"} & set(unknown):
+            hint = "the user name goes into the connection's login, and the password into its password"
+        raise InvalidInputError(f"connection '{conn_id}': extra has a field '{unknown[0]}' that is not read", hint=hint)
     return extra
 
 
-def _address(connection: Connection, conn_id: str) -> tuple[str, str]:
-    host = (connection.host or "").strip()
-    for prefix in ("https://", "http://", "oci://"):
-        host = host.removeprefix(prefix)
-    host, _, namespace = host.strip("/").partition("/")
+def _address(connection: Connection, conn_id: str) -> tuple[str, str, bool | None]:
+    """Registry and namespace, and whether the scheme says plain HTTP; ``None`` where there is none."""
+    scheme, mark, rest = (connection.host or "").strip().rpartition("://")
+    if "@" in rest:  # what is before it may be a password
+        raise InvalidInputError(
+            f"connection '{conn_id}': the host has an '@'", hint="user name and password have fields of their own"
+        )
+    if scheme not in ("", "https", "http", "oci"):
+        raise InvalidInputError(
+            f"connection '{conn_id}': host begins with '{scheme}{mark}'", hint="write registry.example.com"
+        )
+    host, _, namespace = rest.strip("/").partition("/")
     if connection.port:
         host = f"{host}:{connection.port}"
     namespace = namespace or (connection.schema or "").strip("/")
-    if host and parse_reference(f"{host}/{namespace or 'any'}").registry == LOCAL_REGISTRY:
-        raise InvalidInputError(
-            f"connection '{conn_id}': host '{host}' is not a registry: it has neither '.' nor ':'",
-            hint="write registry.example.com or localhost:5000",
-        )
-    return host, namespace
+    if host:
+        try:
+            found = parse_reference(f"{host}/{namespace or 'any'}")
+        except InvalidInputError as error:
+            raise InvalidInputError(f"connection '{conn_id}': host: {error.message}", hint=error.hint) from None
+        if found.registry == LOCAL_REGISTRY:
+            raise InvalidInputError(
+                f"connection '{conn_id}': host '{host}' is not a registry: it has neither '.' nor ':'",
+                hint="write registry.example.com or localhost:5000",
+            )
+    return host, namespace, {"http": True, "https": False}.get(scheme)
 
 
 def _flag(extra: Mapping[str, Any], name: str, conn_id: str) -> bool | None:

@@ -91,13 +91,13 @@ class KitOpsHook(BaseHook):
         """A reference, completed with the connection's registry where it names none."""
         return self.registry.complete(text)
 
-    def options(self, reference: str, *, retries: int | None = None) -> RegistryOptions:
-        """How to talk to the registry of a reference.
+    def options(self, *references: str, retries: int | None = None) -> RegistryOptions:
+        """How to talk to the registries of some references.
 
         Raises:
-            InvalidInputError: The connection's credentials are for another registry.
+            InvalidInputError: The connection's credentials are for none of these registries.
         """
-        options = self.registry.options_for(self.reference(reference))
+        options = self.registry.options_for(*(self.reference(reference) for reference in references))
         return options if retries is None else replace(options, retries=retries)
 
     def pack(
