@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -105,3 +105,21 @@ def test_a_webhook_that_refuses_is_an_error_without_its_url(webhook: Webhook) ->
     with pytest.raises(RuntimeError, match="the webhook of 'chat' answered 500") as caught:
         notifier.notify({"ti": type("TI", (), {"dag_id": "d", "task_id": "t", "log_url": ""})(), "exception": "x"})
     assert "services" not in str(caught.value)
+
+
+def test_a_webhook_that_cannot_be_reached_is_told_without_its_url(
+    registry: str, model: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
+    connection = {"conn_type": "http", "host": "127.0.0.1", "port": 9, "schema": "http", "extra": {"path": "/s/canary"}}
+    monkeypatch.setenv("AIRFLOW_CONN_CHAT", json.dumps(connection))
+    with dag("notified_nobody") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source=str(model),
+            reference=f"{registry}/notified/churn:1.0",
+            on_success_callback=ModelKitNotifier(webhook_conn_id="chat"),
+        )
+    run(made)
+    text = said()
+    assert "the webhook of 'chat' cannot be reached" in text
+    assert "/s/canary" not in text

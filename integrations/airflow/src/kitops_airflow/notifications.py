@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseNotifier
 
@@ -33,15 +34,20 @@ class ModelKitNotifier(BaseNotifier):
         """Send the message.
 
         Raises:
-            RuntimeError: The webhook did not take it; the message has its status, never its URL.
+            RuntimeError: The webhook did not take it; the message has its status, never its URL: whoever knows that may
+                post.
         """
         import urllib3
 
         url, headers = self._target()
-        response = urllib3.request(
-            "POST", url, body=json.dumps(self.message(context)).encode(), headers=headers, timeout=30.0, retries=3
-        )
-        if response.status >= 400:
+        body = json.dumps(self.message(context)).encode()
+        try:  # without urllib3's own retries and redirects, which log the URL
+            response = urllib3.request("POST", url, body=body, headers=headers, timeout=30.0, retries=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise RuntimeError(
+                f"the webhook of '{self.webhook_conn_id}' cannot be reached: {type(error).__name__}"
+            ) from None
+        if response.status >= 300:
             raise RuntimeError(f"the webhook of '{self.webhook_conn_id}' answered {response.status}")
 
     def message(self, context: Any) -> dict[str, Any]:
@@ -66,12 +72,12 @@ class ModelKitNotifier(BaseNotifier):
         connection = BaseHook.get_connection(self.webhook_conn_id)
         host = connection.host or ""
         scheme = connection.schema if connection.schema in ("http", "https") else "https"
-        url = host if "://" in host else f"{scheme}://{host}"
-        if connection.port:
-            url += f":{connection.port}"
-        path = str(connection.extra_dejson.get("path") or "")
-        mask(url + path)
+        address = urlsplit(host if "://" in host else f"{scheme}://{host}")
+        origin = f"{address.scheme}://{address.netloc}" + (f":{connection.port}" if connection.port else "")
+        path = address.path + str(connection.extra_dejson.get("path") or "")
+        if path.strip("/"):
+            mask(path)
         headers = {"Content-Type": "application/json"}
         if connection.password:
             headers["Authorization"] = f"Bearer {connection.password}"
-        return url + path, headers
+        return origin + path, headers
