@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,37 @@ def test_with_a_state_store_a_restart_tells_nothing_twice_and_misses_nothing(reg
     assert second["previous_digest"] == first["digest"]
     pack(model, reference, "three")  # while nobody looks
     assert asyncio.run(watch(None))["previous_digest"] == second["digest"]
+
+
+def test_a_state_store_that_fails_is_asked_again(registry: str, model: Path) -> None:
+    reference = f"{registry}/trigger/store:prod"
+    pack(model, reference, "one")
+
+    class Failing(Store):
+        async def aget(self, key: str, default: Any = None) -> Any:
+            if not self.values:
+                self.values["asked"] = True
+                raise RuntimeError("the database is busy")
+            return await super().aget(key, default)
+
+    watcher = trigger(reference)
+    watcher.asset_state_store = Failing()  # type: ignore[assignment]
+    assert asyncio.run(next_event(watcher.run()))["tag"] == "prod"
+
+
+@pytest.mark.parametrize(("emit_initial", "told"), [(True, "makes an event again"), (False, "may have been missed")])
+def test_a_watcher_without_a_state_store_says_what_a_restart_means(
+    registry: str, model: Path, emit_initial: bool, told: str, said: Callable[[], str]
+) -> None:
+    reference = f"{registry}/trigger/no-store:prod"
+
+    async def watch() -> None:
+        events = trigger(reference, emit_initial=emit_initial, watched_asset="churn").run()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(events), 0.5)
+
+    asyncio.run(watch())
+    assert told in said()
 
 
 def test_without_the_first_event_only_moves_are_told(registry: str, model: Path) -> None:

@@ -66,11 +66,20 @@ class ModelKitTagTrigger(BaseEventTrigger):
         from kitops_airflow.hooks.kitops import KitOpsHook
 
         hook = KitOpsHook(self.kitops_conn_id)
-        seen = await self._remembered()
-        emit = self.emit_initial or bool(seen)
+        if self.watched_asset and self._store is None:
+            self.log.warning(
+                "%s: this Airflow has no asset state store, which came with 3.3: after a restart of the triggerer %s",
+                self.reference,
+                "the digest of that time makes an event again" if self.emit_initial else "a move may have been missed",
+            )
+        seen: str | None = None
+        emit = self.emit_initial
         failures = 0
         while True:
             try:
+                if seen is None:
+                    seen = await self._remembered()
+                    emit = emit or bool(seen)
                 digest = await self._look(hook)
                 if digest and digest != seen and emit:
                     yield TriggerEvent(await self._record(hook, digest, seen))  # type: ignore[no-untyped-call]
@@ -103,15 +112,18 @@ class ModelKitTagTrigger(BaseEventTrigger):
         )
 
     async def _remembered(self) -> str:
-        store = getattr(self, "asset_state_store", None)
-        if store is None:
+        if self._store is None:
             return self.since_digest
-        return str(await store.aget(self._key) or self.since_digest)
+        return str(await self._store.aget(self._key) or self.since_digest)
 
     async def _remember(self, digest: str) -> None:
-        store = getattr(self, "asset_state_store", None)
-        if store is not None:
-            await store.aset(self._key, digest)
+        if self._store is not None:
+            await self._store.aset(self._key, digest)
+
+    @property
+    def _store(self) -> Any:
+        """The watched asset's state store; ``None`` for a sensor's trigger, and before Airflow 3.3."""
+        return getattr(self, "asset_state_store", None)
 
     @property
     def _key(self) -> str:
