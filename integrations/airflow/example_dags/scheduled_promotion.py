@@ -14,7 +14,14 @@ PROD = modelkit_asset("registry.example.com/ml/churn", tag="prod")
 @dag(schedule="@hourly", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False, max_active_runs=1)
 def promote_churn() -> None:
     """Promote what is in staging."""
-    KitPromoteOperator(task_id="to_prod", to="prod", channels="promotion.yaml", outlets=[PROD], skip_refused=True)
+    KitPromoteOperator(
+        task_id="to_prod",
+        to="prod",
+        channels="promotion.yaml",
+        outlets=[PROD],
+        skip_refused=True,  # not soaked yet: not a failure
+        skip_unchanged=True,  # nothing new: no event for those who wait for prod
+    )
 
 
 promote_churn()

@@ -104,6 +104,76 @@ def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
     assert [record.run.pipeline for record in history if record.run.task == "promote"] == ["promote_two", "promote_one"]
 
 
+def test_a_plan_shows_a_person_both_digests_the_gates_the_metrics_and_what_differs(
+    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]
+) -> None:
+    kit = f"{registry}/planned/churn"
+    policy, key = channels(kit), str(tmp_path / "release.key")
+    first = pack("planned_one", kit, model, 0.94, key)
+    with dag("planned_promote") as made:
+        KitPromoteOperator(task_id="promote", to="staging", channels=policy, key=key)
+    assert states(run(made)) == {"promote": "success"}
+    (model / "model.onnx").write_bytes(b"others")
+    second = pack("planned_two", kit, model, 0.95, key)
+    with dag("planned") as made:
+        KitPromoteOperator(task_id="plan", to="staging", channels=policy, dry_run=True)
+    planned = result(run(made), "plan")
+
+    assert (planned["previous_digest"], planned["digest"]) == (first["digest"], second["digest"])
+    lines = planned["review"].splitlines()
+    assert f"| now | `{first['digest']}` |" in lines
+    assert f"| candidate | `{second['digest']}` |" in lines
+    assert "- ✓ accuracy 0.95 ≥ 0.90" in lines
+    assert "| accuracy | 0.94 | 0.95 |" in lines
+    assert any(line.startswith("- changed model `model.onnx`") for line in lines)
+    with kitops.open(f"{kit}:staging") as there:
+        assert there.digest == first["digest"]
+
+
+def test_what_the_channel_has_already_can_end_as_skipped_with_no_event(
+    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]
+) -> None:
+    kit = f"{registry}/promoted-again/churn"
+    policy, staging = channels(kit), modelkit_asset(kit, tag="staging")
+    key = str(tmp_path / "release.key")
+    packed = pack("again_pack", kit, model, 0.94, key)
+    for name, expected in (("once", "success"), ("twice", "skipped")):
+        with dag(f"promoted_{name}") as made:
+            KitPromoteOperator(
+                task_id="promote", to="staging", channels=policy, key=key, outlets=[staging], skip_unchanged=True
+            )
+        dag_run = run(made)
+        assert states(dag_run) == {"promote": expected}
+        assert result(dag_run, "promote")["digest"] == packed["digest"]
+    assert len(events(staging.uri)) == 1
+
+
+def test_a_kit_is_named_without_its_registry_or_by_the_channel_that_has_it(
+    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_NAMED", f'{{"conn_type": "kitops", "host": "{registry}/named"}}')
+    kit = f"{registry}/named/churn"
+    packed = pack("named_pack", kit, model, 0.94, str(tmp_path / "release.key"))
+    for reference in ("churn:dev", "dev"):
+        with dag(f"named_{reference.replace(':', '_')}") as made:
+            KitPromoteOperator(
+                task_id="promote",
+                to="staging",
+                reference=reference,
+                channels=channels(kit),
+                dry_run=True,
+                kitops_conn_id="named",
+            )
+        assert result(run(made), "promote")["candidate"] == f"{kit}@{packed['digest']}"
+
+
+def test_a_dry_run_with_outlets_is_a_mistake_in_the_dag() -> None:
+    with dag("dry"), pytest.raises(ValueError, match="a dry run changes nothing"):
+        KitPromoteOperator(
+            task_id="plan", to="prod", dry_run=True, outlets=[modelkit_asset("r.example.com/ml/churn", tag="prod")]
+        )
+
+
 def test_a_gate_that_refuses_fails_without_another_try_and_says_which_and_why(
     registry: str, model: Path, channels: Callable[[str], str], said: Callable[[], str]
 ) -> None:

@@ -25,8 +25,9 @@ def promote_with_approval(
     """Plan a promotion, ask a person, then promote the very digest they saw.
 
     Three tasks: ``plan`` runs the gates and changes nothing, ``approve`` is Airflow's standard approval with the
-    present and the candidate digest, every gate and what differs in its body, ``promote`` promotes that digest, and
-    only if the channel still has what the person saw. A plan that a gate refuses fails before anybody is asked.
+    present and the candidate digest, every gate, the metrics and what differs in its body, ``promote`` promotes that
+    digest, and only if the channel still has what the person saw. A plan that a gate refuses fails before anybody is
+    asked, and where the channel has the kit already all three are skipped.
 
     Args:
         to: The channel.
@@ -44,7 +45,9 @@ def promote_with_approval(
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 
     with TaskGroup(group_id or f"promote_to_{to}") as group:
-        plan = KitPromoteOperator(task_id="plan", to=to, reference=reference, asset=asset, dry_run=True, **kwargs)
+        plan = KitPromoteOperator(
+            task_id="plan", to=to, reference=reference, asset=asset, dry_run=True, skip_unchanged=True, **kwargs
+        )
         planned = f"ti.xcom_pull(task_ids='{plan.task_id}')"
         approve = ApprovalOperator(
             task_id="approve",

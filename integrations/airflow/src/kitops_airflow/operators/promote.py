@@ -13,10 +13,11 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 from kitops_airflow.context import run_source
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
-from kitops_airflow.review import review_text
+from kitops_airflow.review import Metrics, measured, review_text
 from kitops_core.reference import parse_reference
 
 if TYPE_CHECKING:
+    from kitops_airflow.hooks.kitops import KitOpsHook
     from kitops_core.promotion.policy import PromotionPolicy
     from kitops_core.promotion.result import Promotion
     from kitops_core.record import ModelKitRecord
@@ -49,6 +50,10 @@ class _Promoter(KitOpsOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if dry_run and self.outlets:
+            raise ValueError(
+                f"{self.task_id}: a dry run changes nothing, so it has no outlets: Airflow would announce it"
+            )
         self.channels = channels
         self.expect = expect
         # BaseOperator.dry_run is a method of Airflow's own.
@@ -67,12 +72,8 @@ class _Promoter(KitOpsOperator):
             return as_policy(beside if beside.is_file() else given)
         return as_policy(given)
 
-    def terms(self, context: Any, policy: PromotionPolicy) -> dict[str, Any]:
+    def terms(self, context: Any, policy: PromotionPolicy, hook: KitOpsHook) -> dict[str, Any]:
         """What both verbs are told."""
-        hook = self.hook()
-        options = None
-        for place in (policy.kit, *(str(policy.target(name)) for name in policy.channels)):
-            options = hook.options(place)  # refuses to send the connection's credentials to another registry
         return {
             "channels": policy,
             "expect": self.expect,
@@ -80,12 +81,12 @@ class _Promoter(KitOpsOperator):
             "key": self.key or None,
             "made_by": run_source(context),
             "note": self.note,
-            "registry": options,
+            "registry": hook.options(policy.kit, *(str(policy.target(name)) for name in policy.channels)),
             "on_event": hook.on_event,
             "cancel": hook.cancel,
         }
 
-    def done(self, context: Any, promotion: Promotion) -> dict[str, Any]:
+    def done(self, context: Any, promotion: Promotion, metrics: Metrics = ({}, {})) -> dict[str, Any]:
         """Announce what was done, and return it."""
         for gate in promotion.gates:
             self.log.info("%s %s%s", "✓" if gate.passed else "✗", gate.name, f": {gate.detail}" if gate.detail else "")
@@ -105,7 +106,7 @@ class _Promoter(KitOpsOperator):
             "registry": target.registry,
             "repository": target.repository,
             "tag": target.tag,
-            "review": review_text(promotion),
+            "review": review_text(promotion, metrics),
         }
 
 
@@ -120,10 +121,12 @@ class KitPromoteOperator(_Promoter, KitReader):
 
     Args:
         to: The channel.
-        reference: The kit; by default what is in the channel's upstream now.
+        reference: The kit, or the name of a channel that has it; by default what is in the channel's upstream now.
         asset: Instead of ``reference``: take the kit that the asset's newest event names.
         skip_refused: End as skipped where a gate refuses, instead of failing: for a schedule that waits until a kit has
             soaked or was approved.
+        skip_unchanged: End as skipped where the channel has this very kit already: there is no event, and what waits
+            for the channel does not run for nothing.
 
     Returns:
         What was done: ``action``, ``digest``, ``previous_digest``, ``changed``, ``gates``, ``record``, and ``review``,
@@ -133,10 +136,11 @@ class KitPromoteOperator(_Promoter, KitReader):
     template_fields: Sequence[str] = ("reference", "to", *_Promoter.template_fields)
     needs_a_kit = False
 
-    def __init__(self, *, to: str, skip_refused: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, to: str, skip_refused: bool = False, skip_unchanged: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.to = to
         self.skip_refused = skip_refused
+        self.skip_unchanged = skip_unchanged
 
     def execute(self, context: Any) -> Any:
         """Promote; see :meth:`run`."""
@@ -151,11 +155,28 @@ class KitPromoteOperator(_Promoter, KitReader):
         """Promote, and return what was done."""
         from kitops_core.promotion.promote import promote
 
-        policy = self.policy()
-        reference = self.kit(context)
-        promotion = promote(reference, self.to, **self.terms(context, policy))
-        place = parse_reference(reference) if reference else policy.target(policy.channel(self.to).from_)
-        return {**self.done(context, promotion), "candidate": str(place.with_digest(promotion.digest))}
+        policy, hook = self.policy(), self.hook()
+        reference = self.kit(context) or policy.channel(self.to).from_
+        if reference and reference not in policy.channels:
+            reference = str(hook.reference(reference))
+        terms = self.terms(context, policy, hook)
+        promotion = promote(reference, self.to, **terms)
+
+        place = policy.target(reference) if reference in policy.channels else parse_reference(reference)
+        candidate = place.with_digest(promotion.digest)
+        self.used(str(candidate), promotion.digest)
+        now: dict[str, float] = {}
+        new: dict[str, float] = {}
+        if self.only_look:
+            if promotion.previous_digest:
+                present = parse_reference(promotion.reference).with_digest(promotion.previous_digest)
+                now = measured(present, policy.trusted, terms["registry"])
+            new = measured(candidate, policy.trusted, terms["registry"])
+        result = {**self.done(context, promotion, (now, new)), "candidate": str(candidate)}
+        if self.skip_unchanged and promotion.digest == promotion.previous_digest:
+            context["ti"].xcom_push(key="return_value", value=result)
+            raise AirflowSkipException(f"{self.to} has {promotion.digest} already")
+        return result
 
 
 class KitRollbackOperator(_Promoter):
@@ -181,7 +202,7 @@ class KitRollbackOperator(_Promoter):
         from kitops_core.promotion.promote import rollback
 
         policy = self.policy()
-        return self.done(context, rollback(self.channel, to=self.to, **self.terms(context, policy)))
+        return self.done(context, rollback(self.channel, to=self.to, **self.terms(context, policy, self.hook())))
 
 
 def _in_channel(promotion: Promotion, source: Any) -> ModelKitRecord:
