@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitops_airflow import ModelKitEvent, modelkit_asset
-from kitops_airflow.assets import create_asset, is_modelkit, reference_of, sanitize_uri
+from kitops_airflow.assets import create_asset, is_modelkit
 from kitops_airflow.context import safe_tag
 from kitops_airflow.events import event_extra
+from kitops_airflow.uris import reference_of, sanitize_uri
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
 from kitops_core.record import LayerRecord, ModelKitRecord
 from kitops_core.reference import check_tag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def test_a_pushed_kit_is_an_asset_event_and_the_dag_that_waits_reads_its_digest(
     (started,) = airflow.finished("consume", 1)
     assert airflow.xcom("consume", started["dag_run_id"], "look")["digest"] == record["digest"]
     links = airflow.call("GET", f"/dags/produce/dagRuns/{run}/taskInstances/fit/links")["extra_links"]
-    assert links["ModelKit"] == f"http://{registry}/v2/live/churn/manifests/{record['digest']}"
+    with urllib.request.urlopen(links["ModelKit"], timeout=60) as page:  # as a browser does, asking for no media type
+        assert json.load(page) == {"name": "live/churn", "tags": ["dev"]}
 
 
 def test_a_tag_moved_by_another_program_starts_a_dag_once_even_over_a_restart(

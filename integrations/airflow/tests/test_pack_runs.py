@@ -70,7 +70,7 @@ def test_packing_the_same_files_again_says_so_and_can_end_as_skipped(registry: s
     assert len(events(f"oci://{registry}/again/churn")) == 1
 
 
-def test_the_asset_of_a_channel_hears_only_of_its_tag(registry: str, model: Path) -> None:
+def test_the_asset_of_a_channel_hears_only_of_its_tag(registry: str, model: Path, said: Callable[[], str]) -> None:
     prod, dev = (modelkit_asset(f"{registry}/channel/churn", tag=tag) for tag in ("prod", "dev"))
     with dag("channel") as made:
         KitPackPushOperator(
@@ -79,6 +79,7 @@ def test_the_asset_of_a_channel_hears_only_of_its_tag(registry: str, model: Path
     run(made)
     assert [bool(extra.get("digest")) for extra in events(dev.uri)] == [True]
     assert not any(extra.get("digest") for extra in events(prod.uri))
+    assert f"outlet {prod.uri} is not what was written" in said()
 
 
 def test_mapped_tasks_announce_each_repository_through_an_alias(registry: str, model: Path) -> None:
@@ -98,6 +99,23 @@ def test_mapped_tasks_announce_each_repository_through_an_alias(registry: str, m
         event = ModelKitEvent.from_extra(extra)
         assert event.reference == f"{name}@{event.digest}"
         assert event.source["task"] == f"pack[{index}]"
+
+
+def test_mapped_tasks_announce_one_asset_and_airflow_knows_before_they_are_made(registry: str, tmp_path: Path) -> None:
+    churn = modelkit_asset(f"{registry}/folds/churn")
+    with dag("folds") as made:
+
+        @task.kitops_pack(asset=churn, tags=["fold-{{ ti.map_index }}"])
+        def fit(fold: int) -> dict[str, Any]:
+            weights = tmp_path / f"{fold}.bin"
+            weights.write_bytes(bytes([fold]))
+            return {"model": str(weights)}
+
+        fit.expand(fold=[1, 2])
+        KitPackPushOperator.partial(task_id="pack", asset=churn).expand(source=[])
+    assert [made.get_task(name).outlets for name in ("fit", "pack")] == [[churn], [churn]]
+    run(made)
+    assert sorted(extra["tag"] for extra in events(churn.uri)) == ["fold-0", "fold-1"]
 
 
 def test_files_of_an_object_store_are_packed(registry: str, model: Path) -> None:
@@ -134,12 +152,8 @@ def test_a_mistake_is_told_with_its_remedy_and_not_tried_again(
     assert "contents by name have no 'modle': they have model, parts" in said()
 
 
-def test_the_record_is_plain_json_and_its_link_leads_to_the_kit(registry: str, model: Path) -> None:
-    with dag("link") as made:
-        KitPackPushOperator(task_id="pack", source=str(model), reference=f"{registry}/link/churn:1.0")
-    dag_run = run(made)
-    record = result(dag_run, "pack")
+def test_the_record_is_plain_json(registry: str, model: Path) -> None:
+    with dag("plain_json") as made:
+        KitPackPushOperator(task_id="pack", source=str(model), reference=f"{registry}/plain-json/churn:1.0")
+    record = result(run(made), "pack")
     assert json.loads(json.dumps(record)) == record
-    from kitops_airflow.links import kit_url
-
-    assert kit_url(record) == f"http://{registry}/v2/link/churn/manifests/{record['digest']}"

@@ -64,8 +64,14 @@ def test_killed_while_pushing_it_stops_and_the_tag_stays(slow_pushes: FaultProxy
         assert kit.digest == before
 
 
-def test_killed_before_it_began_it_has_nothing_to_stop() -> None:
-    KitPackPushOperator(task_id="pack", source="out", reference="registry.example.com/ml/churn:1").on_kill()
+def test_killed_before_the_engine_began_it_does_not_begin(model: Path, registry: str) -> None:
+    reference = f"{registry}/killed-early/churn:dev"
+    operator = KitPackPushOperator(task_id="pack", source=str(model), reference=reference)
+    operator.on_kill()  # as while the function of a decorated task still trains
+    with pytest.raises(CancelledError):
+        operator.hook().pack(str(model), reference)
+    with pytest.raises(kitops.NotFoundError):
+        kitops.open(reference)
 
 
 def test_a_task_that_takes_too_long_is_ended_by_its_timeout(

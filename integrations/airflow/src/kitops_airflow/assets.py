@@ -7,18 +7,17 @@ is in each event's ``extra``: in the URI it would make a new asset of every vers
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+from kitops_airflow.uris import SCHEME, asset_uri
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.reference import check_tag, parse_reference
 
 if TYPE_CHECKING:
     from kitops_core.reference import Reference
 
-SCHEME = "oci"
 GROUP = "modelkit"
 
 
@@ -61,7 +60,7 @@ def modelkit_asset(
             f"'{reference}' names one version, and an asset is a repository",
             hint=f"write '{parsed.name}', and tag='{parsed.tag}' for the asset of that tag" if parsed.tag else "",
         )
-    uri = _uri(parsed, check_tag(tag) if tag else "")
+    uri = asset_uri(parsed, check_tag(tag) if tag else "")
     if not AIRFLOW_V_3_0_PLUS:  # a Dataset has neither name, group nor watchers
         if watch:
             raise RuntimeError("watch=True needs Airflow 3; on Airflow 2 wait with ModelKitTagSensor")
@@ -70,34 +69,6 @@ def modelkit_asset(
     if watch:
         watchers = [_watcher(parsed, tag, name or uri, kitops_conn_id, poll_interval, emit_initial)]
     return Asset(name=name or uri, uri=uri, group=GROUP, watchers=watchers)
-
-
-def reference_of(asset: Asset) -> Reference:
-    """The repository that an asset stands for, with its tag where it is the asset of one.
-
-    Raises:
-        InvalidReferenceError: It is not a ModelKit asset.
-    """
-    parts = urlsplit(asset.uri)
-    if parts.scheme != SCHEME:
-        raise InvalidReferenceError(
-            f"'{asset.uri}' is not the asset of a ModelKit", hint="make it with modelkit_asset('registry/repository')"
-        )
-    reference = parse_reference(parts.netloc + parts.path)
-    tag = parse_qs(parts.query).get("tag", [""])[0]
-    return reference.with_tag(tag) if tag else reference
-
-
-def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Airflow's handler of ``oci`` URIs: host in lower case, neither user, tag nor digest.
-
-    What it cannot read it leaves alone: other tools name charts and images this way, and an error here would keep whole
-    DAG files from loading.
-    """
-    host = uri.netloc.rpartition("@")[2].lower()
-    path = uri.path.partition("@")[0].rstrip("/")
-    head, slash, last = path.rpartition("/")
-    return uri._replace(netloc=host, path=head + slash + last.partition(":")[0])
 
 
 def create_asset(*, reference: str, extra: dict[str, Any] | None = None) -> Asset:
@@ -110,10 +81,6 @@ def create_asset(*, reference: str, extra: dict[str, Any] | None = None) -> Asse
 def is_modelkit(asset: object) -> bool:
     """Whether something in a task's outlets or inlets is the asset of a ModelKit."""
     return isinstance(asset, Asset) and asset.uri.startswith(f"{SCHEME}://")
-
-
-def _uri(reference: Reference, tag: str) -> str:
-    return f"{SCHEME}://{reference.registry.lower()}/{reference.repository}" + (f"?tag={tag}" if tag else "")
 
 
 def _watcher(

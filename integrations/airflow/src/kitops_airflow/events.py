@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+from kitops_airflow.uris import reference_of
 from kitops_core.errors import InvalidInputError
 from kitops_core.record import SCHEMA, ModelKitRecord
 from kitops_core.reference import is_digest
@@ -121,8 +122,6 @@ class ModelKitEvent:
 
 
 def _name(payload: Mapping[str, Any], asset: Asset | None) -> str:
-    from kitops_airflow.assets import reference_of
-
     if payload.get("registry") and payload.get("repository"):
         return f"{payload['registry']}/{payload['repository']}"
     if asset is None:

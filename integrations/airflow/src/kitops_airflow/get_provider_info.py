@@ -10,7 +10,7 @@ from kitops_airflow.connection_form import CONN_FIELDS, FIELD_BEHAVIOUR
 _NAME = "KitOps"
 _OCI = {
     "schemes": ["oci"],
-    "handler": "kitops_airflow.assets.sanitize_uri",
+    "handler": "kitops_airflow.uris.sanitize_uri",
     "factory": "kitops_airflow.assets.create_asset",
     "to_openlineage_converter": "kitops_airflow.openlineage.convert_asset_to_openlineage",
 }
@@ -66,7 +66,7 @@ def get_provider_info() -> dict[str, Any]:
                     # Airflow 2 fills in braces of defaults and descriptions itself, so there are none.
                     "kit_url": _option(
                         "Where a task's link leads: a URL with the names registry, repository and digest in braces. "
-                        "By default to the manifest, which every registry serves.",
+                        "By default to the kit's page at a registry that has pages, elsewhere to the list of tags.",
                         "string",
                         None,
                     ),

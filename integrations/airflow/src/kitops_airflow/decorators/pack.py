@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
 
 from kitops_airflow.decorators.call import call
-from kitops_airflow.operators.pack import KitPackPushOperator
+from kitops_airflow.operators.pack import KitPackPushOperator, announced
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDecorator
@@ -39,4 +39,8 @@ def kitops_pack_task(python_callable: Callable[..., Any] | None = None, **kwargs
         python_callable: The function.
         **kwargs: Arguments of :class:`~kitops_airflow.operators.pack.KitPackPushOperator`, without ``source``.
     """
-    return task_decorator_factory(python_callable=python_callable, decorated_operator_class=_KitPackDecorated, **kwargs)
+    # Airflow reads the outlets of mapped tasks from here, before the tasks are made.
+    outlets = announced(kwargs.get("asset"), kwargs.get("reference", ""), kwargs.get("outlets", ()))
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=_KitPackDecorated, **{**kwargs, "outlets": outlets}
+    )

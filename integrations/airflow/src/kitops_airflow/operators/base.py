@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from kitops_airflow.assets import is_modelkit, modelkit_asset, reference_of
+from kitops_airflow.assets import is_modelkit, modelkit_asset
 from kitops_airflow.context import logged
 from kitops_airflow.events import ModelKitEvent, alias_extra, event_extra
 from kitops_airflow.failures import airflow_failures
 from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.links import ModelKitLink
+from kitops_airflow.uris import reference_of
 from kitops_core.errors import InvalidInputError
 from kitops_core.events import Cancel
 from kitops_core.reference import parse_reference
@@ -40,6 +41,7 @@ class KitOpsOperator(BaseOperator):
         super().__init__(**kwargs)
         self.kitops_conn_id = kitops_conn_id
         self._cancel: Cancel | None = None
+        self._killed = False
         self.linked_kit: dict[str, str] = {}
         self._read: list[str] = []
         self._written: list[str] = []
@@ -54,13 +56,16 @@ class KitOpsOperator(BaseOperator):
         raise NotImplementedError
 
     def on_kill(self) -> None:
-        """Stop the engine at its next buffer."""
+        """Stop the engine at its next buffer, also if it has not begun yet."""
+        self._killed = True
         if self._cancel is not None:
             self._cancel.cancel()
 
     def hook(self) -> KitOpsHook:
         """The hook for this run; it logs progress and stops when the task is killed."""
         self._cancel = Cancel()
+        if self._killed:
+            self._cancel.cancel()
         return KitOpsHook(self.kitops_conn_id, on_event=logged(self.log), cancel=self._cancel)
 
     def emit(self, context: Any, record: ModelKitRecord) -> None:
@@ -72,6 +77,12 @@ class KitOpsOperator(BaseOperator):
                 context["outlet_events"][outlet].add(asset, extra=alias_extra(record))
             elif is_modelkit(outlet) and _is_of(outlet, record):
                 context["outlet_events"][outlet].extra.update(event_extra(record))
+            elif is_modelkit(outlet) and not context["outlet_events"][outlet].extra:
+                self.log.warning(
+                    "outlet %s is not what was written, %s: its event, which Airflow makes all the same, has no digest",
+                    outlet.uri,
+                    record.reference,
+                )
 
     def _link(self, pinned: str) -> str:
         """Remember the kit for the link on the task's page."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
 
-from kitops_airflow.assets import is_modelkit, modelkit_asset, reference_of
+from kitops_airflow.assets import is_modelkit, modelkit_asset
 from kitops_airflow.context import run_provenance, run_source, safe_tag
 from kitops_airflow.operators.base import KitOpsOperator
 from kitops_airflow.sources import packable
+from kitops_airflow.uris import reference_of
 from kitops_core.errors import InvalidInputError
 from kitops_core.reference import parse_reference
 
@@ -135,9 +136,8 @@ class KitPackPushOperator(KitPackOperator):
     Args:
         reference: Where to: ``registry/repository:tag``; by default the repository of ``asset``.
         asset: The asset that the kit is a version of, made with :func:`~kitops_airflow.assets.modelkit_asset`; by
-            default that of ``reference``, where it is known before the run. For repositories that only the run knows an
-            ``AssetAlias``; mapped tasks take it as ``outlets=[AssetAlias(…)]``, which Airflow reads before they are
-            made.
+            default that of ``reference``, where it is known before the run. For repositories that only the run knows,
+            or that mapped tasks are expanded over, an ``AssetAlias``.
         skip_unchanged: Where the tags had this very kit already, end as skipped: there is no event, and what waits for
             the asset does not run for nothing.
     """
@@ -149,10 +149,13 @@ class KitPackPushOperator(KitPackOperator):
         super().__init__(**kwargs)
         self.asset = asset
         self.skip_unchanged = skip_unchanged
-        if asset is None and not any(isinstance(outlet, AssetAlias) or is_modelkit(outlet) for outlet in self.outlets):
-            asset = _asset_of(self.reference)
-        if asset is not None and asset not in self.outlets:
-            self.add_outlets([asset])
+        self.outlets = announced(asset, self.reference, self.outlets)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As Airflow's, with the asset among the outlets: it reads those of mapped tasks before the tasks are made."""
+        outlets = announced(kwargs.get("asset"), kwargs.get("reference", ""), kwargs.get("outlets", ()))
+        return super().partial(**{**kwargs, "outlets": outlets})
 
     def _reference(self) -> str:
         if self.reference or self.asset is None or isinstance(self.asset, AssetAlias):
@@ -164,6 +167,20 @@ class KitPackPushOperator(KitPackOperator):
         if self.skip_unchanged and not record.changed:
             context["ti"].xcom_push(key="return_value", value=record.to_dict())
             raise AirflowSkipException(f"{record.reference} is {record.digest} already")
+
+
+def announced(asset: Asset | AssetAlias | None, reference: str, outlets: Any) -> list[Any]:
+    """A task's outlets, with the asset that its kit is a version of among them.
+
+    Args:
+        asset: The asset that was given, or ``None`` for that of the reference.
+        reference: Where the kit goes.
+        outlets: The outlets that were given; one of them may stand for the kit already.
+    """
+    given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets]
+    if asset is None and not any(isinstance(outlet, AssetAlias) or is_modelkit(outlet) for outlet in given):
+        asset = _asset_of(reference)
+    return given if asset is None or asset in given else [*given, asset]
 
 
 def _asset_of(reference: str) -> Asset | None:

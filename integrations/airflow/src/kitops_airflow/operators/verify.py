@@ -24,8 +24,7 @@ class KitVerifyOperator(KitReader):
 
     Returns:
         What was verified: ``digest``, ``reference`` pinned to it, ``signers``, ``evidence``. Later tasks should use
-        this
-        reference: it names the very digest that was verified.
+        this reference: it names the very digest that was verified.
     """
 
     template_fields: Sequence[str] = ("reference", "keys", "identity", "issuer")

@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
-from kitops_airflow.assets import reference_of
 from kitops_airflow.failures import airflow_failures
 from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.links import ModelKitLink
 from kitops_airflow.triggers.tag import ModelKitTagTrigger
+from kitops_airflow.uris import reference_of
 from kitops_core.errors import RegistryError
 
 
