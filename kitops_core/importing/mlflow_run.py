@@ -81,7 +81,7 @@ def import_run(
     with tempfile.TemporaryDirectory(prefix="kitops-mlflow-") as scratch:
         control.check()
         with _mlflow_errors(f"fetch the files of {found.origin}"):
-            directory = _directory(found.artifacts, name, Path(scratch))
+            directory = _directory(found, name, Path(scratch))
         if kitfile is not None:
             description, where = load_kitfile(kitfile)
         else:
@@ -151,15 +151,20 @@ def _finished(client: MlflowClient, run_id: str) -> Any:
     return run
 
 
-def _directory(artifacts: str, name: MlflowName, scratch: Path) -> Path:
+def _directory(found: _Found, name: MlflowName, scratch: Path) -> Path:
     """A directory with the files: where they are on this machine, else a copy."""
     import mlflow.artifacts
 
-    parts = urlsplit(artifacts)
+    artifacts, parts = found.artifacts, urlsplit(found.artifacts)
     if parts.scheme in ("", "file") and not parts.netloc:
         place = Path(unquote(parts.path) if parts.scheme else artifacts)
         if place.is_dir():
             return place
+        if not place.exists():
+            raise SourceError(
+                f"{found.origin} has no files to import: '{place}' is not there",
+                hint="is it the right run? If its files are on the server's machine, that must serve them",
+            )
     before = os.environ.get(_PROGRESS_BAR)
     os.environ[_PROGRESS_BAR] = "false"
     try:
