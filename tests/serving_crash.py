@@ -1,8 +1,9 @@
 """Run as a script: serves a kit, and dies by SIGKILL at one point after another.
 
-``python serving_crash.py TARGET`` lets a forked child serve the kit ``churn:1.0`` of the local store to TARGET/1,
-TARGET/2, ... The child kills itself just before its n-th call that changes the file system, until one comes through
-unhurt; each time the kit is served there once more. Prints how many deaths there were.
+``python serving_crash.py materialize TARGET`` lets a forked child make TARGET/1/churn, TARGET/2/churn, ... of the kit
+``churn:1.0`` in the local store. The child kills itself just before its n-th call that changes the file system, until
+one comes through unhurt; each time the kit is served there once more. ``mount TARGET BEFORE AFTER`` does so with a
+mounted directory in which one kit of a registry is replaced by another. Prints how many deaths there were.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from pathlib import Path
 from serving_kits import FLAT, read
 
 import kitops_core as kitops
+from kitops_core.events import Control
+from kitops_core.serving.lease import Lease, take_turn
+from kitops_core.serving.mount import Mount
+from kitops_core.serving.storage_initializer import initialize_storage
 
 REFERENCE = "churn:1.0"
 CHANGING = {"os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.utime", "os.chmod"}
@@ -44,7 +49,7 @@ def _dying(count: int, serve: Callable[[], object]) -> bool:
 
 
 def materialize(place: Path) -> None:
-    kitops.materialize(REFERENCE, place / "churn", stale_after=0.3)
+    kitops.materialize(REFERENCE, place / "churn", stale_after=0.1)
 
 
 def shown(place: Path) -> None:
@@ -55,17 +60,19 @@ def shown(place: Path) -> None:
 
 def clean(place: Path) -> None:
     """Whoever changes the directory next leaves nothing but the release."""
-    kitops.materialize(REFERENCE, place / "churn", only=["code"], keep=0, stale_after=0.3)
+    kitops.materialize(REFERENCE, place / "churn", only=["code"], keep=0, stale_after=0.1)
     assert sorted(os.listdir(place)) == [".churn.kitops", "churn"]
     (release,) = os.listdir(place / ".churn.kitops")
     assert release.startswith("sha256-")
     assert list(read(place / "churn")) == ["src/train.py"]
 
 
-def main(target: Path) -> None:
+def materialize_dying(target: Path) -> int:
+    """How many points there are to die at."""
     kitops.materialize(REFERENCE, target / "first" / "churn")  # what is imported late is imported now
     count = 0
-    while True:
+    died = True
+    while died:
         count += 1
         place = target / str(count)
         place.mkdir()
@@ -74,10 +81,47 @@ def main(target: Path) -> None:
         materialize(place)
         assert read(place / "churn") == FLAT
         clean(place)
-        if not died:
-            print(count - 1)
-            return
+    return count - 1
+
+
+def mount(reference: str, place: Path) -> None:
+    initialize_storage(reference, place, overwrite=True, stale_after=0.1)
+
+
+def recovered(place: Path) -> dict[str, str]:
+    """What is there when the next process has looked."""
+    mounted = Mount(place)
+
+    def recover(lease: Lease, control: Control) -> bool:
+        mounted.recover(lease)
+        return True
+
+    take_turn(mounted.place, lambda: None, recover, control=Control(), stale_after=0.1)
+    return read(place)
+
+
+def mount_dying(target: Path, before: str, after: str) -> int:
+    """How many points there are to die at."""
+    mount(before, target / "before")
+    mount(after, target / "after")
+    count = 0
+    died = True
+    while died:
+        count += 1
+        place = target / str(count)
+        place.mkdir()
+        mount(before, place)
+        (place / "mine").write_text("mine")
+        (place / "added.json").write_text("in the way")
+        whole = [{**read(place)}, {**read(target / "after"), "mine": "mine"}]
+        died = _dying(count, partial(mount, after, place))
+        assert recovered(place) in whole
+        mount(after, place)
+        assert read(place) == whole[1]
+        assert not (place / ".kitops").exists()
+    return count - 1
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    run = {"materialize": materialize_dying, "mount": mount_dying}[sys.argv[1]]
+    print(run(Path(sys.argv[2]), *sys.argv[3:]))  # type: ignore[operator]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fault_proxy import FaultProxy, Handler, Seen, delay
-from serving_kits import FLAT, materializing, push, read, releases, write
+from serving_kits import FILES, FLAT, materializing, push, read, releases, write
 
 import kitops_core as kitops
 
@@ -113,10 +113,25 @@ def test_while_kits_change_a_reader_sees_one_kit_or_the_other(registry: str, tmp
     assert seen <= {("a", "a"), ("b", "b")}
 
 
+def dying(*args: object) -> int:
+    """Run ``serving_crash.py``; how many deaths there were."""
+    script = Path(__file__).with_name("serving_crash.py")
+    command = [sys.executable, "-W", "ignore", script, *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
 def test_killed_at_any_point_it_shows_all_or_nothing_and_the_next_one_cleans_up(tmp_path: Path) -> None:
     kitops.pack(write(tmp_path / "kit"), "churn:1.0")
-    script = Path(__file__).with_name("serving_crash.py")
     (tmp_path / "target").mkdir()
-    done = subprocess.run([sys.executable, "-W", "ignore", script, tmp_path / "target"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20
+    assert dying("materialize", tmp_path / "target") > 20
+
+
+def test_killed_at_any_point_a_mounted_directory_has_the_kit_before_or_the_kit_after(
+    registry: str, tmp_path: Path
+) -> None:
+    kitfile = FILES["Kitfile"].replace("[{path: models/churn/config.json}", "[{path: models/churn/added.json}")
+    after = push(registry, tmp_path / "after", **{"models/churn/added.json": "new", "Kitfile": kitfile})
+    (tmp_path / "target").mkdir()
+    assert dying("mount", tmp_path / "target", push(registry, tmp_path / "before"), after) > 20

@@ -9,6 +9,7 @@ from cli_runner import run
 from readme import snippet
 from serving_kits import FLAT, push, read
 from signing_tools import KEY, write_keys
+from storage_initializing import initialize
 
 import kitops_core as kitops
 
@@ -41,3 +42,10 @@ def test_the_commands_that_materialize(place: str, tmp_path: Path) -> None:
 def test_the_python(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(snippet("python", DOC).replace("registry.example.com", place), DOC, "exec"), {})
     assert capsys.readouterr().out.startswith(f"{tmp_path}/models/churn sha256:")
+
+
+def test_the_storage_initializer(place: str, tmp_path: Path) -> None:
+    (line,) = snippet("initialize", DOC).replace("registry.example.com", place).splitlines()
+    ran = initialize(*line.removeprefix("$ kitops-storage-initializer ").split())
+    assert ran.code == 0, ran
+    assert read(tmp_path / "mnt" / "models") == FLAT

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +67,19 @@ class Release:
         return json.dumps(data, indent=2).encode() + b"\n"
 
     @staticmethod
-    def load(directory: Path) -> Release | None:
-        """The release in a directory, ``None`` where there is no usable one."""
+    def load(marker: Path, files_in: Path) -> Release | None:
+        """The release that a marker tells of, ``None`` where it is not there or cannot be read.
+
+        Args:
+            marker: The file.
+            files_in: The directory with the release's files.
+        """
         try:
-            data = json.loads((directory / MARKER).read_bytes())
+            data = json.loads(marker.read_bytes())
             if data["schema"] != SCHEMA:
                 return None
             return Release(
-                path=directory / FILES,
+                path=files_in,
                 reference=str(data["reference"]),
                 storage=str(data["storage"]),
                 identity=Identity(
@@ -92,6 +97,11 @@ class Release:
     def is_whole(self) -> bool:
         """Whether every file is there with its size; their bytes are not read again."""
         return sizes_match(self.path, self.files)
+
+
+def sizes(directory: Path) -> dict[str, int]:
+    """Size in bytes of every file below a directory, by its path from there."""
+    return {path: os.lstat(directory / path).st_size for path in list_files(directory)}
 
 
 def sizes_match(directory: Path, files: dict[str, int]) -> bool:
@@ -148,14 +158,17 @@ class Releases:
     def shown(self) -> Release | None:
         """The release that the link shows, if it is usable."""
         name = self._name_shown()
-        return Release.load(self.place / name) if name else None
+        return self._load(self.place / name) if name else None
+
+    def _load(self, directory: Path) -> Release | None:
+        return Release.load(directory / MARKER, directory / FILES)
 
     def all(self) -> list[Release]:
         """Every usable release; the one shown last comes first."""
         found: list[tuple[int, Release]] = []
         with contextlib.suppress(OSError), os.scandir(self.place) as entries:
             for entry in entries:
-                if entry.name.startswith("sha") and (release := Release.load(Path(entry.path))):
+                if entry.name.startswith("sha") and (release := self._load(Path(entry.path))):
                     with contextlib.suppress(OSError):
                         found.append((os.stat(release.path.parent / MARKER).st_mtime_ns, release))
         found.sort(key=lambda item: item[0], reverse=True)
@@ -195,16 +208,7 @@ class Releases:
             new = scratch / "release"
             new.mkdir()
             os.rename(fetched, new / FILES)
-            files = {path: os.lstat(new / FILES / path).st_size for path in list_files(new / FILES)}
-            made = Release(
-                final / FILES,
-                release.reference,
-                release.storage,
-                release.identity,
-                release.pinned,
-                release.parameters,
-                files,
-            )
+            made = replace(release, path=final / FILES, files=sizes(new / FILES))
             (new / MARKER).write_bytes(made.to_json())
             flush_tree(new)
             os.rename(new, final)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import re
@@ -18,12 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kitops_core.errors import InvalidInputError
+from kitops_core.errors import InvalidInputError, StoreError
 from kitops_core.storage.local.home import store_home
 from kitops_core.storage.registry.hosts import credential_keys
 from kitops_core.storage.registry.options import RegistryOptions
 
 CREDENTIALS_FILE = "credentials.json"
+_SECRET_FILE = ".dockerconfigjson"  # noqa: S105 - a name
+"""What a Kubernetes secret of the type ``kubernetes.io/dockerconfigjson`` is called where it is mounted."""
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HELPER_SECONDS = 60
 _IDENTITY_USER = "<token>"
@@ -66,8 +69,9 @@ def find_credential(registry: str, repository: str, options: RegistryOptions) ->
 
     The places are: ``options`` themselves, ``options.credential_files``, ``$REGISTRY_AUTH_FILE``,
     ``credentials.json`` in the local store's home (where :func:`~.logins.login` and the reference CLI write),
-    ``$DOCKER_CONFIG/config.json`` or ``~/.docker/config.json``, and Podman's ``auth.json``. Within a file a helper
-    for just this registry comes first, then an entry with a secret, then the file's general helper.
+    ``config.json`` and ``.dockerconfigjson`` in ``$DOCKER_CONFIG`` or ``~/.docker``, and Podman's ``auth.json``. Where
+    there is no home directory, its places are passed over. Within a file a helper for just this registry comes first,
+    then an entry with a secret, then the file's general helper.
 
     Args:
         registry: Host and port.
@@ -119,13 +123,24 @@ def _files(options: RegistryOptions) -> Iterator[tuple[Path, bool]]:
     named = os.environ.get("REGISTRY_AUTH_FILE")
     if named:
         yield Path(named), False
-    yield store_home() / CREDENTIALS_FILE, False
-    docker = os.environ.get("DOCKER_CONFIG")
-    yield (Path(docker) if docker else Path("~/.docker").expanduser()) / "config.json", False
+    with contextlib.suppress(StoreError):  # a container's user may have no home: then there is nothing to find there
+        yield store_home() / CREDENTIALS_FILE, False
+    docker = _home_path(os.environ.get("DOCKER_CONFIG") or "~/.docker")
+    if docker is not None:
+        yield docker / "config.json", False
+        yield docker / _SECRET_FILE, False
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        yield Path(runtime) / "containers" / "auth.json", False
-    yield Path("~/.config/containers/auth.json").expanduser(), False
+    podman = Path(runtime) if runtime else None
+    for directory in (podman, _home_path("~/.config")):
+        if directory is not None:
+            yield directory / "containers" / "auth.json", False
+
+
+def _home_path(path: str) -> Path | None:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return None
 
 
 def _find_in(
