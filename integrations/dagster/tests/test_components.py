@@ -15,7 +15,7 @@ import yaml
 from runs import QUIET, data_version, metadata
 
 import kitops_core as kitops
-from dagster_kitops import KitOpsResource
+from dagster_kitops import KitOpsResource, ModelKitIOManager
 from kitops_core.errors import InvalidInputError
 
 DG = str(Path(sys.executable).with_name("dg"))
@@ -43,7 +43,7 @@ class YamlProject:
 
     def dg(self, *arguments: str) -> str:
         """Run ``dg`` as a user would."""
-        done = subprocess.run([DG, *arguments], cwd=self.root, capture_output=True, text=True, timeout=240)
+        done = subprocess.run([DG, *arguments], cwd=self.root, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -76,6 +76,7 @@ def run(defs: dg.Definitions, instance: dg.DagsterInstance, *keys: str) -> dg.Ex
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_components_are_listed_and_scaffolded_and_what_is_scaffolded_loads(project: YamlProject) -> None:
     listed = project.dg("list", "components", "--json")
     for name in COMPONENTS:
@@ -139,13 +140,33 @@ def test_a_component_packs_one_thing(project: YamlProject, attributes: dict[str,
     assert "either 'path' or 'contents'" in causes[-1].message
 
 
-def test_a_password_stays_in_the_environment(project: YamlProject) -> None:
-    attributes = {"registry": "registry.example.com/ml", "username": "ci", "password_env": "REGISTRY_PASSWORD"}
-    project.write("resources", "KitOpsComponent", attributes)
+@pytest.mark.parametrize(
+    ("attributes", "secret"),
+    [({"username": "ci", "password_env": "REGISTRY_PASSWORD"}, "password"), ({"token_env": "REGISTRY_TOKEN"}, "token")],
+)
+def test_a_secret_stays_in_the_environment(
+    project: YamlProject, attributes: dict[str, str], secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("resources", "KitOpsComponent", {"registry": "registry.example.com/ml", **attributes})
     resource = (project.load().resources or {})["kitops"]
     assert isinstance(resource, KitOpsResource)
-    assert "REGISTRY_PASSWORD" not in repr(resource)
     assert resource.registry == "registry.example.com/ml"
+    assert attributes[f"{secret}_env"] not in repr(resource)
+    monkeypatch.setenv(attributes[f"{secret}_env"], "s3cret")
+    assert getattr(resource.process_config_and_initialize(), secret) == "s3cret"
+
+
+def test_links_and_the_signing_key_are_given_on(project: YamlProject) -> None:
+    said = {
+        "browse_url": "https://registry.example.com/{repository}@{digest}",
+        "webserver_url": "https://dagster.example.com",
+        "plain_http": True,
+    }
+    project.write("resources", "KitOpsComponent", {"registry": "r.example.com", "signing_key": "env://KEY", **said})
+    manager = (project.load().resources or {})["modelkit"]
+    assert isinstance(manager, ModelKitIOManager)
+    assert manager.signing_key == "env://KEY"
+    assert {name: getattr(manager.kitops, name) for name in said} == said
 
 
 def test_channels_are_assets_with_a_schedule_and_a_way_back(

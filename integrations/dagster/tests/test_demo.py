@@ -19,7 +19,7 @@ def run_demo(examples: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]
         [sys.executable, str(examples / "demo.py")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(temporary), "COLUMNS": "80"},
     )

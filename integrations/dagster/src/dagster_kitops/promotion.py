@@ -119,7 +119,7 @@ def promotion_assets(
         PolicyError: The policy cannot be used.
         NotFoundError: There is no such file or channel.
     """
-    policy = kitops.load_policy(channels)
+    policy = kitops.load_policy(Path(channels).absolute())
     root = asset_key(candidate)
     made: dict[str, dg.AssetsDefinition] = {}
     wanted = {name: policy.channel(name) for name in to or policy.channels}
@@ -176,7 +176,11 @@ def rollback_job(
         version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
         context.log_event(dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags=version))
 
-    @dg.job(name=name or f"rollback_{title}", tags={"kitops/rollback": title})
+    @dg.job(
+        name=name or f"rollback_{title}",
+        tags={"kitops/rollback": title},
+        description=f"Gives channel {to} the kit again that it had before, or the one whose digest it is told.",
+    )
     def job() -> None:
         roll_back()
 

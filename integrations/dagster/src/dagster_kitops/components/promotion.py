@@ -63,6 +63,10 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
             for asset, name in zip(assets, names, strict=True)
         ]
         title = f"promote_{candidate.to_python_identifier()}"
-        promote = dg.define_asset_job(title, selection=dg.AssetSelection.assets(*assets))
+        promote = dg.define_asset_job(
+            title,
+            selection=dg.AssetSelection.assets(*assets),
+            description=f"Promotes what waits of {candidate.to_user_string()}, channel by channel.",
+        )
         schedules = [dg.ScheduleDefinition(job=promote, cron_schedule=self.cron)] if self.cron else []
         return dg.Definitions(assets=assets, asset_checks=checks, jobs=[*jobs, promote], schedules=schedules)

@@ -41,4 +41,5 @@ class ModelKitPromotionScaffolder(dg.Scaffolder[Any]):
             "kit: registry.example.com/ml/churn\nchannels:\n  staging: {}\n  prod:\n    from: staging\n    soak: 24h\n",
             encoding="utf-8",
         )
-        dg.scaffold_component(request, {"kit": "churn", "channels": "promotion.yaml", "automation": "verified"})
+        # A schedule, for prod soaks: what a gate refuses the automation does not try again until a kit changes.
+        dg.scaffold_component(request, {"kit": "churn", "channels": "promotion.yaml", "cron": "0 6 * * 1-5"})
