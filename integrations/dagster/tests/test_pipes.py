@@ -46,7 +46,10 @@ def test_a_kit_packed_by_another_process_is_loaded_like_any_other(
     assert metadata(instance, "churn")["kitops/record"]["reference"] == "churn:latest"
 
 
-def test_reporting_imports_no_dagster() -> None:
-    code = "import sys, dagster_kitops.pipes; print('dagster' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_reporting_needs_no_dagster() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(['dagster', 'dagster_shared']))\n"  # as where they are not installed
+        "import dagster_kitops.pipes"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,10 +5,9 @@ Names are imported when they are first used, so that a process that only reports
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from dagster_shared.libraries import DagsterLibraryRegistry
 
 if TYPE_CHECKING:
     from dagster_kitops.automation import kits_changed as kits_changed
@@ -59,7 +58,10 @@ _EXPORTS = {name: module for module, names in _HOMES.items() for name in names.s
 
 __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 
-DagsterLibraryRegistry.register("dagster-kitops", __version__, is_dagster_package=False)
+with suppress(ImportError):  # where there is no Dagster, nobody asks for its libraries
+    from dagster_shared.libraries import DagsterLibraryRegistry
+
+    DagsterLibraryRegistry.register("dagster-kitops", __version__, is_dagster_package=False)
 
 
 def __getattr__(name: str) -> Any:
