@@ -131,6 +131,18 @@ def test_text_is_cut_to_its_cells(text: str, cells: int) -> None:
     assert fit("short", 30) == "short"
 
 
+def test_names_that_begin_alike_are_told_apart_by_their_ends() -> None:
+    assert fit("customer-churn-base-model-1", 15) == "custome…model-1"
+    assert fit("顧客離反予測モデル一", 9) == "顧客…ル一"
+
+
+def test_the_kit_stands_near_the_top_beside_many_parents() -> None:
+    ids = ["a", *(f"p{number}" for number in range(30))]
+    nodes = tuple(Node(name, "kit", "found", f"r.example/{name}", name) for name in ids)
+    layout = lay_out(Lineage("a", nodes, tuple(Edge("a", name, "input") for name in ids[1:])))
+    assert layout.places["a"][1] < 200 < layout.height / 4
+
+
 def test_the_page_is_the_same_for_the_same_lineage() -> None:
     assert churn().to_html() == churn().to_html()
 

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 
 from kitops_core.verbs.lineage.graph import Edge, Lineage
 
-WIDTH, HEIGHT = 232, 84
+WIDTH, HEIGHT = 256, 84
 """Size of a node's card, in pixels."""
 _GAP_X, _GAP_Y, _MARGIN = 84, 22, 16
+_MANY, _GAP_OF_MANY = 12, 10
+"""From so many in a column on they stand closer together."""
+_LOWEST_START = 180
+"""How far down a column starts beside a taller one: the kit is to be seen without scrolling down to it."""
 _PASSING_HEIGHT = 14
 _SWEEPS = 8
 
@@ -127,15 +131,19 @@ def _order(columns: Sequence[list[str]], links: Sequence[tuple[str, str]]) -> No
 def _place(
     lineage: Lineage, columns: Sequence[list[str]], cards: set[str], passing: Mapping[int, Sequence[str]]
 ) -> Layout:
-    heights = [sum(_height(slot, cards) for slot in column) + _GAP_Y * (len(column) - 1) for column in columns]
+    gaps = [_GAP_OF_MANY if len(column) > _MANY else _GAP_Y for column in columns]
+    heights = [
+        sum(_height(slot, cards) for slot in column) + gap * (len(column) - 1)
+        for column, gap in zip(columns, gaps, strict=True)
+    ]
     tallest = max(heights)
     places: dict[str, Point] = {}
-    for index, (column, height) in enumerate(zip(columns, heights, strict=True)):
+    for index, (column, height, gap) in enumerate(zip(columns, heights, gaps, strict=True)):
         x = _MARGIN + (len(columns) - 1 - index) * (WIDTH + _GAP_X)
-        y = _MARGIN + (tallest - height) / 2
+        y = _MARGIN + min((tallest - height) / 2, _LOWEST_START)
         for slot in column:
             places[slot] = (x, y)
-            y += _height(slot, cards) + _GAP_Y
+            y += _height(slot, cards) + gap
     width = 2 * _MARGIN + len(columns) * WIDTH + (len(columns) - 1) * _GAP_X
     routes = tuple(_route(edge, places, passing.get(index)) for index, edge in enumerate(lineage.edges))
     return Layout(width, tallest + 2 * _MARGIN, {card: places[card] for card in cards}, routes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kitops_core.text import size_text
 from kitops_core.verbs.lineage.graph import Claim, Lineage, Node
 from kitops_core.verbs.lineage.markup import Child, Markup, element, join, lines, link
-from kitops_core.verbs.lineage.wording import node_standing, short, standing, title, tone
+from kitops_core.verbs.lineage.wording import moment, node_standing, short, standing, title, tone
 
 Part = tuple[str, Markup]
 """A heading, and what stands under it."""
@@ -28,7 +28,7 @@ _LABELS = {
     "commit": "Commit",
     "dirty": "Uncommitted changes",
 }
-_PROMOTION_COLUMNS = ("time", "action", "channel", "to", "actor", "previousDigest")
+_TIMES = ("started", "finished")
 
 
 def badge(text: str, mood: str = "plain") -> Markup:
@@ -96,7 +96,8 @@ def _builds(node: Node, lineage: Lineage) -> Part | None:
             continue
         rows: list[tuple[str, Child]] = [("Standing", badge(standing(claim, lineage), _mood(claim)))]
         for name, value in claim.facts.items():
-            rows.append((_LABELS.get(name, name.removeprefix(_PARAMETER)), link(value, value)))
+            shown = moment(value) if name in _TIMES else link(value, value)
+            rows.append((_LABELS.get(name, name.removeprefix(_PARAMETER)), shown))
         lists.append(_list(rows))
     return ("How it was made", join(*lists)) if lists else None
 
@@ -107,9 +108,18 @@ def _promotions(node: Node, lineage: Lineage) -> Part | None:
     header = ("When", "Action", "Channel", "To", "By", "Before", "Standing")
     rows: list[list[Child]] = []
     for claim in claims:
-        values = [claim.facts.get(name, "") for name in _PROMOTION_COLUMNS]
-        values[-1] = short(values[-1])
-        rows.append([*values, badge(standing(claim, lineage), _mood(claim))])
+        facts = claim.facts
+        rows.append(
+            [
+                _when(facts.get("time", "")),
+                facts.get("action", ""),
+                facts.get("channel", ""),
+                element("span", facts.get("to", ""), class_="digest"),
+                element("span", facts.get("actor", ""), class_="who"),
+                _short_code(facts.get("previousDigest", "")),
+                badge(standing(claim, lineage), _mood(claim)),
+            ]
+        )
     return ("Promotions", _table(header, rows)) if rows else None
 
 
@@ -122,8 +132,8 @@ def _evidence(node: Node, lineage: Lineage) -> Part | None:
             [
                 join(claim.kind, element("br"), element("span", what, class_="digest")),
                 badge(claim.problem or standing(claim, lineage), mood),
-                claim.created,
-                element("code", short(claim.digest), title=claim.digest),
+                _when(claim.created),
+                _short_code(claim.digest),
             ]
         )
     return ("Evidence", _table(("What", "Standing", "Made", "Referrer"), rows)) if rows else None
@@ -140,6 +150,14 @@ def _layers(node: Node) -> Part | None:
         for layer in node.layers
     ]
     return ("Layers", _table(("Section", "Path", "Size", "Digest"), rows)) if rows else None
+
+
+def _when(time: str) -> Child:
+    return element("span", moment(time), class_="whole") if time else ""
+
+
+def _short_code(digest: str) -> Child:
+    return element("code", short(digest), title=digest, class_="whole") if digest else ""
 
 
 def _list(rows: Sequence[tuple[str, Child]]) -> Markup:

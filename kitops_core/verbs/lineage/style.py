@@ -8,11 +8,11 @@ from __future__ import annotations
 _LIGHT = """\
 --page:#f6f7fb;--card:#ffffff;--line:#dcdfea;--text:#1a1d29;--quiet:#565d73;--link:#3546c8;--mark:#eceef8;
 --good:#12603a;--good-back:#e2f4e9;--warn:#7a4a00;--warn-back:#fdf0d3;--bad:#a11818;--bad-back:#fde7e7;
---plain:#4b5268;--plain-back:#eceef4;--kit:#4457e6;--data:#0f8a86;--commit:#8a4fc4;--edge:#8b92a9"""
+--plain:#4b5268;--plain-back:#eceef4;--kit:#4457e6;--data:#0f8a86;--commit:#8a4fc4;--edge:#8b92a9;--shade:#1a1d2933"""
 _DARK = """\
 --page:#0f1118;--card:#181b25;--line:#2f3444;--text:#e8eaf3;--quiet:#a6adc3;--link:#a3b3ff;--mark:#232736;
 --good:#8be0ae;--good-back:#12321f;--warn:#f4cd80;--warn-back:#382907;--bad:#ffb4ae;--bad-back:#451717;
---plain:#b8bed1;--plain-back:#272b39;--kit:#8496ff;--data:#4cc9c3;--commit:#c196f2;--edge:#6f7790"""
+--plain:#b8bed1;--plain-back:#272b39;--kit:#8496ff;--data:#4cc9c3;--commit:#c196f2;--edge:#6f7790;--shade:#000000b0"""
 
 STYLE = (
     ":root{color-scheme:light dark;"
@@ -48,7 +48,11 @@ color:var(--plain)}
 .badge.good{background:var(--good-back);color:var(--good)}
 .badge.warn{background:var(--warn-back);color:var(--warn)}
 .badge.bad{background:var(--bad-back);color:var(--bad)}
-.scroll{overflow-x:auto;margin:0 -8px;padding:4px 8px;direction:rtl}
+.scroll{overflow-x:auto;margin:0 -8px;padding:4px 8px;direction:rtl;
+background:linear-gradient(to right,var(--card) 40%,transparent) left/44px 100% local no-repeat,
+linear-gradient(to left,var(--card) 40%,transparent) right/44px 100% local no-repeat,
+linear-gradient(to right,var(--shade),transparent) left/14px 100% no-repeat,
+linear-gradient(to left,var(--shade),transparent) right/14px 100% no-repeat}
 .scroll>svg{display:block;margin:0 auto;max-width:none;direction:ltr}
 .legend{display:flex;flex-wrap:wrap;gap:4px 20px;margin:14px 0 0;padding:0;list-style:none;font-size:13px;
 color:var(--quiet)}
@@ -74,7 +78,8 @@ table{width:100%;border-collapse:collapse;font-size:14px}
 th{white-space:nowrap;text-align:left;font-weight:600;font-size:12px;color:var(--quiet)}
 th,td{min-width:6em;padding:7px 12px 7px 0;vertical-align:top;border-bottom:1px solid var(--line)}
 tr:last-child td{border-bottom:0}
-.number{white-space:nowrap;font-variant-numeric:tabular-nums}
+.number,.whole{white-space:nowrap;font-variant-numeric:tabular-nums}
+td .who{display:inline-block;min-width:10em}
 td .digest{font-size:12px;color:var(--quiet)}
 dl{display:grid;grid-template-columns:fit-content(34%) 1fr;gap:5px 18px;margin:0;font-size:14px}
 dt{color:var(--quiet);min-width:7em}
@@ -84,7 +89,7 @@ dd{margin:0}
 .metrics b{display:block;font-size:21px;font-variant-numeric:tabular-nums}
 .metrics span{font-size:13px;color:var(--quiet)}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;background:var(--mark);border-radius:10px;padding:14px}
-details{padding:0}
+details{padding:0;margin:10px 0}
 summary{cursor:pointer;padding:14px 20px;display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline}
 summary h3::before{content:"▸";display:inline-block;width:1.1em;color:var(--quiet)}
 details[open]>summary h3::before{content:"▾"}

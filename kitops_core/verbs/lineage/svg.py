@@ -13,7 +13,7 @@ from kitops_core.verbs.lineage.wording import node_standing, short, standing, ti
 
 _KINDS = {"kit": "ModelKit", "data": "Data", "commit": "Commit"}
 _SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "plain": "·"}
-_TITLE_CELLS, _SMALL_CELLS = 25, 30
+_TITLE_CELLS, _DIGEST_CELLS, _STATE_CELLS = 25, 34, 29
 
 
 def drawing(lineage: Lineage, anchors: Mapping[str, str]) -> Markup:
@@ -71,8 +71,8 @@ def _card(node: Node, layout: Layout, lineage: Lineage, anchor: str) -> Markup:
         element("rect", x=1, y=14, width=4, height=HEIGHT - 28, rx=2, class_=f"bar {node.kind}"),
         element("text", _KINDS[node.kind], x=16, y=20, class_="kind"),
         element("text", fit(title(node), _TITLE_CELLS), x=16, y=39, class_="name"),
-        element("text", fit(what, _SMALL_CELLS), x=16, y=55, class_="digest"),
-        element("text", f"{_SIGNS[mood]} {fit(state, _SMALL_CELLS)}", x=16, y=73, class_=f"state {mood}")
+        element("text", fit(what, _DIGEST_CELLS), x=16, y=55, class_="digest"),
+        element("text", f"{_SIGNS[mood]} {fit(state, _STATE_CELLS)}", x=16, y=73, class_=f"state {mood}")
         if state
         else None,
     )
@@ -83,10 +83,25 @@ def _card(node: Node, layout: Layout, lineage: Lineage, anchor: str) -> Markup:
 
 
 def fit(text: str, cells: int) -> str:
-    """``text`` cut to a number of cells, in which wide characters take two."""
+    """``text`` cut to a number of cells, in which wide characters take two.
+
+    It is cut in the middle: names that begin alike differ at their ends.
+    """
+    if _cells(text) <= cells:
+        return text
+    end = _start(text[::-1], (cells - 1) // 2)[::-1]
+    return f"{_start(text, cells - 1 - _cells(end))}…{end}"
+
+
+def _start(text: str, cells: int) -> str:
+    """As much of the beginning as there is room for."""
     used = 0
     for index, character in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        used += _cells(character)
         if used > cells:
-            return text[: max(0, index - 1)] + "…"
+            return text[:index]
     return text
+
+
+def _cells(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

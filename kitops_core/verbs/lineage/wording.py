@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitops_core.text import printable
+from kitops_core.text import parse_timestamp, printable
 from kitops_core.verbs.lineage.graph import Claim, Edge, Lineage, Node
 
 
@@ -16,6 +16,12 @@ def short(digest: str) -> str:
     """The first 12 digits of a digest or commit."""
     algorithm, colon, value = digest.rpartition(":")
     return algorithm + colon + value[:12]
+
+
+def moment(time: str) -> str:
+    """A time for people, to the second; what is no time of RFC 3339 stays as it is."""
+    parsed = parse_timestamp(time)
+    return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else time
 
 
 def standing(item: Claim | Edge, lineage: Lineage) -> str:
