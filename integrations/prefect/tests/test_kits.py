@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from conftest import write_bundle
+from prefect.blocks.system import Secret
 from registry_fixture import PASSWORD, USERNAME, Served
 from runs import repository
 
 import kitops_core as kitops
 from prefect_kitops import ModelKitRef, ModelKitRepository, OCIRegistryCredentials, kits
-from prefect_kitops.connection import find_place
+from prefect_kitops.connection import find_place, load_block
 
 
 def block(address: str, name: str) -> ModelKitRepository:
@@ -97,6 +98,22 @@ def test_a_reference_is_plain_json_and_names_its_asset(registry: str, bundle: Pa
     assert kit.reference == f"{name}:dev@{kit.digest}" == str(kit)
     assert kit.asset_key == f"oci://{name}"
     assert (kit.tags, kit.changed, kit.previous_digest) == (("dev", "1.0"), True, "")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_block_is_named_and_one_that_was_never_saved_is_said_so() -> None:
+    OCIRegistryCredentials(username="ci", password=PASSWORD).save("by-name", overwrite=True)
+    ModelKitRepository(registry="registry.example.com", repository="ml/churn").save("by-name", overwrite=True)
+    credentials, churn = load_block("oci-registry-credentials/by-name"), load_block("by-name")
+    assert isinstance(credentials, OCIRegistryCredentials)
+    assert isinstance(churn, ModelKitRepository)
+    assert churn == load_block("modelkit-repository/by-name")
+    with pytest.raises(kitops.NotFoundError, match="no block 'modelkit-repository/nowhere'") as missing:
+        load_block("nowhere")
+    assert "prefect block ls" in str(missing.value.hint)
+    Secret(value="x").save("by-name", overwrite=True)
+    with pytest.raises(kitops.InvalidInputError, match="of another type"):
+        load_block("secret/by-name")
 
 
 @pytest.mark.parametrize(

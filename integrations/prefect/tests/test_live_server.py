@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 import uuid
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import pytest
 from channels import Project
 from prefect.client.orchestration import SyncPrefectClient
@@ -85,18 +85,15 @@ class Served:
                 pytest.fail(f"{problem}:\n{self.live.log('serve')[-6000:]}")
             time.sleep(1)
 
-    def question(self, run: uuid.UUID, kind: str) -> str:
-        """What the run asks, once it asks and can take an answer: the state comes first, then the question."""
+    def question(self, run: uuid.UUID, kind: str, about: str) -> str:
+        """What the run asks about a digest, once it asks and can take an answer: the state comes first."""
 
         def there() -> str | None:
-            try:
-                return self.api.read_flow_run_input(run, f"{kind}-approval-description")
-            except httpx.HTTPStatusError as error:
-                if error.response.status_code != 404:
-                    raise
-                return None
+            asked = self.api.filter_flow_run_input(run, f"{kind}-approval-", limit=100, exclude_keys=set())
+            shown = [str(found.value) for found in asked if found.key.endswith("-description")]
+            return next((text for text in shown if f"→ `{about}`" in text), None)
 
-        return self.wait(there, f"run {run} asks nothing")
+        return self.wait(there, f"run {run} asks nothing about {about}")
 
     def answer(self, run: uuid.UUID, **answer: str) -> str:
         """Answer the run, and return whether the server took the answer."""
@@ -137,7 +134,7 @@ def test_a_push_starts_the_promotion_of_its_digest_and_another_tag_starts_nothin
 def test_what_a_person_approves_is_what_is_promoted(served: Served, project: Project) -> None:
     before, planned = project.digest("prod"), project.digest("staging")
     run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="suspend")
-    description = served.question(run, "suspended")
+    description = served.question(run, "suspended", planned)
     assert f"`{before}` → `{planned}`" in description
     assert "## Gates" in description
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in description
@@ -150,10 +147,25 @@ def test_what_a_person_approves_is_what_is_promoted(served: Served, project: Pro
     assert (record.actor, record.note, record.run.run) == ("dana", "looks right", str(run))
 
 
+def test_an_approval_is_of_one_digest_also_where_the_plan_of_before_got_lost(served: Served, project: Project) -> None:
+    before, planned = project.digest("prod"), project.digest("staging")
+    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="suspend")
+    served.question(run, "suspended", planned)
+    project.pack("3.0.0")
+    kitops.promote("dev", "staging", channels=project.policy)
+    shutil.rmtree(served.live.root / "results")  # as on a worker whose disk is new for every run
+    assert served.answer(run, decision="approve", approver="dana") == "ACCEPT"
+    served.question(run, "suspended", project.digest("staging"))
+    assert project.digest("prod") == before
+    assert served.answer(run, decision="approve", approver="dana") == "ACCEPT"
+    served.until(run, "Completed")
+    assert project.digest("prod") == project.digest("staging") != planned
+
+
 def test_what_a_person_rejects_changes_nothing(served: Served, project: Project) -> None:
     before = project.digest("prod")
     run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="pause")
-    served.question(run, "paused")
+    served.question(run, "paused", project.digest("staging"))
     assert served.answer(run, decision="maybe") == "REJECT"
     assert served.answer(run, decision="reject", approver="dana", note="not on a Friday") == "ACCEPT"
     assert "not on a Friday" in served.until(run, "Failed")

@@ -26,6 +26,7 @@ from prefect_kitops import (
     push_modelkit,
     resolve_modelkit,
 )
+from prefect_kitops.running import run_name
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 SUCCEEDED = "prefect.asset.materialization.succeeded"
@@ -182,6 +183,41 @@ def test_a_decorated_function_that_fails_is_a_failed_materialization(registry: s
     with pytest.raises(ValueError, match="no data"):
         churn()
     assert asset_event(f"oci://{name}", FAILED)
+
+
+@pytest.mark.parametrize("made", [None, {"accuracy": 0.9}, ("a", "b", "c"), ("bundle", 0.9)])
+def test_a_decorated_function_that_returns_nothing_to_pack_is_told_so(made: object) -> None:
+    @materialize_modelkit("registry.example.com/ml/churn:dev")
+    def churn() -> object:
+        return made
+
+    with pytest.raises(kitops.InvalidInputError, match=r"churn returned .* nothing to pack"):
+        churn()
+
+
+@pytest.mark.parametrize(
+    ("kit", "shown"),
+    [
+        ("ghcr.io/acme/churn:dev", "pull ghcr.io/acme/churn:dev"),
+        (f"ghcr.io/acme/churn:dev@sha256:{'a' * 64}", "pull ghcr.io/acme/churn:dev"),
+        (f"127.0.0.1:5000/churn@sha256:{'a' * 64}", "pull 127.0.0.1:5000/churn@aaaaaaaaaaaa"),
+        (["a.bin", "b.bin"], "pull a.bin, b.bin"),
+        ("x" * 500, f"pull {'x' * 74}…"),
+    ],
+)
+def test_a_run_is_named_after_its_kit_in_a_few_words(kit: object, shown: str) -> None:
+    assert run_name("pull", "kit")({"kit": kit}) == shown
+
+
+def test_a_kit_with_very_many_tags_and_parents_is_told_of_all_the_same(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+    parents = [f"registry.example.com/ml/base-{index}@sha256:{'a' * 64}" for index in range(120)]
+    tags = [f"t{index}" for index in range(120)]
+    kit = pack_modelkit(bundle, f"{name}:dev", tags=tags, parents=parents, card=False)
+    event = asset_event(kit.asset_key, "kitops.modelkit.pushed")
+    assert len(event["payload"]["tags"]) == 121
+    assert len(event["payload"]["parents"]) == 120
+    assert labels(event, "modelkit-tag")[0] == f"oci://{name}:dev"
 
 
 def test_async_twins_do_the_same(registry: str, bundle: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from prefect.input import RunInput
+from pydantic import Field
 
 
 class PromotionApproval(RunInput):
@@ -16,9 +17,9 @@ class PromotionApproval(RunInput):
         note: Why.
     """
 
-    decision: Literal["approve", "reject"] = "reject"
-    approver: str = ""
-    note: str = ""
+    decision: Literal["approve", "reject"] = Field(default="reject", description="Whether this very digest goes ahead.")
+    approver: str = Field(default="", description="Your name; it gets into the promotion's record.")
+    note: str = Field(default="", description="Why; it gets into the promotion's record.")
 
 
 class PromotionRejectedError(Exception):

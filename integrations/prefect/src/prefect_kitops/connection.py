@@ -56,13 +56,37 @@ def find_place(kit: Kit, registry: RegistryBlock | str | None = None) -> Place:
 
 
 def load_block(registry: RegistryBlock | str | None) -> RegistryBlock | None:
-    """The block itself, loaded from Prefect where only its name is given."""
+    """The block itself, loaded from Prefect where only its name is given.
+
+    Args:
+        registry: A block; the name of a saved ``ModelKitRepository``; or of any block with its type, as in
+            ``oci-registry-credentials/ghcr``.
+
+    Raises:
+        NotFoundError: No such block was saved.
+        InvalidInputError: It is a block of another type.
+    """
     if not isinstance(registry, str):
         return registry
     if not registry:
         return None
-    loaded = ModelKitRepository.load(registry, _sync=True)  # type: ignore[call-arg]
-    return loaded if isinstance(loaded, ModelKitRepository) else None
+    from prefect.blocks.core import Block
+
+    from kitops_core.errors import InvalidInputError, NotFoundError
+
+    name = registry if "/" in registry else f"{ModelKitRepository.get_block_type_slug()}/{registry}"
+    try:
+        loaded = Block.load(name, _sync=True)  # type: ignore[call-arg]
+    except ValueError as error:
+        raise NotFoundError(
+            f"no block '{name}' was saved in this Prefect",
+            hint=f"`prefect block ls` shows those that were; ModelKitRepository(...).save('{registry}') makes one",
+        ) from error
+    if not isinstance(loaded, (ModelKitRepository, OCIRegistryCredentials)):
+        raise InvalidInputError(
+            f"block '{name}' is of another type", hint="name a ModelKitRepository or OCIRegistryCredentials"
+        )
+    return loaded
 
 
 def with_digest(reference: Reference, digest: str) -> str:

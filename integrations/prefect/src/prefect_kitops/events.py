@@ -1,17 +1,21 @@
 """What happened to a kit, as events that automations run on.
 
 A trigger sees the labels of an event's resources and not its payload, so all that one may want to match on is a label.
-Events are sent on a best effort: a server that is away never fails a task.
+Events are sent on a best effort: neither a server that is away nor an event that it would not take fails a task.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from kitops_core.record import ModelKitRecord
 from prefect_kitops.reference import ModelKitRef
+from prefect_kitops.running import run_logger
+
+if TYPE_CHECKING:
+    from kitops_core.promotion.result import Promotion
+    from kitops_core.record import ModelKitRecord
 
 What = Literal["packed", "pushed", "pulled", "promoted", "promotion-refused", "rolled-back"]
 PREFIX = "kitops.modelkit."
@@ -19,6 +23,8 @@ VERSION_ROLE = "modelkit-version"
 TAG_ROLE = "modelkit-tag"
 MAX_LAYERS_BYTES = 64 * 1024
 """The layers stay out of an event or an asset's metadata where they are more than this as JSON."""
+MAX_RELATED = 40
+"""How many tags and how many parents are related resources: Prefect takes no event that has more than 100 of them."""
 
 
 def emit_kit_event(
@@ -61,21 +67,34 @@ def emit_kit_event(
                 "prefect.resource.role": TAG_ROLE,
                 "kitops.tag": tag,
             }
-            for tag in dict.fromkeys(filter(None, [kit.tag, *kit.tags]))
+            for tag in list(dict.fromkeys(filter(None, [kit.tag, *kit.tags])))[:MAX_RELATED]
         ),
-        *({"prefect.resource.id": f"oci://{parent}", "prefect.resource.role": "modelkit-parent"} for parent in parents),
+        *(
+            {"prefect.resource.id": f"oci://{parent}", "prefect.resource.role": "modelkit-parent"}
+            for parent in parents[:MAX_RELATED]
+        ),
     ]
-    emit_event(
-        PREFIX + what,
-        resource={name: value for name, value in resource.items() if value},
-        related=related,
-        payload={**payload, "reference": kit.reference},
-    )
+    try:
+        emit_event(
+            PREFIX + what,
+            resource={name: value for name, value in resource.items() if value},
+            related=related,
+            payload={**payload, "reference": kit.reference},
+        )
+    except Exception as error:  # the kit is where it is, whatever is told of it
+        run_logger().warning("%s", f"the event {PREFIX}{what} of {kit} was not sent: {type(error).__name__}: {error}")
 
 
 def slim(record: ModelKitRecord) -> dict[str, Any]:
     """The shared record as JSON, without its layers where a kit has very many: Prefect limits an event's size."""
-    data = record.to_dict()
-    if len(json.dumps(data["layers"])) > MAX_LAYERS_BYTES:
-        data["layers"] = []
-    return data
+    return _slim(record.to_dict())
+
+
+def slim_promotion(promotion: Promotion) -> dict[str, Any]:
+    """A promotion as JSON, its kit's record as :func:`slim` makes it."""
+    data = promotion.to_dict()
+    return {**data, "kit": _slim(data["kit"])}
+
+
+def _slim(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "layers": []} if len(json.dumps(record["layers"])) > MAX_LAYERS_BYTES else record

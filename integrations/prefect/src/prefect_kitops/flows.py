@@ -2,6 +2,7 @@
 
 # Prefect runs a served flow from its file, under a module name that is nowhere to be found when the annotations of the
 # flow's parameters are looked up as text; so here they are not text.
+import hashlib
 from typing import Any, Literal
 
 from prefect import flow, task
@@ -16,6 +17,7 @@ from prefect_kitops.artifacts import artifact_key
 from prefect_kitops.attached import read_attached
 from prefect_kitops.channels import policy_file, promote
 from prefect_kitops.connection import find_place, load_block
+from prefect_kitops.markdown import code, plain
 from prefect_kitops.promotion import promote_modelkit
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import hints, run_logger
@@ -36,7 +38,7 @@ def modelkit_promotion(
     """Promote a kit into a channel, with all that surrounds it.
 
     The kit is pinned to a digest first, and what a person approves is what is promoted: where the channel moved while
-    they thought about it, the run fails instead.
+    they thought about it, the run fails instead, and an answer counts for no other digest.
 
     Args:
         to: The channel.
@@ -105,9 +107,9 @@ def plan_promotion(reference: str, to: str, channels: str = "", repository: str 
         attached = read_attached(find_place(pinned, repository or None), pinned.digest)
     markdown = "\n".join(
         [
-            f"# {to}: {pinned.repository}",
+            f"# {plain(to)}: {plain(pinned.repository)}",
             "",
-            f"`{promotion.previous_digest or 'nothing'}` → `{pinned.digest}`",
+            f"{code(promotion.previous_digest or 'nothing')} → {code(pinned.digest)}",
             "",
             *card.gates(promotion.gates),
             *card.metrics(attached.metrics),
@@ -157,7 +159,10 @@ def pin(reference: str, to: str, channels: str = "", repository: str = "") -> Mo
 def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval:
     question = PromotionApproval.with_initial_data(description=plan["markdown"])
     wait = suspend_flow_run if approval == "suspend" else pause_flow_run
-    return wait(wait_for_input=question, timeout=seconds, key="approval")
+    # The answer counts for this move only. A suspended run may come back where the plan of before is not to be found,
+    # and plan anew; where that is another move it asks anew, too.
+    move = hashlib.sha256(f"{plan['previous_digest']} {plan['reference']}".encode()).hexdigest()
+    return wait(wait_for_input=question, timeout=seconds, key=f"approval-{move[:12]}")
 
 
 def _check(deployment: str, kit: ModelKitRef) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import kitops_core as kitops
 from kitops_core.errors import KitOpsError
 from prefect_kitops import kits
-from prefect_kitops.card import table
 from prefect_kitops.connection import Kit, RegistryBlock, find_place
 from prefect_kitops.events import PREFIX
+from prefect_kitops.markdown import code, plain, table
 from prefect_kitops.reference import ModelKitRef, key_of
 
 if TYPE_CHECKING:
@@ -86,17 +86,23 @@ class ModelKitLineage:
     def to_markdown(self) -> str:
         """The lineage for people, with a Mermaid flowchart of what the kit was made from."""
         events = [
-            (event.occurred[:19], event.event.removeprefix(PREFIX), event.channel, event.flow, event.flow_run)
+            tuple(
+                map(
+                    plain,
+                    (event.occurred[:19], event.event.removeprefix(PREFIX), event.channel, event.flow, event.flow_run),
+                )
+            )
             for event in self.events
         ]
         promotions = [
-            (record.to_dict()["time"][:19], record.action, record.channel, record.actor) for record in self.promotions
+            tuple(map(plain, (record.to_dict()["time"][:19], record.action, record.channel, record.actor)))
+            for record in self.promotions
         ]
         return "\n".join(
             [
-                f"# Lineage of {self.kit.repository}",
+                f"# Lineage of {plain(self.kit.repository)}",
                 "",
-                f"`{self.kit.digest}`",
+                code(self.kit.digest),
                 "",
                 "```mermaid",
                 self.made_from.to_mermaid().strip(),

@@ -15,7 +15,7 @@ from prefect_kitops.assets import MADE_BY, materializes
 from prefect_kitops.connection import Kit, RegistryBlock, find_place
 from prefect_kitops.packing import pack_and_tell
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import in_thread, worth_retrying
+from prefect_kitops.running import hints, in_thread, worth_retrying
 from prefect_kitops.source import plain_arguments
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def materialize_modelkit(
         signature = inspect.signature(function)
 
         def finish(made: Any, args: tuple[Any, ...], kwargs: dict[str, Any], cancel: Any = None) -> ModelKitRef:
-            source, metrics = made if isinstance(made, tuple) else (made, None)
+            with hints():
+                source, metrics = _made(function.__name__, made)
             arguments = signature.bind(*args, **kwargs).arguments
             return pack_and_tell(
                 source,
@@ -115,6 +116,20 @@ def _targets(reference: str, tags: Sequence[str]) -> list[str]:
     if bare and tags:
         return [f"{reference}:{tags[0]}", *tags[1:]]
     return [reference, *tags]
+
+
+def _made(name: str, made: Any) -> tuple[str | os.PathLike[str] | Contents, Mapping[str, float] | None]:
+    """What a function returned: something to pack, and the metrics it measured, if any."""
+    from kitops_core.errors import InvalidInputError
+    from kitops_core.verbs.contents import Contents
+
+    source, metrics = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if isinstance(source, (str, os.PathLike, Contents)) and isinstance(metrics, (Mapping, type(None))):
+        return source, metrics
+    raise InvalidInputError(
+        f"{name} returned {type(made).__name__}: that is nothing to pack",
+        hint="return a directory or kitops_core.Contents, or a pair of one of them and the metrics",
+    )
 
 
 def _kits(values: Iterable[Any], depth: int = _DEPTH) -> Iterator[ModelKitRef]:

@@ -16,7 +16,7 @@ from prefect.transactions import get_transaction
 from kitops_core.errors import GateRefusedError, KitOpsError
 from prefect_kitops.channels import in_channel, policy_file, promote, rollback
 from prefect_kitops.connection import Kit, RegistryBlock, load_block
-from prefect_kitops.events import What, emit_kit_event
+from prefect_kitops.events import What, emit_kit_event, slim_promotion
 from prefect_kitops.locks import modelkit_lock
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import TASK_OPTIONS, hints, in_thread, run_logger
@@ -200,7 +200,7 @@ def _rollback(channel: str, terms: dict[str, Any], lock: bool, **options: Any) -
 def announce(what: What, promotion: Promotion) -> ModelKitRef:
     """Send the event of a promotion, log it, and return the kit in its channel."""
     kit = in_channel(promotion)
-    emit_kit_event(what, kit, promotion.to_dict(), channel=promotion.channel)
+    emit_kit_event(what, kit, slim_promotion(promotion), channel=promotion.channel)
     refused = "; ".join(f"{gate.name}: {gate.detail}" for gate in promotion.refused)
     run_logger().info("%s", f"{promotion.channel} {what} {kit}" + (f" ({refused})" if refused else ""))
     return kit

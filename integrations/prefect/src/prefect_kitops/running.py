@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prefect.tasks import Task
 
 T = TypeVar("T")
+_MAX_RUN_NAME = 80
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
@@ -40,6 +41,27 @@ def hints() -> Iterator[None]:
         if error.hint:
             run_logger().error("%s", f"{error.message}: {error.hint}")
         raise
+
+
+def run_name(verb: str, parameter: str) -> Callable[..., str]:
+    """How the runs of a task are called: what is done, and to which kit.
+
+    A digest is left out beside a tag and cut elsewhere: the name stands before every line of the run's log.
+
+    Args:
+        verb: What is done.
+        parameter: The task's parameter with the kit, its reference or its entries.
+    """
+
+    def name(parameters: dict[str, Any]) -> str:
+        value = parameters.get(parameter)
+        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        place, _, digest = text.partition("@sha256:")
+        tagged = ":" in place.rpartition("/")[2]
+        shown = f"{verb} {place}" + (f"@{digest[:12]}" if digest and not tagged else "")
+        return shown if len(shown) <= _MAX_RUN_NAME else f"{shown[: _MAX_RUN_NAME - 1]}…"
+
+    return name
 
 
 async def in_thread(work: Callable[[Cancel], T]) -> T:

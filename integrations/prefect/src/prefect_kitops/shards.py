@@ -13,13 +13,13 @@ from prefect_kitops.connection import Kit, RegistryBlock
 from prefect_kitops.packing import tell
 from prefect_kitops.progress import Progress
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import TASK_OPTIONS, hints
+from prefect_kitops.running import TASK_OPTIONS, hints, run_name
 
 if TYPE_CHECKING:
     from kitops_core.verbs.packed_layer import CompressionName
 
 
-@task(name="pack-modelkit-layers", task_run_name="pack {entries}", **TASK_OPTIONS)
+@task(name="pack-modelkit-layers", task_run_name=run_name("pack", "entries"), **TASK_OPTIONS)
 def pack_modelkit_layers(
     source: str | os.PathLike[str],
     reference: str,
@@ -62,7 +62,7 @@ def pack_modelkit_layers(
     return [layer.to_dict() for layer in layers]
 
 
-@task(name="assemble-modelkit", task_run_name="assemble {reference}", **TASK_OPTIONS)
+@task(name="assemble-modelkit", task_run_name=run_name("assemble", "reference"), **TASK_OPTIONS)
 def assemble_modelkit(
     reference: str,
     layers: Iterable[Any],

@@ -21,7 +21,7 @@ from prefect_kitops.events import emit_kit_event, slim
 from prefect_kitops.packing import pack_and_tell
 from prefect_kitops.progress import Progress
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import TASK_OPTIONS, hints, in_thread, run_logger
+from prefect_kitops.running import TASK_OPTIONS, hints, in_thread, run_logger, run_name
 
 if TYPE_CHECKING:
     from kitops_core.events import Cancel
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kitops_core.verbs.packed_layer import CompressionName
 
 
-@task(name="pack-modelkit", task_run_name="pack {reference}", **TASK_OPTIONS)
+@task(name="pack-modelkit", task_run_name=run_name("pack", "reference"), **TASK_OPTIONS)
 def pack_modelkit(
     source: str | os.PathLike[str] | Contents,
     reference: str,
@@ -85,7 +85,7 @@ def pack_modelkit(
     )
 
 
-@task(name="pack-modelkit", task_run_name="pack {reference}", **TASK_OPTIONS)
+@task(name="pack-modelkit", task_run_name=run_name("pack", "reference"), **TASK_OPTIONS)
 async def apack_modelkit(
     source: str | os.PathLike[str] | Contents,
     reference: str,
@@ -123,7 +123,7 @@ async def apack_modelkit(
     )
 
 
-@task(name="push-modelkit", task_run_name="push {kit}", **TASK_OPTIONS)
+@task(name="push-modelkit", task_run_name=run_name("push", "kit"), **TASK_OPTIONS)
 def push_modelkit(
     kit: Kit, to: str = "", *, registry: RegistryBlock | str | None = None, card: bool = True
 ) -> ModelKitRef:
@@ -141,7 +141,7 @@ def push_modelkit(
     return _push(kit, to, registry, card)
 
 
-@task(name="push-modelkit", task_run_name="push {kit}", **TASK_OPTIONS)
+@task(name="push-modelkit", task_run_name=run_name("push", "kit"), **TASK_OPTIONS)
 async def apush_modelkit(
     kit: Kit, to: str = "", *, registry: RegistryBlock | str | None = None, card: bool = True
 ) -> ModelKitRef:
@@ -164,7 +164,7 @@ def _push(
     return pushed
 
 
-@task(name="pull-modelkit", task_run_name="pull {kit}", **TASK_OPTIONS)
+@task(name="pull-modelkit", task_run_name=run_name("pull", "kit"), **TASK_OPTIONS)
 def pull_modelkit(
     kit: Kit,
     directory: str | os.PathLike[str] | None = None,
@@ -190,7 +190,7 @@ def pull_modelkit(
     return _pull(kit, directory, only, overwrite, verified_by, registry)
 
 
-@task(name="pull-modelkit", task_run_name="pull {kit}", **TASK_OPTIONS)
+@task(name="pull-modelkit", task_run_name=run_name("pull", "kit"), **TASK_OPTIONS)
 async def apull_modelkit(
     kit: Kit,
     directory: str | os.PathLike[str] | None = None,
@@ -230,7 +230,7 @@ def _pull(
     return pulled
 
 
-@task(name="resolve-modelkit", task_run_name="resolve {kit}", **TASK_OPTIONS)
+@task(name="resolve-modelkit", task_run_name=run_name("resolve", "kit"), **TASK_OPTIONS)
 def resolve_modelkit(kit: Kit, *, registry: RegistryBlock | str | None = None) -> ModelKitRef:
     """Pin a kit to the digest that its tag names now.
 
@@ -246,14 +246,14 @@ def resolve_modelkit(kit: Kit, *, registry: RegistryBlock | str | None = None) -
         return kits.resolve(kit, registry=registry)
 
 
-@task(name="resolve-modelkit", task_run_name="resolve {kit}", **TASK_OPTIONS)
+@task(name="resolve-modelkit", task_run_name=run_name("resolve", "kit"), **TASK_OPTIONS)
 async def aresolve_modelkit(kit: Kit, *, registry: RegistryBlock | str | None = None) -> ModelKitRef:
     """As :func:`resolve_modelkit`, beside an event loop."""
     with hints():
         return await in_thread(lambda _: kits.resolve(kit, registry=registry))
 
 
-@task(name="verify-modelkit", task_run_name="verify {kit}", **TASK_OPTIONS)
+@task(name="verify-modelkit", task_run_name=run_name("verify", "kit"), **TASK_OPTIONS)
 def verify_modelkit(
     kit: Kit,
     *,
@@ -294,7 +294,7 @@ def verify_modelkit(
         )
 
 
-@task(name="verify-modelkit", task_run_name="verify {kit}", **TASK_OPTIONS)
+@task(name="verify-modelkit", task_run_name=run_name("verify", "kit"), **TASK_OPTIONS)
 async def averify_modelkit(
     kit: Kit,
     *,

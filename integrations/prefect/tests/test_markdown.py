@@ -1,0 +1,77 @@
+"""What a kit's author wrote is read in a card and does nothing there: read by a Markdown parser, it is text."""
+
+from __future__ import annotations
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from kitops_core.record import LayerRecord, ModelKitRecord
+from prefect_kitops.card import kit_card
+from prefect_kitops.markdown import MAX_LINES, MAX_ROWS, block, code, plain, table
+
+NASTY = [
+    "churn",
+    "a|b",
+    "`code`",
+    "``",
+    "[click](javascript:alert(1))",
+    "![pixel](https://evil.example.com/pixel.png)",
+    "<img src=x onerror=alert(1)>",
+    "<https://evil.example.com>",
+    "# heading",
+    "> quote",
+    "snake_case and _emphasis_ and **strong** and ~~gone~~",
+    "two\n\nparagraphs\n- and a list",
+    "a backslash \\ and one before a bar \\|",
+    "ends in a backslash \\",
+]
+
+
+def tokens(text: str) -> list[Token]:
+    parsed = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    return [token for outer in parsed for token in [outer, *(outer.children or [])]]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_text_is_text_and_code_is_code(text: str) -> None:
+    written = "\n".join(table(("plain", "code"), [(plain(text), code(text))]))
+    inline = [token for token in tokens(written) if token.type == "inline"]
+    assert len(inline) == 4, "the table has two cells in each of two rows"
+    shown, coded = inline[2], inline[3]
+    assert {child.type for child in shown.children or []} <= {"text", "text_special"}
+    assert "".join(child.content for child in shown.children or []) == " ".join(text.split())
+    assert [child.type for child in coded.children or []] == ["code_inline"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_card_shows_what_a_kit_is_called_and_nothing_more(text: str) -> None:
+    layer = LayerRecord(
+        section="model", path=text, digest=f"sha256:{'b' * 64}", size=1, diff_id=f"sha256:{'b' * 64}", media_type="x"
+    )
+    record = ModelKitRecord(
+        digest=f"sha256:{'a' * 64}",
+        reference="registry.example.com/ml/churn:dev",
+        registry="registry.example.com",
+        repository="ml/churn",
+        tag="dev",
+        tags=("dev",),
+        size=1,
+        kit={"name": text, "description": text, "authors": [text]},
+        layers=(layer,),
+        changed=True,
+    )
+    kinds = {token.type for token in tokens(kit_card(record, f"package:\n  name: |\n    {text}\n"))}
+    assert not kinds & {"link_open", "image", "html_inline", "html_block", "em_open", "strong_open", "blockquote_open"}
+
+
+def test_what_is_too_long_to_read_is_counted() -> None:
+    assert f"and {1000 - MAX_ROWS} more" in table(("n",), [(str(number),) for number in range(1000)])
+    assert f"and {1000 - MAX_LINES} more lines" in block("line\n" * 1000, "yaml")
+    assert len(plain("x" * 10_000)) < 1000
+    assert len("\n".join(block("x" * 1_000_000, "yaml"))) < 10_000
+
+
+def test_nothing_ends_a_block_of_code() -> None:
+    kinds = [token.type for token in tokens("\n".join(block("a: |\n  ```\n  ````\n# heading", "yaml")))]
+    assert kinds == ["fence"]
