@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kitops_core.cli.options import new_command
-from kitops_core.cli.output import answer, answer_json, answer_text, count_text
+from kitops_core.cli.output import answer, answer_json, answer_text, count_text, note
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import ConflictError
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     help="How many levels of subdirectories to list file by file; -1: all.",
 )
 @click.option(
+    "--servable", is_flag=True, help="Move the model and its parts into models/, where KServe looks for them."
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
@@ -43,13 +46,15 @@ def command(
     authors: tuple[str, ...],
     force: bool,
     depth: int,
+    servable: bool,
     output: str | None,
     as_json: bool,
 ) -> None:
     """Write a Kitfile from what is in DIRECTORY (default: the current one).
 
     Models, datasets, code, documentation and prompts are told apart by their names; what .kitignore names is left out.
-    Nothing is asked, and nothing but the Kitfile is written. Whatever it says can be changed in an editor afterwards.
+    Nothing is asked, and nothing but the Kitfile is written; with --servable files are moved. Whatever the Kitfile says
+    can be changed in an editor afterwards.
     """
     from kitops_core.kitfile import find_kitfile
     from kitops_core.verbs.generate import generate_kitfile
@@ -58,6 +63,11 @@ def command(
     if output != "-" and target.exists() and not force:
         raise ConflictError(f"'{target}' is there already", hint="give --force to replace it")
     kitfile = generate_kitfile(directory, name=name, description=desc, authors=authors, depth=depth)
+    if servable:
+        from kitops_core.serving.layout import lay_out
+
+        for path, to in lay_out(directory, kitfile).items():
+            note(settings, f"moved {path} to {to}")
     if output == "-":
         answer_text(kitfile.to_yaml())
         return
