@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from kitops_core.serving.materialize import Materialized as Materialized
     from kitops_core.serving.materialize import materialize as materialize
     from kitops_core.serving.manifests.fill import manifests as manifests
+    from kitops_core.serving.vllm import vllm_arguments as vllm_arguments
     from kitops_core.storage.registry import RegistryOptions as RegistryOptions
     from kitops_core.verbs.assemble import assemble as assemble
     from kitops_core.verbs.assemble import pack_layers as pack_layers
@@ -133,6 +134,7 @@ _HOMES = {
     "kitops_core.serving.image": "image KitImage",
     "kitops_core.serving.manifests.fill": "manifests",
     "kitops_core.serving.materialize": "Materialized materialize",
+    "kitops_core.serving.vllm": "vllm_arguments",
     "kitops_core.storage.registry": "RegistryOptions",
     "kitops_core.verbs.assemble": "assemble pack_layers",
     "kitops_core.verbs.attach": "attach Attached",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli_runner import run
 from readme import snippet
-from serving_kits import FLAT, push, read
+from serving_kits import FLAT, push, read, write
 from signing_tools import KEY, write_keys
 from storage_initializing import initialize
 
@@ -49,3 +49,13 @@ def test_the_storage_initializer(place: str, tmp_path: Path) -> None:
     ran = initialize(*line.removeprefix("$ kitops-storage-initializer ").split())
     assert ran.code == 0, ran
     assert read(tmp_path / "mnt" / "models") == FLAT
+
+
+def test_the_arguments_for_vllm(place: str, tmp_path: Path) -> None:
+    kitfile = "manifestVersion: 1.0.0\n" + snippet("parameters", DOC)
+    write(tmp_path / "chat", **{"Kitfile": kitfile, "chat/model.safetensors": "weights"})
+    kitops.pack(tmp_path / "chat", f"{place}/ml/chat:prod", push=True)
+    (line,) = snippet("vllm", DOC).replace("registry.example.com", place).splitlines()
+    done = run(*line.removeprefix("$ kitops ").split())
+    assert done.code == 0, done
+    assert done.out == snippet("arguments", DOC).replace("/srv/", f"{tmp_path}/")

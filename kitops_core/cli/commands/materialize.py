@@ -63,6 +63,11 @@ if TYPE_CHECKING:
 )
 @remote_option
 @click.option("--print", "only_path", is_flag=True, help="Answer the directory's path only.")
+@click.option(
+    "--vllm",
+    is_flag=True,
+    help="Answer the arguments for `vllm serve` on one line, quoted for a shell; with --json as a list.",
+)
 def command(
     settings: Settings,
     reference: str,
@@ -75,6 +80,7 @@ def command(
     stale_after: float,
     remote: bool,
     only_path: bool,
+    vllm: bool,
     as_json: bool,
 ) -> None:
     """Make a directory that a server can load from the ModelKit REFERENCE: the model and its parts, flat.
@@ -86,8 +92,8 @@ def command(
     Looks in the local store first, then in the registry. With --verify the tag is resolved once; that digest is
     verified, and that digest is fetched.
     """
-    if only_path and as_json:
-        raise click.UsageError("--print and --json exclude each other.")
+    if only_path and (as_json or vllm):
+        raise click.UsageError(f"--print and {'--vllm' if vllm else '--json'} exclude each other.")
     from kitops_core.cli.transfer import transfer
     from kitops_core.serving.materialize import materialize
 
@@ -106,7 +112,9 @@ def command(
             **control,
         )
     note_storage(settings, made.reference, made.storage)
-    if only_path:
+    if vllm:
+        _say_arguments(made, as_json)
+    elif only_path:
         answer_text(made.directory + "\n")
     elif as_json:
         answer_json(made.to_dict())
@@ -117,3 +125,15 @@ def command(
 def _say(made: Materialized) -> None:
     what = f"{count_text(made.files, 'file')}, {size_text(made.size)} in {made.directory}"
     answer("materialized" if made.changed else "unchanged", made.digest, what)
+
+
+def _say_arguments(made: Materialized, as_json: bool) -> None:
+    import shlex
+
+    from kitops_core.serving.vllm import vllm_arguments
+
+    arguments = vllm_arguments(made.directory)
+    if as_json:
+        answer_json(arguments)
+    else:
+        answer_text(shlex.join(arguments) + "\n")
