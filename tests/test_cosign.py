@@ -95,6 +95,14 @@ def test_both_sign_and_attest_and_verify_each_others(name: str) -> None:
     assert [kit.tag for kit in kitops.list_kits(name.partition("@")[0])] == ["1.0"]
 
 
+def test_cosign_verifies_the_image_of_a_kit_that_we_signed(name: str) -> None:
+    """As an admission controller does before a pod may mount it."""
+    image = f"{name.partition('@')[0]}@{kitops.image(name).digest}"
+    kitops.sign(image, key="ours.key")
+    cosign("verify", "--key", "ours.pub", *NO_LOG, image)
+    cosign("verify", "--key", "theirs.pub", *NO_LOG, image, fails=True)
+
+
 def test_cosign_refuses_another_key(name: str) -> None:
     kitops.sign(name, key="ours.key")
     cosign("verify", "--key", "theirs.pub", *NO_LOG, name, fails=True)
