@@ -279,6 +279,15 @@ def hub_import(bench: Bench) -> None:
     bench.row(f"unchanged import ({again.wall:.2f} s)", f"the first ({first.wall:.2f} s)", again.wall / first.wall, 0.5)
 
 
+def airflow(bench: Bench) -> None:
+    """What the Airflow provider adds to the reading of a DAG file, in Airflow's own environment."""
+    root = Path(__file__).parents[1]
+    script = root / "integrations/airflow/benchmarks/parse_time.py"
+    command = [str(root / ".venv-airflow/bin/python"), str(script), "--rounds", str(bench.rounds)]
+    added = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    bench.row("processor time the Airflow provider adds to reading a DAG file", "", float(added), 60, " ms")
+
+
 def kit_side(bench: Bench, home: Path, source: Path) -> Side:
     """``kit pack`` and ``kit push``, from an empty store."""
 
@@ -310,6 +319,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "memory": memory,
     "promote": promote,
     "import": hub_import,
+    "airflow": airflow,
 }
 
 

@@ -1,15 +1,15 @@
-"""What the provider adds to the time that Airflow takes to read a DAG file."""
+"""What the provider adds to the time that Airflow takes to read a DAG file: prints milliseconds of processor time.
+
+Each round is a process of its own, in which Airflow and its own operators are imported already, as in the DAG
+processor; a plain DAG file and one with the provider are read in turn there.
+"""
 
 from __future__ import annotations
 
+import argparse
+import statistics
 import subprocess
 import sys
-
-import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-
-ROUNDS = 3
-MOST_SECONDS = 0.060
 
 CODE = """
 import time
@@ -40,16 +40,22 @@ with DAG("two", schedule=None, start_date=datetime(2026, 1, 1)):
         task_id="promote", asset=churn, to="staging"
     )
 '''
-first = read(plain)
+read(plain)
 print(read(ours) - read(plain))
 """
 
 
-@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="it is compared with a DAG file of Airflow 3")
-def test_it_adds_no_more_than_sixty_milliseconds_of_processor_time() -> None:
+def main() -> None:
+    """Measure, and print the median."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="processes that are measured")
+    rounds = parser.parse_args().rounds
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
-        times.append(float(done.stdout.strip().splitlines()[-1]))
-    print(f"parse time added: {min(times) * 1000:.0f} ms at best, {sorted(times)[ROUNDS // 2] * 1000:.0f} ms median")
-    assert min(times) <= MOST_SECONDS, times
+        times.append(float(done.stdout.split()[-1]))
+    print(f"{statistics.median(times) * 1000:.1f}")
+
+
+if __name__ == "__main__":
+    main()
