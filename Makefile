@@ -42,7 +42,7 @@ test-fast: $(UV) registry ## The core's fast tests only
 
 .PHONY: test-core
 test-core: $(UV) registry browser
-	$(CORE) pytest -n 2
+	$(CORE) --group serving pytest -n 2
 
 # The oldest versions that pyproject.toml allows, on the oldest Python at hand.
 FLOOR_PYTHON = $(firstword $(foreach v,3.10 3.11 3.12 3.13,$(shell $(UV) python find --no-python-downloads $(v) 2>/dev/null)))
