@@ -218,6 +218,15 @@ def test_a_serializer_is_named_by_the_run(instance: dg.DagsterInstance) -> None:
         through(dg.Output(FRAME, metadata={"kitops/serializer": "yaml"}), dict, instance)
 
 
+@pytest.mark.parametrize("name", ["parquet", "json", "onnx", "safetensors", "skops"])
+def test_a_serializer_that_does_not_fit_the_object_says_so(name: str, instance: dg.DagsterInstance) -> None:
+    output = dg.Output(ModelKitContents(model={object(): 1}), metadata={"kitops/serializer": name})
+    with pytest.raises(InvalidInputError) as caught:
+        through(output, dict, instance)
+    assert name in caught.value.message
+    assert caught.value.hint
+
+
 def test_metadata_says_nothing_of_an_object_itself(instance: dg.DagsterInstance) -> None:
     through({"secret": "s3cret"}, dict, instance)
     assert "s3cret" not in str(metadata(instance, "churn"))

@@ -21,8 +21,10 @@ def save(value: Any) -> bytes:
     """The ONNX file, with maps in a fixed order.
 
     Raises:
-        InvalidInputError: It is larger than a protocol buffer may be.
+        InvalidInputError: It is no ``onnx.ModelProto``, or larger than a protocol buffer may be.
     """
+    if not takes(value):
+        raise InvalidInputError("onnx takes an onnx.ModelProto", hint="name another serializer")
     try:
         data: bytes = value.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's implementations raise different ones

@@ -87,12 +87,22 @@ def save_object(
         allow_pickle: Whether an object that has no safe format is pickled.
 
     Raises:
-        InvalidInputError: There is no safe format for the object, or what writes it is not installed.
+        InvalidInputError: There is no safe format for the object, or what writes it is not installed, or cannot.
     """
     chosen = _chosen(value, serializer, allow_pickle)
     path = directory / f"{name}{chosen.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(chosen.save(value))
+    try:
+        data = chosen.save(value)
+    except InvalidInputError:
+        raise
+    except Exception as error:  # an object it was not made for may make a library raise anything
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise InvalidInputError(
+            f"{chosen.name} cannot write an object of type {kind}: {type(error).__name__}: {error}",
+            hint="name another serializer, or write the object to a file and give its Path",
+        ) from error
+    path.write_bytes(data)
     path.chmod(0o644)
     return Saved(path, chosen)
 

@@ -26,8 +26,13 @@ def save(value: Any) -> bytes:
     """The safetensors file.
 
     Raises:
-        InvalidInputError: safetensors is not installed, or has no place for an array's type.
+        InvalidInputError: These are no arrays by name, safetensors is not installed, or it has no place for an array's
+            type.
     """
+    if not takes(value):
+        raise InvalidInputError(
+            "safetensors takes a mapping from names to numpy arrays", hint="name another serializer"
+        )
     numpy_io = _numpy_io()
     import numpy
 
