@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 STARTING_SECONDS = 60
 DRAWING_SECONDS = 60
-SIZE = {"width": 1500, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+WIDTH = 1500
 
 
 class Tab:
@@ -40,22 +40,24 @@ class Tab:
             if answer.get("id") == number:
                 return answer["result"]
 
-    def picture(self, url: str, file: Path, *, shows: str, settle: float = 4.0) -> None:
+    def picture(self, url: str, file: Path, *, shows: str, height: int = 900, settle: float = 4.0) -> None:
         """Write a picture of a page.
 
         Args:
             url: The page.
             file: Where to.
-            shows: A text that is on the page when it has drawn itself.
+            shows: A text that is on the page when it has drawn itself, and is not loading any more.
+            height: The page's height.
             settle: Seconds to wait after that, for what moves.
 
         Raises:
-            TimeoutError: The text did not appear.
+            TimeoutError: The text did not appear, or the page went on loading.
         """
-        self.ask("Emulation.setDeviceMetricsOverride", **SIZE)
+        self.ask("Emulation.setDeviceMetricsOverride", width=WIDTH, height=height, deviceScaleFactor=1, mobile=False)
         self.ask("Page.navigate", url=url)
         ends = time.monotonic() + DRAWING_SECONDS
-        script = f"document.body.innerText.includes({json.dumps(shows)})"
+        text = "document.body.innerText"
+        script = f"{text}.includes({json.dumps(shows)}) && !{text}.includes('Loading')"
         while not self.ask("Runtime.evaluate", expression=script)["result"].get("value"):
             if time.monotonic() > ends:
                 raise TimeoutError(f"'{shows}' did not appear on {url}")

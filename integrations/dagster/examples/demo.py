@@ -17,9 +17,9 @@ from dev_server import DevServer, dev_server
 HERE = Path(__file__).parent
 CHECKS = [("wine", "digest")]
 PAGES = {
-    "dagster-lineage": ("/assets/wine?view=lineage&lineageScope=neighbors&lineageDepth=5", "Unsynced"),
-    "dagster-metadata": ("/assets/wine?view=overview", "kitops/digest"),
-    "dagster-stale-channel": ("/assets/wine/prod?view=overview", "Unsynced"),
+    "dagster-lineage": ("/assets/wine?view=lineage&lineageScope=neighbors&lineageDepth=5", "Unsynced", 860),
+    "dagster-metadata": ("/assets/wine?view=overview", "kitops/unpack_command", 1500),
+    "dagster-stale-channel": ("/assets/wine/prod?view=overview", "Unsynced", 1000),
 }
 
 
@@ -78,8 +78,8 @@ def take(server: DevServer, directory: Path) -> None:
     """Take the pictures in a headless browser."""
     directory.mkdir(parents=True, exist_ok=True)
     with tab() as page:
-        for name, (path, shows) in PAGES.items():
-            page.picture(server.url + path, directory / f"{name}.png", shows=shows)
+        for name, (path, shows, height) in PAGES.items():
+            page.picture(server.url + path, directory / f"{name}.png", shows=shows, height=height)
             say(f"wrote {directory / name}.png")
 
 

@@ -33,6 +33,9 @@ ASSETS = """query ($keys: [AssetKeyInput!]!) {
   assetNodes(assetKeys: $keys) { assetKey { path } staleStatus dataVersion
     assetMaterializations(limit: 50) { runId metadataEntries { __typename label ... on TextMetadataEntry { text } } } }
 }"""
+TICKS = """query ($selector: SensorSelector!) {
+  sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState { ticks(limit: 20) { timestamp status } } } }
+}"""
 
 
 class DevServerError(Exception):
@@ -111,6 +114,19 @@ class DevServer:
         """What the pages say of assets, by key: stale status, data version, materializations."""
         nodes = self.query(ASSETS, {"keys": [{"path": key.split("/")} for key in keys]})["assetNodes"]
         return {"/".join(node["assetKey"]["path"]): node for node in nodes}
+
+    def let_tick(self, sensor: str, times: int = 2) -> None:
+        """Wait until a sensor has looked so many times from now on."""
+        selector = {**self._selector(""), "sensorName": sensor}
+        del selector["jobName"]
+        begun = time.time()
+
+        def looked() -> bool:
+            ticks = self.query(TICKS, {"selector": selector})["sensorOrError"]["sensorState"]["ticks"]
+            ended = [tick for tick in ticks if tick["timestamp"] > begun and tick["status"] != "STARTED"]
+            return len(ended) >= times
+
+        self.wait_for(looked, f"{times} ticks of sensor {sensor}")
 
     def wait_for(self, ready: Callable[[], Any], what: str, seconds: float = RUNNING_SECONDS) -> Any:
         """What ``ready`` returns as soon as that is true."""

@@ -16,7 +16,7 @@ from kitops_core.reference import parse_reference
 if TYPE_CHECKING:
     from kitops_core import KitDiff, Kitfile
 
-_LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "digest": "string", "outcome": "string"}
+_LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "outcome": "string", "digest": "string"}
 
 
 def kit_metadata(
@@ -33,26 +33,27 @@ def kit_metadata(
     """
     named = parse_reference(record.reference)
     pinned = str(named.with_digest(record.digest))
-    found: dict[str, Any] = {
-        **identity(record.reference, record.digest),
+    found: dict[str, Any] = identity(record.reference, record.digest)
+    if browse_url:
+        url = browse_url.replace("{repository}", quote(named.repository)).replace("{digest}", record.digest)
+        found["kitops/url"] = dg.MetadataValue.url(url)
+    found |= {
         "kitops/tags": dg.MetadataValue.json(list(record.tags)),
         "kitops/size_bytes": record.size,
         "kitops/sent_bytes": record.sent,
         "kitops/changed": record.changed,
-        "kitops/layers": _layer_table(record),
-        "kitops/unpack_command": f"kitops unpack {pinned} --dir {named.repository.rpartition('/')[2]}",
-        "kitops/record": dg.MetadataValue.json(record.to_dict()),
     }
     if kitfile is not None:
-        found["kitops/kitfile"] = dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```")
         found |= {f"{METRIC}{name}": value for name, value in _metrics(kitfile).items()}
+    found["kitops/layers"] = _layer_table(record)
     if changes is not None:
         found["kitops/changes"] = _change_table(changes)
     if record.parents:
         found["kitops/parents"] = dg.MetadataValue.json(list(record.parents))
-    if browse_url:
-        url = browse_url.replace("{repository}", quote(named.repository)).replace("{digest}", record.digest)
-        found["kitops/url"] = dg.MetadataValue.url(url)
+    found["kitops/unpack_command"] = f"kitops unpack {pinned} --dir {named.repository.rpartition('/')[2]}"
+    if kitfile is not None:
+        found["kitops/kitfile"] = dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```")
+    found["kitops/record"] = dg.MetadataValue.json(record.to_dict())
     return found
 
 
