@@ -233,6 +233,30 @@ def test_the_volume_holds_the_model_and_what_is_fetched_beside_it(name: str) -> 
     assert {"name": "model", "persistentVolumeClaim": {"claimName": "shared"}} in pod["volumes"]
 
 
+def test_vllm_is_started_as_the_kitfile_wants_it(name: str, tmp_path: Path) -> None:
+    root = tmp_path / "gguf"
+    root.mkdir()
+    (root / "q4.gguf").write_bytes(b"GGUF")
+    (root / "Kitfile").write_text(
+        "manifestVersion: 1.0.0\npackage: {name: chat}\nmodel:\n  path: q4.gguf\n  parameters:\n"
+        "    {learning_rate: 0.1, max_model_len: 4096, tensor_parallel_size: 2, pipeline_parallel_size: 2,\n"
+        "     served_model_name: my-chat, hf_overrides: {a: $(HOME)}}\n"
+    )
+    kitops.pack(root, f"{name}-gguf:1", push=True)
+    (pod,) = pods(kitops.manifests("vllm", f"{name}-gguf:1"))
+    (server,) = pod["containers"]
+    assert server["command"] == ["vllm", "serve"]
+    assert server["args"] == [
+        "/models/chat/q4.gguf",
+        *("--hf-overrides", '{"a":"$$(HOME)"}', "--max-model-len", "4096", "--pipeline-parallel-size", "2"),
+        *("--served-model-name", "my-chat", "--tensor-parallel-size", "2"),
+    ]
+    assert server["resources"]["limits"]["nvidia.com/gpu"] == "4"
+    (pod,) = pods(kitops.manifests("vllm", f"{name}:1"))
+    assert pod["containers"][0]["args"] == ["/models/my-model-2", "--served-model-name", "my-model-2"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
 def test_kserve_is_told_the_format_that_the_kitfile_names(name: str) -> None:
     _, service = kitops.manifests("kserve", f"{name}:1")
     assert service["spec"]["predictor"]["model"]["modelFormat"] == {"name": "sklearn"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from kitops_core.serving.manifests.kserve import format_of, inference_service, s
 from kitops_core.serving.manifests.options import ManifestOptions, name_from
 from kitops_core.serving.manifests.pods import Manifest
 from kitops_core.serving.manifests.servers import deployment, image_volume, vllm
+from kitops_core.serving.vllm import option_arguments
 from kitops_core.verbs.describe import StoredKit, read_kit
 from kitops_core.verbs.locate import FoundKit, find_kit
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 DEFAULT_IMAGE = f"kitops-core:{__version__}"
 """The image that ``deploy/Dockerfile`` builds; whoever builds it pushes it where their cluster pulls from."""
+
+_SPREADING = ("--data-parallel-size", "--pipeline-parallel-size", "--tensor-parallel-size")
+"""Options of vLLM that multiply the GPUs it takes."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,9 @@ def manifests(
         service = inference_service(f"{scheme}://{pinned}", filled, model_format=model_format)
         return [storage_container(filled), service] if kserve == "kit" else [service]
     size = _size(kit) if kit else 0
-    return vllm(pinned, filled, size=size) if kind == "vllm" else deployment(pinned, filled, size=size)
+    if kind == "deployment" or kit is None:
+        return deployment(pinned, filled, size=size)
+    return _vllm(pinned, filled, kit, size)
 
 
 def _channels(kit: Reference, promoting: Promoting) -> str:
@@ -158,6 +166,20 @@ def _image_of(found: FoundKit) -> tuple[str, StoredKit | None]:
         digests = ", ".join(image.digest for image in images)
         raise InvalidInputError(f"{found.reference} has {len(images)} images: {digests}", hint="name one by its digest")
     return str(found.reference.with_digest(images[0].digest)), read_kit(found.storage, found.manifest)
+
+
+def _vllm(reference: str, options: ManifestOptions, kit: StoredKit, size: int) -> list[Manifest]:
+    """A server of the model as its parameters want it.
+
+    Raises:
+        InvalidInputError: A parameter has a value that its option cannot have.
+    """
+    arguments = option_arguments(kit.kitfile.model.parameters if kit.kitfile.model else None)
+    names = [layer.entry.path.rpartition("/")[2] for layer in kit.layers]
+    models = [name for name in names if name.lower().endswith(".gguf")]
+    file = models[0] if len(models) == 1 and "config.json" not in names else ""
+    sizes = [int(value) for flag, value in pairwise(arguments) if flag in _SPREADING and value.isdecimal()]
+    return vllm(reference, options, file=file, arguments=arguments, gpus=max(1, prod(sizes)), size=size)
 
 
 def _size(kit: StoredKit) -> int:

@@ -38,22 +38,33 @@ def deployment(reference: str, options: ManifestOptions, *, size: int = 0) -> li
     return _served(reference, options, _file_server(options, _model_directory(options), "model"), _PORT, size)
 
 
-def vllm(reference: str, options: ManifestOptions, *, arguments: Sequence[str] = (), size: int = 0) -> list[Manifest]:
-    """A Deployment of vLLM on one GPU, and a Service.
+def vllm(
+    reference: str,
+    options: ManifestOptions,
+    *,
+    file: str = "",
+    arguments: Sequence[str] = (),
+    gpus: int = 1,
+    size: int = 0,
+) -> list[Manifest]:
+    """A Deployment of vLLM, and a Service.
 
     Args:
         reference: The kit, pinned to its digest.
         options: Names in the cluster.
-        arguments: More of ``vllm serve``, such as the Kitfile's parameters say.
+        file: The file to serve, where it is not the whole directory: a GGUF.
+        arguments: Options of ``vllm serve`` that the Kitfile's parameters stand for.
+        gpus: How many GPUs it takes.
         size: Bytes of the model's files, to bound the volume by; 0 where that is not known.
     """
-    directory = _model_directory(options)
+    model = f"{_model_directory(options)}/{file}" if file else _model_directory(options)
     named = [] if "--served-model-name" in arguments else ["--served-model-name", options.name]
+    said = [argument.replace("$(", "$$(") for argument in (*named, *arguments)]  # Kubernetes would expand it
     server = {
         "name": "vllm",
         "image": options.server_image or VLLM_IMAGE,
         "command": ["vllm", "serve"],
-        "args": [directory, *named, *arguments],
+        "args": [model, *said],
         "env": [
             # The root is read-only and this user is in no passwd file: whatever looks for either is told here.
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - of the container
@@ -65,7 +76,7 @@ def vllm(reference: str, options: ManifestOptions, *, arguments: Sequence[str] =
         "startupProbe": {**_probe("/health"), "periodSeconds": 10, "failureThreshold": 90},
         "readinessProbe": _probe("/health"),
         "livenessProbe": {**_probe("/health"), "periodSeconds": 30, "failureThreshold": 4},
-        "resources": resources(cpu="4", memory="16Gi", memory_limit="32Gi", devices={"nvidia.com/gpu": "1"}),
+        "resources": resources(cpu="4", memory="16Gi", memory_limit="32Gi", devices={"nvidia.com/gpu": str(gpus)}),
         "securityContext": restricted(),
         "volumeMounts": [
             {"name": "model", "mountPath": MODELS, "readOnly": True},
