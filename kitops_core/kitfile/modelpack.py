@@ -1,4 +1,4 @@
-"""ModelPack configs, and Kitfiles for artifacts that have none: ModelPacks of other tools, files pushed by oras."""
+"""ModelPack configs, and Kitfiles for artifacts that have none: ModelPacks, Docker's models, files pushed by oras."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from kitops_core.errors import IntegrityError
 from kitops_core.kitfile import go_json
+from kitops_core.kitfile.docker_model import describe_docker, docker_layer_type, docker_paths, is_docker_config
 from kitops_core.kitfile.entries import all_entries, clean_path, is_modelkit_reference
 from kitops_core.kitfile.file_kinds import FileKind, file_kind
 from kitops_core.kitfile.model import Code, Dataset, Docs, Kitfile, Model, ModelPart, Package, Prompt
@@ -68,7 +69,9 @@ def from_foreign_layers(manifest: Manifest, config: bytes | None, where: str = "
 
 
 def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
-    """Like :func:`kitops_core.kitfile.view.view`, for a ModelPack without a Kitfile or files with titles.
+    """Like :func:`kitops_core.kitfile.view.view`, where there is no Kitfile.
+
+    That is a ModelPack of another tool, a model of Docker Model Runner, or files with titles.
 
     The first weight is the model, other weights and configs are its parts. A layer's path is its annotation
     ``org.cncf.model.filepath``, or ``org.opencontainers.image.title``; layers with neither are left out.
@@ -77,8 +80,9 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
         IntegrityError: No layer has a path, two have the same, or the config contradicts the manifest.
         UnsafeLayerError: A path is absolute or leads out of the kit.
     """
+    is_docker = is_docker_config(manifest.config.media_type)
     is_modelpack = manifest.config.media_type == media_types.MODELPACK_CONFIG
-    described = _read_config(config, where) if is_modelpack and config else {}
+    described = _read_config(config, where) if (is_modelpack or is_docker) and config else {}
     diff_ids = _diff_ids(described, len(manifest.layers), where)
     kitfile = Kitfile(package=_package(described))
     found = KitView(kitfile, {}, {})
@@ -90,20 +94,22 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
             raise IntegrityError(f"{where}: two layers have the path '{path}'")
         paths.add(path)
         section = layer_type.section
-        if section == "modelpart" and not has_weights and not is_modelpack:
+        if section == "modelpart" and not (has_weights or is_modelpack or is_docker):
             section = "dataset"
         address, section = _add(kitfile, section, path, layer.digest, diff_ids[index] if diff_ids else "")
         found.layers[address] = layer
         found.types[address] = LayerType(section, layer_type.format, layer_type.compression)
     if not found.layers:
-        hint = "a ModelKit, a ModelPack, or files pushed by oras can be read"
+        hint = "a ModelKit, a ModelPack, a model of Docker Model Runner, or files pushed by oras can be read"
         if manifest.subject:
             hint = f"it is attached to {manifest.subject.digest}: name that"
         raise IntegrityError(
             f"{where} is not a ModelKit: its config is {manifest.config.media_type} and its layers have no file names",
             hint=hint,
         )
-    if kitfile.model is not None:
+    if is_docker:
+        describe_docker(kitfile, described)
+    elif kitfile.model is not None:
         kitfile.model.format = _text(described, "config", "format")
     return found
 
@@ -132,19 +138,15 @@ def _add(kitfile: Kitfile, section: Section, path: str, digest: str, diff_id: st
 
 
 def _named_layers(manifest: Manifest) -> Iterator[tuple[int, Descriptor, str, LayerType]]:
-    for index, layer in enumerate(manifest.layers):
-        notes = layer.annotations
-        path = (
-            notes.get(media_types.ANNOTATION_FILEPATH)
-            or notes.get(_OLD_FILEPATH)
-            or notes.get(media_types.ANNOTATION_TITLE)
-        )
+    keys = (media_types.ANNOTATION_FILEPATH, _OLD_FILEPATH, media_types.ANNOTATION_TITLE)
+    named = [next(filter(None, map(layer.annotations.get, keys)), "") for layer in manifest.layers]
+    for index, (layer, path) in enumerate(zip(manifest.layers, docker_paths(manifest.layers, named), strict=True)):
         if path:
             yield index, layer, clean_path(path), _layer_type(layer, path)
 
 
 def _layer_type(layer: Descriptor, path: str) -> LayerType:
-    known = parse_layer_type(layer.media_type, dict(layer.annotations))
+    known = parse_layer_type(layer.media_type, dict(layer.annotations)) or docker_layer_type(layer.media_type)
     if known is not None:
         return known
     # oras gives plain files any media type, a tar one among them; only a directory it packed says so in an annotation.
@@ -161,9 +163,9 @@ def _read_config(config: bytes, where: str) -> dict[str, Any]:
     try:
         data = json.loads(config)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{where}: the ModelPack config is not JSON: {error}") from None
+        raise IntegrityError(f"{where}: its config is not JSON: {error}") from None
     if not isinstance(data, dict):
-        raise IntegrityError(f"{where}: the ModelPack config is not a JSON object")
+        raise IntegrityError(f"{where}: its config is not a JSON object")
     return data
 
 
