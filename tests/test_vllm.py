@@ -64,7 +64,15 @@ class TestOptions:
             ),
             *("host", "port", "api_key", "ssl_keyfile", "middleware", "tool_parser_plugin", "logits_processors"),
             *("worker_cls", "model", "config", "hf_token", "otlp_traces_endpoint", "kv_transfer_config"),
-            *("allowed_local_media_path", "io_processor_plugin", "lora_modules", "chat_template", "generation_config"),
+            *(
+                "allowed_local_media_path",
+                "io_processor_plugin",
+                "compilation_config",
+                "structured_outputs_config",
+                "lora_modules",
+                "chat_template",
+                "generation_config",
+            ),
         ],
     )
     def test_what_runs_code_fetches_files_or_decides_about_the_deployment_is_passed_over(self, name: str) -> None:

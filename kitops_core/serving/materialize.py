@@ -127,19 +127,15 @@ def materialize(
         kit = None if known else resolve()
         identity = known.identity if known else kit.identity if kit else None
 
-        def find() -> Release | None:
-            return releases.find(lambda release: release.identity == identity)
-
         def ready() -> Materialized | None:
-            found = find()
             shown = releases.shown()
-            if found is None or shown is None or shown.path != found.path:
+            if shown is None or shown.identity != identity or not shown.is_whole():
                 return None
-            return _result(found, releases, fetched=False, changed=False)
+            return _result(shown, releases, fetched=False, changed=False)
 
         def work(lease: Lease, control: Control) -> Materialized:
             lease.sweep(SCRATCH)
-            found = find()
+            found = releases.find(lambda release: release.identity == identity)
             release = found or _fetch(kit or resolve(), releases, lease, max_ratio, control)
             control.check()
             changed = releases.show(release)

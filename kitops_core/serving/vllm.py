@@ -49,10 +49,10 @@ VALUES = _names(
 """Options with a value: text, a number, or several of them."""
 
 OBJECTS = _names(
-    "compilation_config default_chat_template_kwargs eplb_config hf_overrides limit_mm_per_prompt media_io_kwargs "
-    "mm_processor_kwargs override_generation_config pooler_config structured_outputs_config"
+    "default_chat_template_kwargs eplb_config hf_overrides limit_mm_per_prompt media_io_kwargs "
+    "mm_processor_kwargs override_generation_config pooler_config"
 )
-"""Options with a mapping, passed as JSON."""
+"""Options with a mapping, passed as JSON. Those whose mapping can name code to run are not among them."""
 
 _SEVERAL = ("cudagraph_capture_sizes", "served_model_name")
 
