@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import socket
 import sys
@@ -17,8 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    import pytest
 
 PIECE = 256 * 1024
 TOKEN = "hf_stand_in_token_of_the_tests_only"
@@ -159,6 +164,17 @@ class Hub:
     def fetched(self, path: str = "") -> list[Seen]:
         """The requests for bytes of files (of one path)."""
         return [seen for seen in self.seen if re.search(r"/resolve/", seen.path) and unquote(seen.path).endswith(path)]
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make the client in this process talk to the stand-in: it read its environment when it was imported."""
+        from huggingface_hub import constants
+
+        template = self.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", self.address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(Path(os.environ["HOME"]) / "token"))
+        monkeypatch.setenv("HF_ENDPOINT", self.address)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
 
     def fault(self, path: str) -> Fault | None:
         for fault in self.faults:

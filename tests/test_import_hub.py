@@ -48,21 +48,8 @@ QUICK = kitops.RegistryOptions(backoff=0.01, retries=3)
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """The stand-in, as the hub that the client talks to."""
     with hub_server() as served:
-        use(served, monkeypatch)
+        served.use(monkeypatch)
         yield served
-
-
-def use(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the client talk to the stand-in: it reads its environment when it is imported."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", served.address)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", served.address + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(Path(os.environ["HOME"]) / "token"))
-    monkeypatch.setenv("HF_ENDPOINT", served.address)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from dag_runs import events, result, run, states, store
+from hub_server import hub_server
 from readme import snippet
 
 import kitops_core as kitops
@@ -106,6 +107,15 @@ def test_an_approval_is_planned_asked_for_and_done(load: Load) -> None:
     dag = made(names["release"])
     store(dag)
     assert dag.task_ids == [f"promote_to_prod.{name}" for name in ("plan", "approve", "promote")]
+
+
+def test_a_model_of_the_hub_is_imported(load: Load, registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub_server() as hub:
+        hub.use(monkeypatch)
+        commit = hub.repo("acme/smol").commit({"model.safetensors": b"weights", "config.json": b"{}"})
+        names = load("dag", "import")
+        assert states(run(made(names["mirror"]))) == {"smol": "success"}
+    assert events(names["smol"].uri)[-1]["origin"] == f"hf://acme/smol@{commit}"
 
 
 def test_one_file_of_a_kit_is_read_by_its_path(load: Load, registry: str, model: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kitops_airflow.events import ModelKitEvent as ModelKitEvent
     from kitops_airflow.hooks.kitops import KitOpsHook as KitOpsHook
     from kitops_airflow.notifications import ModelKitNotifier as ModelKitNotifier
+    from kitops_airflow.operators.imports import KitImportOperator as KitImportOperator
     from kitops_airflow.operators.inspect import KitInspectOperator as KitInspectOperator
     from kitops_airflow.operators.pack import KitPackOperator as KitPackOperator
     from kitops_airflow.operators.pack import KitPackPushOperator as KitPackPushOperator
@@ -34,6 +35,7 @@ _HOMES = {
     "events": "ModelKitEvent",
     "hooks.kitops": "KitOpsHook",
     "notifications": "ModelKitNotifier",
+    "operators.imports": "KitImportOperator",
     "operators.inspect": "KitInspectOperator",
     "operators.pack": "KitPackOperator KitPackPushOperator",
     "operators.parts": "KitAssembleOperator KitPackLayersOperator",

@@ -218,6 +218,53 @@ class KitOpsHook(BaseHook):
         self._made(record, key, push=True)
         return record
 
+    def import_kit(
+        self,
+        source: str,
+        reference: str,
+        *,
+        tags: Sequence[str] = (),
+        ref: str = "",
+        token: str | None = None,
+        kitfile: str | None = None,
+        made_by: Source | None = None,
+        key: str = "",
+    ) -> ModelKitRecord:
+        """Import a repository of the Hugging Face Hub, or a run or model of MLflow, straight into the registry.
+
+        Args:
+            source: What to import; see :func:`kitops_core.import_kit`.
+            reference: Where to.
+            tags: Further tags.
+            ref: A branch, tag or commit of the Hub's repository.
+            token: A token for the Hub, where it is not the worker's ``HF_TOKEN``.
+            kitfile: A Kitfile to use instead of one made from the repository.
+            made_by: The run that imports it.
+            key: Where the private key is that signs the kit and what is said about it.
+
+        Raises:
+            KitOpsError: As :func:`kitops_core.import_kit`.
+        """
+        import kitops_core as kitops
+
+        record = kitops.import_kit(
+            source,
+            str(self.reference(reference)),
+            push=True,
+            tags=tags,
+            ref=ref,
+            token=token,
+            kitfile=kitfile,
+            made_by=made_by,
+            key=key or None,
+            store=self._store,
+            registry=self.options(reference),
+            on_event=self.on_event,
+            cancel=self.cancel,
+        )
+        self._made(record, key, push=True)
+        return record
+
     def open(self, reference: str) -> kitops.ModelKit:
         """Open a kit in the registry, pinned to its digest.
 
