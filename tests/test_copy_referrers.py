@@ -18,13 +18,13 @@ from kitops_core.errors import DeniedError, IntegrityError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest, sha256_digest
-from kitops_core.oci.media_types import IMAGE_INDEX
+from kitops_core.oci.media_types import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, EMPTY_DIGEST, IMAGE_INDEX
 from kitops_core.oci.referrers import fallback_tag
 from kitops_core.storage import Storage
 from kitops_core.storage.local import LayoutRepository, LocalStore
 from kitops_core.storage.registry import RegistryRepository
 from kitops_core.storage.registry.manifests import RawManifest
-from kitops_core.verbs.copy_graph import copy_manifest
+from kitops_core.verbs.copy_graph import Attached, copy_manifest
 from kitops_core.verbs.locate import digest_of
 
 pytestmark = pytest.mark.slow
@@ -244,6 +244,25 @@ def test_a_kit_that_is_there_is_only_tagged(
     either_faults.seen.clear()
     copy_manifest(source, target, signed, ["again"], Control())
     assert [seen.method for seen in either_faults.seen] == ["HEAD", "PUT"]
+
+
+def test_what_was_read_before_is_not_asked_for_again_and_what_is_attached_newly_goes_along(
+    source: RegistryRepository, target: RegistryRepository, signed: Manifest, either_faults: FaultProxy
+) -> None:
+    listed = source.referrers(signed.digest)
+    known = Attached(listed, {one.digest: source.manifest(one.digest) for one in listed[:1]})
+    either_faults.seen.clear()
+    config = Descriptor(EMPTY_CONFIG, EMPTY_DIGEST, len(EMPTY_CONFIG_BYTES))
+    record = build_manifest(
+        artifact_type="application/x.record", config=config, layers=[config], subject=signed.descriptor
+    )
+    copy_manifest(source, target, signed, [], Control(), referrers=True, known=known, attach=lambda: [record])
+    there = target.referrers(signed.digest)
+    assert {one.digest for one in there} == {*(one.digest for one in listed), record.digest}
+    before = source.name.partition("/")[2]
+    assert either_faults.count("GET", f"{before}/manifests/{listed[0].digest}") == 0
+    assert either_faults.count("GET", f"{before}/(referrers|manifests)/sha256.{signed.digest[7:]}") == 0
+    assert either_faults.count("PUT", f"manifests/{fallback_tag(signed.digest)}") <= 1
 
 
 def test_promotion_within_a_repository_takes_at_most_12_requests(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -186,15 +187,22 @@ def test_a_promotion_that_is_killed_at_any_request_leaves_it_untouched_or_comple
             "--key",
             bench.direct.root / "release.key",
         )
-        process = start(*command)
+        process, arrived = start(*command), threading.Event()
 
-        def kill(handler: Handler, seen: Seen, process: subprocess.Popen[str] = process) -> None:
+        def kill(
+            handler: Handler, seen: Seen, process: subprocess.Popen[str] = process, arrived: threading.Event = arrived
+        ) -> Reply:
             process.kill()
             process.wait()
+            try:
+                return handler.forward(seen)  # what was sent before the end still arrives
+            finally:
+                arrived.set()
 
         bench.faults.every = _At(kill, number, 1)
         process.communicate(timeout=60)
         bench.faults.every = None
+        assert arrived.wait(60) or process.returncode == 0
         bench.check(channel, done=process.returncode == 0)
         assert bench.promote(channel).digest == bench.digest
         bench.check(channel, done=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kitops_core.errors import GateRefusedError, InvalidInputError, KitOpsError, LostRaceError, NotFoundError
 from kitops_core.events import Control
+from kitops_core.oci.manifest import Manifest
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
@@ -26,7 +27,7 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
 from kitops_core.promotion.version_tags import version_tags
-from kitops_core.provenance.evidence import attach_statement
+from kitops_core.provenance.evidence import write_statement
 from kitops_core.provenance.keys import SigningKey
 from kitops_core.provenance.predicate_types import PROMOTION
 from kitops_core.provenance.secrets import redact_text
@@ -180,19 +181,37 @@ class Move:
             )
         self._check_key()
         self.control.check()
-        if candidate.storage.place != self.storage.place:
-            copy_manifest(candidate.storage, self.storage, manifest, (), self.control, referrers=True)
-        for tag in tags:
-            if digest_of(self.storage, tag) != manifest.digest:
-                self.storage.swap_tag(manifest, tag, "", control=self.control)
-        record = self._attach_record(planned, candidate.found, past)
+        record: list[Manifest] = []
+
+        def attach() -> list[Manifest]:
+            record.append(self._write_record(planned, candidate.found, past))
+            return record
+
         try:
+            if candidate.storage.place == self.storage.place:
+                self.storage.put_referrers(attach())
+            else:
+                known = candidate.attached()
+                copy_manifest(
+                    candidate.storage,
+                    self.storage,
+                    manifest,
+                    (),
+                    self.control,
+                    referrers=True,
+                    known=known,
+                    attach=attach,
+                )
+            for tag in tags:
+                if digest_of(self.storage, tag) != manifest.digest:
+                    self.storage.swap_tag(manifest, tag, "", control=self.control)
             self.control.check()
             self.storage.swap_tag(manifest, self.target.target, self.current, control=self.control)
         except BaseException:
-            self._withdraw(record, manifest.digest)
+            for written in record:
+                self._withdraw(written.digest, manifest.digest)
             raise
-        return replace(planned, record=record, changed=self.current != manifest.digest)
+        return replace(planned, record=record[0].digest, changed=self.current != manifest.digest)
 
     def _candidate(self, found: FoundKit) -> Candidate:
         return Candidate(
@@ -243,12 +262,8 @@ class Move:
         present = self.places.find(self.target)
         return compare(present, found) if present is not None else None
 
-    def _attach_record(self, planned: Promotion, found: FoundKit, past: ChannelHistory) -> str:
-        """Attach the record to the kit in the target's repository.
-
-        Returns:
-            The digest of the record's manifest.
-        """
+    def _write_record(self, planned: Promotion, found: FoundKit, past: ChannelHistory) -> Manifest:
+        """Write the record of the move to the target's repository; it is attached once its manifest is there too."""
         record = PromotionRecord(
             action=planned.action,
             channel=self.name,
@@ -265,10 +280,8 @@ class Move:
             drift=past.recorded if past.drift else "",
         )
         statement = statement_for(planned.digest, PROMOTION, record.to_predicate(), name=self.target.name)
-        evidence = attach_statement(
-            self.storage, found.manifest.descriptor, statement, key=self.terms.key, control=self.control
-        )
-        return evidence.digest
+        subject = found.manifest.descriptor
+        return write_statement(self.storage, subject, statement, key=self.terms.key, control=self.control)[0]
 
     def _withdraw(self, record: str, digest: str) -> None:
         """Take the record away again where the tag did not move; where that cannot be told, it stays."""

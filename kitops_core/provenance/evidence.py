@@ -31,6 +31,7 @@ MAX_REFERRERS = 2000
 """How many referrers of one manifest are read; whoever can write to a repository could add any number."""
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
 """How many bytes of statements of one manifest are taken into memory."""
+_MAX_KEPT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,24 @@ def attach_statement(
 ) -> Evidence:
     """Attach a statement to a manifest, signed where a key is given. The manifest itself does not change.
 
+    See :func:`write_statement` for the arguments and the errors.
+    """
+    referrer, evidence = write_statement(storage, subject, statement, key=key, control=control, created=created)
+    storage.put_manifest(referrer)
+    return evidence
+
+
+def write_statement(
+    storage: Storage,
+    subject: Descriptor,
+    statement: Statement,
+    *,
+    key: SigningKey | None = None,
+    control: Control | None = None,
+    created: datetime | None = None,
+) -> tuple[Manifest, Evidence]:
+    """Write the blobs of a statement that is to be attached; it is attached once the storage has the manifest too.
+
     Args:
         storage: Where the manifest is.
         subject: The manifest's descriptor.
@@ -88,6 +107,9 @@ def attach_statement(
         key: Sign with it, as cosign does.
         control: Progress and cancelling.
         created: The time to stamp on the referrer, ``None`` for now.
+
+    Returns:
+        The referrer's manifest, and what will be read back from it.
 
     Raises:
         InvalidInputError: The predicate cannot be written as JSON.
@@ -105,8 +127,8 @@ def attach_statement(
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotations[media_types.ANNOTATION_CREATED] = when
     layer = storage.write_blob(BytesSource(data, kind, statement.predicate_type), control).descriptor
-    manifest = _put_referrer(storage, subject, layer, kind, annotations, control)
-    return Evidence(
+    manifest = _write_config(storage, subject, layer, kind, annotations, control)
+    return manifest, Evidence(
         digest=manifest.digest,
         subject=subject.digest,
         artifact_type=kind,
@@ -155,10 +177,12 @@ def attach_blob(
     written = storage.write_blob(source, control).descriptor
     titled = {media_types.ANNOTATION_TITLE: title} if title else {}
     layer = Descriptor(kind, written.digest, written.size, titled)
-    return _put_referrer(storage, subject, layer, artifact_type, annotations or {}, control).descriptor
+    manifest = _write_config(storage, subject, layer, artifact_type, annotations or {}, control)
+    storage.put_manifest(manifest)
+    return manifest.descriptor
 
 
-def _put_referrer(
+def _write_config(
     storage: Storage,
     subject: Descriptor,
     layer: Descriptor,
@@ -167,15 +191,13 @@ def _put_referrer(
     control: Control,
 ) -> Manifest:
     config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
-    manifest = build_manifest(
+    return build_manifest(
         artifact_type=artifact_type,
         config=storage.write_blob(config, control).descriptor,
         layers=[layer],
         annotations=annotations,
         subject=Descriptor(subject.media_type, subject.digest, subject.size),
     )
-    storage.put_manifest(manifest)
-    return manifest
 
 
 def read_evidence(
@@ -201,6 +223,10 @@ def read_evidence(
 class EvidenceReader:
     """Reads what is attached to one manifest: the list at once, and each referrer once, when it is asked for.
 
+    Attributes:
+        referrers: The list.
+        manifests: Manifests of those that were read, by digest; without the largest ones.
+
     Args:
         storage: Where the manifest is.
         digest: The manifest's digest.
@@ -215,10 +241,11 @@ class EvidenceReader:
         self._storage = storage
         self._digest = digest
         self._control = control or Control()
-        self._referrers = storage.referrers(digest)
-        if len(self._referrers) > MAX_REFERRERS:
+        self.referrers = storage.referrers(digest)
+        self.manifests: dict[str, Manifest] = {}
+        if len(self.referrers) > MAX_REFERRERS:
             raise IntegrityError(
-                f"{storage.name}@{digest} has {len(self._referrers)} referrers, the limit is {MAX_REFERRERS}",
+                f"{storage.name}@{digest} has {len(self.referrers)} referrers, the limit is {MAX_REFERRERS}",
                 hint="remove those that are no longer needed",
             )
         self._found: dict[str, Evidence] = {}
@@ -228,14 +255,20 @@ class EvidenceReader:
         """What is attached, or the statements of one type; see :func:`read_evidence`."""
         return [
             evidence
-            for referrer in self._referrers
+            for referrer in self.referrers
             if not predicate_type or _annotated_type(referrer) in ("", predicate_type)
             if (evidence := self._evidence(referrer)).problem or predicate_type in ("", evidence.predicate_type)
         ]
 
     def _evidence(self, referrer: Descriptor) -> Evidence:
         if referrer.digest not in self._found:
-            evidence = _read(self._storage, referrer, self._digest, self._left, self._control)
+            try:
+                manifest = self._storage.manifest(referrer.digest)
+            except (NotFoundError, IntegrityError) as error:
+                return Evidence(referrer.digest, self._digest, referrer.artifact_type, problem=str(error))
+            if len(manifest.raw) <= _MAX_KEPT_BYTES:
+                self.manifests[manifest.digest] = manifest
+            evidence = _read(self._storage, manifest, self._digest, self._left, self._control)
             self._left -= evidence.size if evidence.statement else 0
             self._found[referrer.digest] = evidence
         return self._found[referrer.digest]
@@ -246,12 +279,8 @@ def _annotated_type(referrer: Descriptor) -> str:
     return annotations.get(ANNOTATION_PREDICATE) or annotations.get(ANNOTATION_UNSIGNED_PREDICATE) or ""
 
 
-def _read(storage: Storage, referrer: Descriptor, digest: str, left: int, control: Control) -> Evidence:
-    where = f"{storage.name}@{referrer.digest}"
-    try:
-        manifest = storage.manifest(referrer.digest)
-    except (NotFoundError, IntegrityError) as error:
-        return Evidence(referrer.digest, digest, referrer.artifact_type, problem=str(error))
+def _read(storage: Storage, manifest: Manifest, digest: str, left: int, control: Control) -> Evidence:
+    where = f"{storage.name}@{manifest.digest}"
     kind = manifest.artifact_type or manifest.config.media_type
     size = sum(layer.size for layer in manifest.layers)
     created = manifest.annotations.get(media_types.ANNOTATION_CREATED, "")
@@ -266,7 +295,7 @@ def _read(storage: Storage, referrer: Descriptor, digest: str, left: int, contro
     except (NotFoundError, IntegrityError) as error:
         problem = str(error)
     return Evidence(
-        digest=referrer.digest,
+        digest=manifest.digest,
         subject=digest,
         artifact_type=kind,
         predicate_type=statement.predicate_type if statement else "",

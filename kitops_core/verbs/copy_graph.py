@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,8 @@ def copy_manifest(
     *,
     referrers: bool = False,
     held: bool = False,
+    known: Attached | None = None,
+    attach: Callable[[], Sequence[Manifest]] = tuple,
 ) -> list[Written]:
     """Copy one manifest's blobs, then its referrers, then the manifest, and point the tags at it.
 
@@ -37,6 +39,9 @@ def copy_manifest(
         control: Progress and cancelling.
         referrers: Also copy all that is attached to it, recursively.
         held: Whether the target is known to have the manifest.
+        known: What is attached to it in the source, where somebody has looked already.
+        attach: Called when all that the manifest needs is in the target: gives more referrers of it, which are put
+            along with those copied.
 
     Returns:
         What became of each blob, in the manifest's order.
@@ -52,15 +57,34 @@ def copy_manifest(
         config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
         tasks = [partial(_copy_blob, source, target, blob, fresh=blob.digest == config) for blob in manifest.blobs]
         written = run_all(tasks, control)
+    attached: list[Manifest] = []
     if referrers and not same:
-        _copy_referrers(source, target, manifest, control, fresh=not held)
+        attached = _copy_referrers(source, target, manifest, control, not held, known)
+    attached += attach()
+    if attached:
+        target.put_referrers(attached)
     control.check()
     if tags or not held:
         target.put_manifest(manifest, tags)
     return written
 
 
-def _copy_referrers(source: Storage, target: Storage, manifest: Manifest, control: Control, *, fresh: bool) -> None:
+@dataclass(frozen=True)
+class Attached:
+    """What is attached to a manifest.
+
+    Attributes:
+        referrers: The list of it.
+        manifests: Manifests of the list that were read, by digest.
+    """
+
+    referrers: Sequence[Descriptor]
+    manifests: Mapping[str, Manifest]
+
+
+def _copy_referrers(
+    source: Storage, target: Storage, manifest: Manifest, control: Control, fresh: bool, known: Attached | None
+) -> list[Manifest]:
     """Copy what is attached to a manifest, and what is attached to that in turn, the outermost first.
 
     Args:
@@ -69,29 +93,37 @@ def _copy_referrers(source: Storage, target: Storage, manifest: Manifest, contro
         manifest: The manifest, whose blobs the target has: an image over a kit's layers has the same.
         control: Progress and cancelling.
         fresh: Whether the target cannot have any.
+        known: What is known to be attached to the manifest.
+
+    Returns:
+        Those attached to the manifest itself: their blobs are in the target, and they are still to be put.
     """
+    listed = {manifest.digest: known.referrers} if known else {}
     there = {blob.digest for blob in manifest.blobs}
     seen, rounds = {manifest.digest}, []
     subjects = [(manifest.digest, fresh)]
     while subjects:
         control.check()
-        found = run_all([partial(_missing, source, target, subject, new) for subject, new in subjects], control)
+        tasks = [partial(_missing, source, target, subject, new, listed.get(subject)) for subject, new in subjects]
+        found = run_all(tasks, control)
         attached = [one for some in found for one in some if one.descriptor.digest not in seen]
         seen |= {one.descriptor.digest for one in attached}
         rounds.append([one for one in attached if not one.there])
         subjects = [(one.descriptor.digest, not one.there) for one in attached]
+    read = known.manifests if known else {}
+    manifests: list[Manifest] = []
     for missing in reversed(rounds):
-        manifests = run_all([partial(_read_referrer, source, one) for one in missing], control)
-        blobs = {blob.digest: blob for one in manifests for blob in one.blobs if blob.digest not in there}
-        tasks = [partial(_copy_blob, source, target, blob, fresh=True) for blob in blobs.values()]
-        run_all(tasks, control)
-        control.check()
         if manifests:
             target.put_referrers(manifests)
+        manifests = run_all([partial(_read_referrer, source, one, read) for one in missing], control)
+        blobs = {blob.digest: blob for one in manifests for blob in one.blobs if blob.digest not in there}
+        run_all([partial(_copy_blob, source, target, blob, fresh=True) for blob in blobs.values()], control)
+        control.check()
+    return manifests
 
 
 @dataclass(frozen=True)
-class _Attached:
+class _Referrer:
     """A referrer the source lists for ``subject``, and whether it is ``there`` in the target."""
 
     descriptor: Descriptor
@@ -99,19 +131,21 @@ class _Attached:
     there: bool
 
 
-def _missing(source: Storage, target: Storage, subject: str, fresh: bool, control: Control) -> list[_Attached]:
+def _missing(
+    source: Storage, target: Storage, subject: str, fresh: bool, listed: Sequence[Descriptor] | None, control: Control
+) -> list[_Referrer]:
     control.check()
-    found = source.referrers(subject)
+    found = source.referrers(subject) if listed is None else listed
     there = {descriptor.digest for descriptor in target.referrers(subject)} if found and not fresh else set()
-    return [_Attached(descriptor, subject, descriptor.digest in there) for descriptor in found]
+    return [_Referrer(descriptor, subject, descriptor.digest in there) for descriptor in found]
 
 
-def _read_referrer(source: Storage, attached: _Attached, control: Control) -> Manifest:
+def _read_referrer(source: Storage, attached: _Referrer, read: Mapping[str, Manifest], control: Control) -> Manifest:
     control.check()
     where = f"cannot copy what is attached to {source.name}@{attached.subject}"
     hint = "remove it there, or copy the kit without what is attached"
     try:
-        manifest = source.manifest(attached.descriptor.digest)
+        manifest = read.get(attached.descriptor.digest) or source.manifest(attached.descriptor.digest)
     except (IntegrityError, NotFoundError) as error:
         raise IntegrityError(f"{where}: {error.message}", hint=hint) from error
     if manifest.subject is None or manifest.subject.digest != attached.subject:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kitops_core.errors import CancelledError, KitOpsError
 from kitops_core.events import Control
+from kitops_core.verbs.copy_graph import Attached
 from kitops_core.verbs.describe import StoredKit, read_kit
 
 if TYPE_CHECKING:
@@ -125,6 +126,14 @@ class Candidate:
         if key not in self._evidence:
             self._evidence[key] = _Once(lambda: reader.read(predicate_type))
         return self._evidence[key].get()
+
+    def attached(self) -> Attached | None:
+        """What is known to be attached to the kit, if a gate has asked for any of it."""
+        reader = self._readers.get((self.storage.place, self.digest))
+        if reader is None:
+            return None
+        read = reader.get()
+        return Attached(read.referrers, read.manifests)
 
     def in_channel(self, name: str) -> Candidate | None:
         """The kit that the channel ``name`` has now, with its own evidence; ``None`` where the channel is empty.
