@@ -11,7 +11,7 @@ from kitops_core.cli.settings import Settings
 
 @new_command("rollback", network=True, signs=True)
 @click.argument("channel", metavar="CHANNEL")
-@click.option("--to", metavar="DIGEST", default="", help="Go back to this digest, which was in the channel before.")
+@click.option("--to", metavar="DIGEST", default="", help="Go back to this digest, which a record says was there.")
 @promotion_options
 def command(
     settings: Settings,
