@@ -82,6 +82,14 @@ test-prefect-floor: $(UV) registry
 test-dagster: $(UV) registry
 	$(DAGSTER) --extra demo pytest -n 2 -c integrations/dagster/pyproject.toml integrations/dagster/tests
 
+# The oldest Dagster, and the oldest of all else, that its pyproject.toml allows; the live server is the newest one's.
+.PHONY: test-dagster-floor
+test-dagster-floor: $(UV) registry
+	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-dagster-floor
+	$(UV) pip install --quiet --python .venv-dagster-floor --resolution lowest-direct --editable . \
+		--editable "integrations/dagster[onnx,parquet,safetensors,sklearn]" --group integrations/dagster/pyproject.toml:dev
+	.venv-dagster-floor/bin/python -m pytest -n 2 -c integrations/dagster/pyproject.toml integrations/dagster/tests -m "not slow"
+
 .PHONY: check
 check: $(UV) ## Lint, formatting and types
 	$(UV) lock --check

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import hypothesis
 import pytest
 
 # The registry for tests is the core's.
@@ -15,6 +16,9 @@ sys.path.append(str(Path(__file__).parents[3] / "tests"))
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 from registry_fixture import HTPASSWD, Served, serve_registry
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
