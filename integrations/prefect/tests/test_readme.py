@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import write_bundle
+from hub_server import hub_server
 from prefect.deployments.steps.core import run_steps
 from readme import snippet
 from runs import repository
@@ -48,6 +49,16 @@ def test_the_flow_packs_a_kit_and_pulls_it(project: str) -> None:
         assert kit.digest == digest
     assert Path("serving/model.txt").read_text() == "a tree of depth 9"
     kitops.promote("dev", "staging", channels="promotion.yaml")  # the metric that its gate wants is attached
+
+
+def test_a_model_of_the_hub_is_imported(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub_server() as hub:
+        hub.use(monkeypatch)
+        hub.repo("acme/smol").commit({"model.safetensors": b"weights", "config.json": b"{}"})
+        text = snippet("import", README).replace("registry.example.com/ml/smol:latest", f"{project}:hub")
+        digest = run(text)["mirror"]()
+    with kitops.open(f"{project}:hub", remote=True) as kit:
+        assert kit.digest == digest
 
 
 def test_the_parts_make_the_kit_of_one_pack(project: str) -> None:

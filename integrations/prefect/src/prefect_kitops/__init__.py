@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from prefect_kitops.assets import modelkit_asset as modelkit_asset
     from prefect_kitops.cache import ModelKitContent as ModelKitContent
     from prefect_kitops.flows import modelkit_promotion as modelkit_promotion
+    from prefect_kitops.importing import aimport_modelkit as aimport_modelkit
+    from prefect_kitops.importing import import_modelkit as import_modelkit
     from prefect_kitops.lineage import ModelKitLineage as ModelKitLineage
     from prefect_kitops.lineage import modelkit_lineage as modelkit_lineage
     from prefect_kitops.materialize import materialize_modelkit as materialize_modelkit
@@ -49,6 +51,7 @@ _HOMES = {
     "assets": "modelkit_asset",
     "cache": "ModelKitContent",
     "flows": "modelkit_promotion",
+    "importing": "aimport_modelkit import_modelkit",
     "lineage": "ModelKitLineage modelkit_lineage",
     "materialize": "materialize_modelkit",
     "promotion": "apromote_modelkit arollback_modelkit promote_modelkit rollback_modelkit",
