@@ -79,6 +79,22 @@ class TestWhatIsThere:
         assert kitops.materialize(tuned, to).fetched
         assert (to / "model.bin").read_text() == "new base"
 
+    def test_of_a_kit_and_its_base_that_have_an_entry_of_one_path_the_kits_own_is_taken(
+        self, tmp_path: Path, to: Path
+    ) -> None:
+        kitops.pack(write(tmp_path / "kit"), "base:1.0")
+        config = tmp_path / "tuned" / "models" / "churn" / "config.json"
+        config.parent.mkdir(parents=True)
+        config.write_text("tuned")
+        (tmp_path / "tuned" / "Kitfile").write_text(
+            "manifestVersion: 1.0.0\nmodel: {path: 'base:1.0', parts: [{path: models/churn/config.json}]}\n"
+        )
+        kitops.pack(tmp_path / "tuned", "tuned:1.0")
+        kitops.materialize("tuned:1.0", to)
+        assert read(to) == {**FLAT, "config.json": "tuned"}
+        kitops.unpack("tuned:1.0", tmp_path / "out", only=["model"])
+        assert (tmp_path / "out" / "models" / "churn" / "config.json").read_text() == "tuned"
+
     def test_from_the_local_store(self, tmp_path: Path, to: Path) -> None:
         kitops.pack(write(tmp_path / "kit"), "churn:1.0")
         assert kitops.materialize("churn:1.0", to).storage == "local store"

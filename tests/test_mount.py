@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ class FailingRename:
         self.rename(source, target, **options)
 
 
+@pytest.mark.slow
 def test_an_error_at_any_rename_leaves_everything_as_it_was(
     registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +92,22 @@ def test_a_file_that_was_altered_is_fetched_again(registry: str, tmp_path: Path)
     (models / "config.json").write_text("")
     assert initialize_storage(reference, models).fetched
     assert (models / "config.json").read_text() == FILES["models/churn/config.json"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="needs to mount a small file system")
+def test_a_full_volume_has_none_of_the_kit(registry: str, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", volume], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        reference = push(registry, tmp_path / "kit", **{"models/churn/model.bin": os.urandom(1_000_000)})
+        with pytest.raises(StoreError, match="No space left"):
+            initialize_storage(reference, volume)
+        assert os.listdir(volume) == []
+    finally:
+        subprocess.run(["umount", volume], check=True)
 
 
 def test_a_file_in_the_directorys_place(tmp_path: Path) -> None:

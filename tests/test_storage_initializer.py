@@ -160,7 +160,7 @@ class TestTheEnvironment:
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
-            ("--include-remote", "No such option '--include-remote'"),
+            ("--include-remote", "--include-remote"),
             ("--filter", "requires an argument"),
             ("--filter weights", "'weights' is not a type"),
             ("--filter 'model", "cannot be split into words"),

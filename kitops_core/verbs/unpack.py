@@ -73,7 +73,8 @@ def unpack(
 ) -> Unpacked:
     """Unpack a kit, or the parts of it that ``only`` names, into a directory.
 
-    Where ``model.path`` names another kit, that kit's model is unpacked too, and so on along the chain.
+    Where ``model.path`` names another kit, that kit's model is unpacked too, and so on along the chain. Of two entries
+    with one path, that of the nearer kit is taken.
 
     Args:
         reference: The kit. A tag is resolved once.
@@ -256,15 +257,17 @@ def _inherited_layers(
     find_parent: Callable[[str], FoundKit],
     control: Control,
 ) -> list[tuple[Storage, StoredLayer]]:
-    """The model layers of the kits that ``model.path`` leads through."""
+    """The model layers of the kits that ``model.path`` leads through, but for entries that a nearer kit has itself."""
     if filters and not any(not filter_.types or "model" in filter_.types for filter_ in filters):
         return []
-    return [
-        (parent.storage, layer)
-        for parent, stored in model_chain(found, kit, find_parent, control)
-        for layer in stored.layers
-        if layer.entry.section in ("model", "modelpart") and takes_entry(filters, layer.entry)
-    ]
+    layers: list[tuple[Storage, StoredLayer]] = []
+    taken = {layer.entry.path for layer in kit.layers}
+    for parent, stored in model_chain(found, kit, find_parent, control):
+        of_model = [layer for layer in stored.layers if layer.entry.section in ("model", "modelpart")]
+        mine = [layer for layer in of_model if layer.entry.path not in taken]
+        layers += [(parent.storage, layer) for layer in mine if takes_entry(filters, layer.entry)]
+        taken.update(layer.entry.path for layer in mine)
+    return layers
 
 
 def model_chain(
