@@ -307,6 +307,9 @@ def test_an_image_is_no_kit_and_says_which_kit_it_is_of(bundle: Path, name: str)
     with pytest.raises(IntegrityError, match="is not a ModelKit") as said:
         kitops.unpack(f"{name}:served", bundle.parent / "out")
     assert packed.digest in said.value.hint
+    with pytest.raises(IntegrityError, match="is not a ModelKit"):
+        kitops.pull(f"{name}:served")
+    assert list(LocalStore().repositories()) == []
 
 
 # --- the command --------------------------------------------------------------------------------------------------

@@ -135,6 +135,7 @@ def copy(
     destination = parse_reference(target)
     found = find_kit(source, remote=from_remote, store=store, registry=registry)
     with closing(found.storage):
+        kit = read_kit(found.storage, found.manifest)  # before a tag points at something that is no kit
         if destination.digest and destination.digest != found.manifest.digest:
             raise InvalidReferenceError(
                 f"'{target}' names another digest than '{source}', which is {found.manifest.digest}",
@@ -150,4 +151,4 @@ def copy(
                 found.storage, storage, found.manifest, tags, control, referrers=referrers, held=held
             )
         where = destination.with_tag(tag) if tag else destination
-        return read_kit(found.storage, found.manifest).record(where, previous_digest=previous, written=written)
+        return kit.record(where, previous_digest=previous, written=written)
