@@ -71,6 +71,12 @@ def test_the_image_and_kserve(place: str) -> None:
     assert kinds(made[2]) == ["Pod"]
 
 
+def test_the_python(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(snippet("python", KUBERNETES).replace("registry.example.com", place), KUBERNETES, "exec"), {})
+    digest, _, volumes = capsys.readouterr().out.partition(" ")
+    assert f"/ml/chat@{digest}" in volumes
+
+
 def test_a_directory_is_laid_out_for_kserve(place: str) -> None:
     _, _, image = answers("servable", KUBERNETES, place)
     assert "warning" not in image.err
