@@ -13,6 +13,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 import yaml
+from hub_server import hub_server
 from readme import snippet
 from runs import QUIET
 from sklearn.linear_model import LogisticRegression
@@ -66,6 +67,14 @@ class Page:
 def page(registry: str, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.chdir(tmp_path)
     return Page(registry, instance)
+
+
+def test_a_model_of_the_hub_is_imported(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub_server() as hub:
+        hub.use(monkeypatch)
+        hub.repo("acme/smol").commit({"model.safetensors": b"weights", "config.json": b"{}"})
+        assert page.materialize(page.run("import")["smol"]).success
+    assert page.digest("smol", "latest")
 
 
 def test_the_projects_example_packs_a_kit_and_reads_it(

@@ -13,6 +13,7 @@ import kitops_core as kitops
 from dagster_kitops.checks import Asset, asset_key
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table, promotion_metadata
+from dagster_kitops.hints import hints_logged
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit
 from kitops_core.errors import GateRefusedError, LostRaceError
@@ -82,21 +83,22 @@ def promotion_asset(
         _ask(context, needed, kit)
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         try:
-            done = kitops.promote(
-                kit.pinned,
-                to,
-                channels=policy,
-                key=signing_key or None,
-                made_by=_source(context, resource),
-                note=config.note,
-                store=resource.store_path,
-                registry=resource.options_for_channels(policy),
-            )
+            with hints_logged(context.log):
+                done = kitops.promote(
+                    kit.pinned,
+                    to,
+                    channels=policy,
+                    key=signing_key or None,
+                    made_by=run_source(context, resource),
+                    note=config.note,
+                    store=resource.store_path,
+                    registry=resource.options_for_channels(policy),
+                )
         except GateRefusedError as error:
             gates = {"kitops/gates": gate_table(error.promotion.gates)} if error.promotion else {}
             raise dg.Failure(error.message, metadata=gates, allow_retries=False) from error
         except LostRaceError as error:
-            raise dg.Failure(f"{error.message}: {error.hint}", allow_retries=False) from error
+            raise dg.Failure(error.message, allow_retries=False) from error
         context.log.info(f"{done.channel} has {done.digest}" + ("" if done.changed else ", as before"))
         return dg.MaterializeResult(data_version=dg.DataVersion(done.digest), metadata=promotion_metadata(done))
 
@@ -163,16 +165,17 @@ def rollback_job(
     @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
     def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
-        done = kitops.rollback(
-            to,
-            to=config.digest,
-            channels=policy,
-            key=signing_key or None,
-            made_by=_source(context, resource),
-            note=config.note,
-            store=resource.store_path,
-            registry=resource.options_for_channels(policy),
-        )
+        with hints_logged(context.log):
+            done = kitops.rollback(
+                to,
+                to=config.digest,
+                channels=policy,
+                key=signing_key or None,
+                made_by=run_source(context, resource),
+                note=config.note,
+                store=resource.store_path,
+                registry=resource.options_for_channels(policy),
+            )
         version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
         context.log_event(dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags=version))
 
@@ -212,7 +215,8 @@ def _ask(context: dg.AssetExecutionContext, needed: Sequence[dg.AssetCheckKey], 
         raise dg.Failure("; ".join(problems), allow_retries=False)
 
 
-def _source(context: dg.AssetExecutionContext | dg.OpExecutionContext, resource: KitOpsResource) -> Source:
+def run_source(context: dg.AssetExecutionContext | dg.OpExecutionContext, resource: KitOpsResource) -> Source:
+    """The run at hand, for records and provenance."""
     pages = resource.webserver_url.rstrip("/")
     run = context.run
     return Source(

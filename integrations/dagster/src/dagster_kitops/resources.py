@@ -224,6 +224,28 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
             **options,
         )
 
+    def import_kit(self, source: str, repository: str, tags: Sequence[str], **options: Any) -> ModelKitRecord:
+        """Import a repository of the Hugging Face Hub, or a run or model of MLflow, into the registry or the store.
+
+        Args:
+            source: What to import; see :func:`kitops_core.import_kit`.
+            repository: The repository below ``registry``.
+            tags: Its tags, at least one.
+            **options: What else :func:`kitops_core.import_kit` takes: ``ref``, ``kitfile``, ``key``, ``made_by`` ...
+
+        Raises:
+            KitOpsError: As :func:`kitops_core.import_kit`.
+        """
+        return kitops.import_kit(
+            source,
+            self.reference(repository, tag=tags[0]),
+            push=self.remote,
+            tags=tags[1:],
+            store=self.store_path,
+            registry=self.registry_options,
+            **options,
+        )
+
     def take(self, source: "KitOpsResource", reference: str, repository: str, tags: Sequence[str]) -> ModelKitRecord:
         """Copy a kit into this registry or store, bytes and digest unchanged.
 

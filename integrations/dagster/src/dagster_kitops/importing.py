@@ -1,0 +1,83 @@
+"""A model of the Hugging Face Hub, or of MLflow, as an asset: materializing it imports it."""
+
+# Dagster reads the annotations of contexts when a function is decorated, so they are not postponed here.
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from dagster_kitops.external import KITOPS_KEY
+from dagster_kitops.metadata import kit_metadata
+from dagster_kitops.naming import repository_of
+from dagster_kitops.promotion import run_source
+from dagster_kitops.resources import KitOpsResource
+
+ORIGIN_KEY = "kitops/origin"
+"""The metadata key that says what was imported, pinned: ``hf://organisation/model@commit``."""
+
+
+def imported_modelkit(
+    key: dg.AssetKey | Sequence[str] | str,
+    source: str,
+    *,
+    ref: str = "",
+    repository: str = "",
+    tags: Sequence[str] = ("latest",),
+    kitfile: str | Path | None = None,
+    signing_key: str = "",
+    io_manager_key: str = "modelkit",
+    kitops_key: str = KITOPS_KEY,
+    **options: Any,
+) -> dg.AssetsDefinition:
+    """An asset for what another system has. Materializing it imports that as a kit, and only what changed is fetched.
+
+    Its data version is the kit's digest: while the source is the same, nothing downstream is stale.
+
+    Args:
+        key: The asset's key.
+        source: ``organisation/model``, ``datasets/organisation/name`` or ``mlflow://…``; see
+            :func:`kitops_core.import_kit`. A token for the Hub comes from ``HF_TOKEN``.
+        ref: A branch, tag or commit of the Hub's repository.
+        repository: The repository below the registry; by default from the key.
+        tags: The kit's tags, at least one.
+        kitfile: A Kitfile to use instead of one made from the source.
+        signing_key: The private key that signs the provenance: a file or ``env://NAME``.
+        io_manager_key: The IO manager that hands the kit to assets downstream.
+        kitops_key: The resource key of the KitOpsResource.
+        **options: What else :func:`dagster.asset` takes: ``automation_condition``, ``owners``, ``group_name`` ...
+    """
+    as_asset: Any = dg.asset(
+        key=key if isinstance(key, (dg.AssetKey, str)) else list(key),
+        io_manager_key=io_manager_key,
+        required_resource_keys={kitops_key},
+        kinds={"kitops", *options.pop("kinds", ())},
+        description=options.pop("description", f"{source}, imported"),
+        code_version=options.pop("code_version", f"{source} {ref}".strip()),
+        **options,
+    )
+
+    def imported(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        resource: KitOpsResource = getattr(context.resources, kitops_key)
+        record = resource.import_kit(
+            source,
+            repository or repository_of(context.asset_key.path),
+            tags,
+            ref=ref,
+            kitfile=kitfile,
+            key=signing_key or None,
+            made_by=run_source(context, resource),
+        )
+        context.log.info(f"{record.reference} is {record.origin}" + ("" if record.changed else ", as before"))
+        pinned = f"{record.reference}@{record.digest}"
+        with resource.open(pinned) as kit:
+            before = record.previous_digest if record.changed else ""
+            changes = resource.changes(f"{record.reference}@{before}", pinned) if before else None
+            metadata = kit_metadata(record, kit.kitfile, changes, resource.browse_url)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(record.digest), metadata={**metadata, ORIGIN_KEY: record.origin}
+        )
+
+    made: dg.AssetsDefinition = as_asset(imported)
+    return made
