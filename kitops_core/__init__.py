@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from kitops_core.importing.import_kit import import_kit as import_kit
     from kitops_core.kitfile import Kitfile as Kitfile
     from kitops_core.promotion.approve import approve as approve
+    from kitops_core.promotion.channel_models import Channel as Channel
     from kitops_core.promotion.channels import ChannelState as ChannelState
     from kitops_core.promotion.channels import channels as channels
     from kitops_core.promotion.gates.result import GateResult as GateResult
     from kitops_core.promotion.history import history as history
-    from kitops_core.promotion.policy import Channel as Channel
     from kitops_core.promotion.policy import PromotionPolicy as PromotionPolicy
     from kitops_core.promotion.policy_file import load_policy as load_policy
     from kitops_core.promotion.promote import promote as promote
@@ -61,9 +61,9 @@ if TYPE_CHECKING:
     from kitops_core.reference import parse_reference as parse_reference
     from kitops_core.serving.image import KitImage as KitImage
     from kitops_core.serving.image import image as image
+    from kitops_core.serving.manifests.fill import manifests as manifests
     from kitops_core.serving.materialize import Materialized as Materialized
     from kitops_core.serving.materialize import materialize as materialize
-    from kitops_core.serving.manifests.fill import manifests as manifests
     from kitops_core.serving.vllm import vllm_arguments as vllm_arguments
     from kitops_core.storage.registry import RegistryOptions as RegistryOptions
     from kitops_core.verbs.assemble import assemble as assemble
@@ -117,7 +117,8 @@ _HOMES = {
     "kitops_core.promotion.channels": "ChannelState channels",
     "kitops_core.promotion.gates.result": "GateResult",
     "kitops_core.promotion.history": "history",
-    "kitops_core.promotion.policy": "Channel PromotionPolicy",
+    "kitops_core.promotion.channel_models": "Channel",
+    "kitops_core.promotion.policy": "PromotionPolicy",
     "kitops_core.promotion.policy_file": "load_policy",
     "kitops_core.promotion.promote": "promote rollback",
     "kitops_core.promotion.records": "PromotionRecord",

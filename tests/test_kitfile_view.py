@@ -7,7 +7,7 @@ from golden_cases import load_artifact, load_case, load_cases
 
 from kitops_core.errors import IntegrityError, UnsafeLayerError
 from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, McpServer, Model, ModelPart, Package, Prompt, view
-from kitops_core.kitfile.modelpack import from_foreign_layers, to_modelpack_config
+from kitops_core.kitfile.modelpack import to_modelpack_config
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Descriptor, build_manifest, parse_manifest, sha256_digest
 from kitops_core.oci.media_types import LayerType
@@ -171,7 +171,6 @@ def test_the_kitfile_annotation_of_a_modelpack_wins():
     found = view(parsed, config)
     assert found.kitfile.package.name == "n"
     assert found.types == {"model": LayerType("model"), "prompts[0]": LayerType("prompt")}
-    assert from_foreign_layers(parsed, None) == found.kitfile
 
 
 def test_a_modelpack_config_holds_what_the_specification_asks_for():
@@ -216,7 +215,6 @@ def test_files_pushed_by_oras_are_told_apart_by_name_and_are_raw():
     assert found.layers == dict(zip(["model", "model.parts[0]", "docs[0]"], parsed.layers, strict=True))
     assert [e.path for e in found.kitfile.entries()] == ["model.safetensors", "config.json", "README.md"]
     assert {layer_type.format for layer_type in found.types.values()} == {"raw"}
-    assert from_foreign_layers(parsed, None) == found.kitfile
 
 
 def foreign(*layers):

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from kitops_core.errors import InvalidInputError, NotFoundError, PolicyError
 from kitops_core.kitfile import Kitfile
 from kitops_core.kitfile.yaml_decode import decode_mapping
-from kitops_core.promotion.policy import Channel, PromotionPolicy
+from kitops_core.promotion.channel_models import Channel
+from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import load_policy, parse_policy
 from kitops_core.promotion.schema import SCHEMA_FILE, schema_text
 from kitops_core.promotion.version_tags import version_tags

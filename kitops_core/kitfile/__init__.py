@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kitops_core.kitfile.entries import KitEntry, clean_path, is_modelkit_reference
+from kitops_core.kitfile.match import KitView
 from kitops_core.kitfile.model import (
     KITFILE_NAMES,
     Code,
@@ -16,7 +17,7 @@ from kitops_core.kitfile.model import (
     Prompt,
     find_kitfile,
 )
-from kitops_core.kitfile.view import KitView, view
+from kitops_core.kitfile.view import view
 
 __all__ = [
     "KITFILE_NAMES",

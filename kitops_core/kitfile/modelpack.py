@@ -11,8 +11,8 @@ from kitops_core.kitfile import go_json
 from kitops_core.kitfile.docker_model import describe_docker, docker_layer_type, docker_paths, is_docker_config
 from kitops_core.kitfile.entries import all_entries, clean_path, is_modelkit_reference
 from kitops_core.kitfile.file_kinds import FileKind, file_kind
+from kitops_core.kitfile.match import KitView, check_path
 from kitops_core.kitfile.model import Code, Dataset, Docs, Kitfile, Model, ModelPart, Package, Prompt
-from kitops_core.kitfile.view import KitView, check_path, view
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.oci.media_types import Compression, LayerType, Section, parse_layer_type
@@ -56,16 +56,6 @@ def to_modelpack_config(kitfile: Kitfile, layers_diff_ids: Sequence[str], *, cre
         "config": {"format": kitfile.model.format} if kitfile.model is not None and kitfile.model.format else {},
     }
     return go_json.dumps(config, sort_keys=False).encode()
-
-
-def from_foreign_layers(manifest: Manifest, config: bytes | None, where: str = "the artifact") -> Kitfile:
-    """A Kitfile with an entry for every layer of an artifact that has no Kitfile of its own.
-
-    Raises:
-        IntegrityError: The layers have no paths, or the config contradicts the manifest.
-        UnsafeLayerError: A path is absolute or leads out of the kit.
-    """
-    return view(manifest, config or b"", where).kitfile
 
 
 def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:

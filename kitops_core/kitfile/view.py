@@ -1,30 +1,11 @@
-"""A kit as its manifest and config describe it together: which layer belongs to which entry of the Kitfile."""
+"""A kit as its manifest and config describe it together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from kitops_core.errors import IntegrityError, UnsafeLayerError
-from kitops_core.kitfile.entries import KitEntry
+from kitops_core.kitfile.match import KitView, match_layers
 from kitops_core.kitfile.model import Kitfile
 from kitops_core.oci import media_types
-from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.oci.media_types import LayerType, parse_layer_type
-
-
-@dataclass(frozen=True)
-class KitView:
-    """A Kitfile and its layers.
-
-    Attributes:
-        kitfile: The Kitfile; made up from the layers where the artifact has none.
-        layers: An entry's address to its layer.
-        types: An entry's address to what its layer holds and how its bytes are written.
-    """
-
-    kitfile: Kitfile
-    layers: dict[str, Descriptor]
-    types: dict[str, LayerType]
+from kitops_core.oci.manifest import Manifest
 
 
 def view(manifest: Manifest, config: bytes, where: str = "the kit") -> KitView:
@@ -53,66 +34,3 @@ def view(manifest: Manifest, config: bytes, where: str = "the kit") -> KitView:
 
         return view_foreign(manifest, config, where)
     return match_layers(kitfile, manifest, where)
-
-
-def match_layers(kitfile: Kitfile, manifest: Manifest, where: str) -> KitView:
-    """Give each entry its layer: by digest where the config has digests, by order in kits that are older than that.
-
-    Raises:
-        IntegrityError: An entry without its layer, a layer without its entry, or a layer of another section.
-        UnsafeLayerError: An entry's path is absolute or leads out of the kit.
-    """
-    entries = kitfile.entries()
-    for entry in entries:
-        check_path(entry.path, f"{where}: {entry.address}")
-    layers = [
-        (layer, layer_type)
-        for layer in manifest.layers
-        if (layer_type := parse_layer_type(layer.media_type, dict(layer.annotations))) is not None
-    ]
-    if len(entries) != len(layers):
-        raise IntegrityError(
-            f"{where}: the Kitfile has {len(entries)} packed entries, the manifest {len(layers)} layers"
-        )
-    with_digest = [entry.address for entry in entries if entry.digest]
-    if with_digest and len(with_digest) != len(entries):
-        missing = next(entry.address for entry in entries if not entry.digest)
-        raise IntegrityError(f"{where}: {with_digest[0]} has a digest, {missing} has none")
-    found = KitView(kitfile, {}, {})
-    for entry in entries:
-        index = _find(entry, layers) if with_digest else 0
-        if index is None:
-            raise IntegrityError(f"{where}: {entry.address} has the layer {entry.digest}, which is not in the manifest")
-        layer, layer_type = layers.pop(index)
-        _check(entry, layer, layer_type, where)
-        found.layers[entry.address] = layer
-        found.types[entry.address] = LayerType(entry.section, layer_type.format, layer_type.compression)
-    return found
-
-
-def check_path(path: str, where: str) -> None:
-    """Refuse a cleaned path that would be written outside the directory a kit is unpacked to.
-
-    Raises:
-        UnsafeLayerError: It is absolute or leads out.
-    """
-    if path.startswith("/") or path.split("/")[0] == ".." or "\0" in path:
-        raise UnsafeLayerError(f"{where} has the path {path!r}, which is outside the kit")
-
-
-def _find(entry: KitEntry, layers: list[tuple[Descriptor, LayerType]]) -> int | None:
-    # Equal files have equal layers: of those, take one of the entry's section, so that no entry is left with the wrong.
-    same = [index for index, (layer, _) in enumerate(layers) if layer.digest == entry.digest]
-    return next((index for index in same if _fits(entry, layers[index][1])), same[0] if same else None)
-
-
-def _fits(entry: KitEntry, layer_type: LayerType) -> bool:
-    # A prompt is a code layer, and its annotation is the only sign of it: media types are the same without.
-    return layer_type.section == entry.section or (entry.section == "prompt" and layer_type.section == "code")
-
-
-def _check(entry: KitEntry, layer: Descriptor, layer_type: LayerType, where: str) -> None:
-    if not _fits(entry, layer_type):
-        raise IntegrityError(f"{where}: the layer of {entry.address} is a {layer_type.section} layer ({layer.digest})")
-    if layer_type.compression == "none" and entry.diff_id and entry.diff_id != layer.digest:
-        raise IntegrityError(f"{where}: {entry.address} has diffId {entry.diff_id}, its layer is {layer.digest}")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.oci.referrers import is_referrers_tag
+from kitops_core.promotion.channel_models import Channel, is_key_file
 from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
 from kitops_core.promotion.kitfile_fields import field_problem
-from kitops_core.promotion.policy import Channel, is_key_file
 from kitops_core.promotion.version_tags import template_problem
 from kitops_core.reference import Reference, check_tag, parse_reference
 

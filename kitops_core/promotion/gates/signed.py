@@ -10,9 +10,10 @@ from kitops_core.promotion.gates.trusted import NoEvidenceError, counted, keys_o
 from kitops_core.provenance.predicate_types import APPROVAL, COSIGN_SIGN
 
 if TYPE_CHECKING:
+    from kitops_core.promotion.channel_models import Approvals
     from kitops_core.promotion.gate_models import Signed
     from kitops_core.promotion.gates.candidate import Candidate
-    from kitops_core.promotion.policy import Approvals, PromotionPolicy
+    from kitops_core.promotion.policy import PromotionPolicy
     from kitops_core.provenance.evidence import Evidence
 
 
