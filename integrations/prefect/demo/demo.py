@@ -1,6 +1,6 @@
 """From training to an automated promotion: a registry, a Prefect server, a flow, an automation and a card.
 
-Run it with ``make demo-prefect``. With ``--screenshot FILE`` and a Chromium it also takes a picture of the artifacts.
+Run it with ``make demo-prefect``. With ``SCREENSHOTS=DIRECTORY`` and a Chromium it takes pictures of the artifacts.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ channels:
       - metric: {{name: accuracy, min: 0.6}}
       - license: {{allow: [Apache-2.0]}}
 """
-RUN_SECONDS = 300
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+RUN_SECONDS = 600
 
 
-def demo(root: Path, screenshot: Path | None = None) -> str:
+def demo(root: Path, screenshots: Path | None = None) -> str:
     """Run it all and return what ``staging`` has in the end."""
     with serve_registry() as served, live_prefect(root / "server") as live, SyncPrefectClient(live.url) as api:
         kit = f"{served.address}/ml/churn"
@@ -63,12 +64,16 @@ def demo(root: Path, screenshot: Path | None = None) -> str:
         say("the kit's card, an artifact of the run that trained it")
         print(f"\n{card.data}")
         say("the plan of its promotion, an artifact of the automation's run")
-        print(f"\n{cards(api, run)[0].data}")
-        for state in kitops.channels(root / "promotion.yaml"):
+        plan = cards(api, run)[0]
+        print(f"\n{plan.data}")
+        states = kitops.channels(root / "promotion.yaml")
+        for state in states:
             say(f"{state.name:8} {state.digest}  {state.kit.get('version', '')}")
-        if screenshot:
-            take(f"{live.url.removesuffix('/api')}/artifacts/artifact/{card.id}", screenshot)
-        return kitops.channels(root / "promotion.yaml")[1].digest
+        if screenshots:
+            pages = f"{live.url.removesuffix('/api')}/artifacts/artifact"
+            take(f"{pages}/{card.id}", screenshots / "card.png", height=1750)
+            take(f"{pages}/{plan.id}", screenshots / "plan.png", height=1150)
+        return states[1].digest
 
 
 def promoted(api: SyncPrefectClient, live: Live, count: int) -> UUID:
@@ -103,18 +108,18 @@ def wait_for(api: SyncPrefectClient, deployment: str) -> None:
     raise RuntimeError(f"{deployment} did not come up")
 
 
-def take(url: str, file: Path) -> None:
+def take(url: str, file: Path, height: int) -> None:
     """A picture of a page."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         say("there is no Chromium to take a picture with")
         return
-    flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--window-size=1200,1150"]
+    flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", f"--window-size=1200,{height}"]
     subprocess.run(
-        [browser, *flags, "--virtual-time-budget=20000", f"--screenshot={file.absolute()}", url],
+        [browser, *flags, "--virtual-time-budget=60000", f"--screenshot={file.absolute()}", url],
         check=True,
         capture_output=True,
-        timeout=180,
+        timeout=300,
     )
     say(f"picture in {file}")
 
@@ -126,7 +131,7 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--screenshot", type=Path)
-    picture = parser.parse_args().screenshot
+    parser.add_argument("--screenshots", type=Path, metavar="DIRECTORY", help="where pictures go")
+    pictures = parser.parse_args().screenshots
     with tempfile.TemporaryDirectory(prefix="kitops-demo-") as directory:
-        demo(Path(directory), picture.absolute() if picture else None)
+        demo(Path(directory), pictures)

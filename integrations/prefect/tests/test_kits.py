@@ -150,3 +150,5 @@ def test_settings_of_the_block_reach_the_engine() -> None:
         "t0ken",
     )
     assert (str(place.reference), place.url) == ("registry.example.com/ml/churn:dev", "https://kits.example.com/churn")
+    assert find_place("registry.example.com/ml/other:dev", churn).url == "https://registry.example.com/ml/other"
+    assert find_place("127.0.0.1:5000/ml/churn:dev").url == "", "there is no page for anybody else to look at"

@@ -16,6 +16,7 @@ from prefect.transactions import atransaction, transaction
 from runs import artifacts, events_of
 
 import kitops_core as kitops
+from kitops_core.provenance.slsa import Provenance
 from prefect_kitops import (
     ModelKitRef,
     ModelKitRepository,
@@ -146,12 +147,13 @@ def test_the_flow_pins_plans_and_promotes_what_is_upstream(project: Project) -> 
         repository=project.kit.partition("/")[2],
         channels=str(project.policy),
     ).save("flow-project", overwrite=True)
-    two_promotions(project)
-    kit = modelkit_promotion(to="staging", repository="flow-project")
+    for version, accuracy in (("1.0.0", 0.9), ("2.0.0", 0.95)):
+        project.pack(version, provenance=Provenance(metrics={"accuracy": accuracy}))
+        kit = modelkit_promotion(to="staging", repository="flow-project")
     assert project.digest("staging") == project.digest("dev") == kit.digest
-    plan = next(
-        found["data"] for found in artifacts("markdown") if f"# staging: {project.kit}" in (found["data"] or "")
-    )
+    plan = next(card["data"] for card in artifacts("markdown") if f"`{kit.digest}`" in (card["data"] or ""))
+    assert f"# Promotion to staging\n\n{project.kit}  \n" in plan
+    assert "| accuracy | 0.95 | 0.9 |" in plan
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in plan
     assert "✓" in plan
 

@@ -47,7 +47,7 @@ def test_the_flow_packs_a_kit_and_pulls_it(project: str) -> None:
     digest = run(shown("flow", project))["train"](depth=9)
     with kitops.open(f"{project}:dev", remote=True) as kit:
         assert kit.digest == digest
-    assert Path("serving/model.txt").read_text() == "a tree of depth 9"
+    assert Path("serving/model.bin").read_text() == "a tree of depth 9"
     kitops.promote("dev", "staging", channels="promotion.yaml")  # the metric that its gate wants is attached
 
 

@@ -57,7 +57,7 @@ def create_modelkit_card(kit: Kit, *, registry: RegistryBlock | str | None = Non
     create_markdown_artifact(
         modelkit_card(kit, registry=registry),
         key=artifact_key("modelkit", place.reference.name),
-        description=f"ModelKit {kit}",
+        description=f"ModelKit {place.reference.name}{f':{place.reference.tag}' if place.reference.tag else ''}",
         _sync=True,  # type: ignore[call-arg]
     )
     if place.url:

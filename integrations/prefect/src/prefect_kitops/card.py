@@ -95,10 +95,23 @@ def gates(results: Iterable[GateResult]) -> list[str]:
     return ["## Gates", "", *table(("", "gate", "found"), rows)] if rows else []
 
 
-def metrics(figures: Mapping[str, float]) -> list[str]:
-    """Figures of test results, as lines of Markdown."""
-    rows = [(plain(name), f"{value:g}") for name, value in sorted(figures.items())]
-    return ["## Metrics", "", *table(("metric", "value"), rows)] if rows else []
+def metrics(figures: Mapping[str, float], there: Mapping[str, float] | None = None) -> list[str]:
+    """Figures of test results, as lines of Markdown.
+
+    Args:
+        figures: Those of the kit.
+        there: Those of the kit that it is going to replace, to compare them with.
+    """
+    rows = [
+        (plain(name), f"{value:g}", *([_figure(there.get(name))] if there else []))
+        for name, value in sorted(figures.items())
+    ]
+    header = ("metric", "value", *(["now there"] if there else []))
+    return ["## Metrics", "", *table(header, rows)] if rows else []
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def _evidence(evidence: Sequence[tuple[str, str, str]]) -> list[str]:

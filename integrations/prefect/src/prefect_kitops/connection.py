@@ -25,7 +25,7 @@ class Place(NamedTuple):
         reference: The full reference.
         remote: Whether it is in a registry, rather than in the local store or a layout.
         options: How the engine talks to the registry.
-        url: The repository's page for people.
+        url: The repository's page for people, or an empty string.
     """
 
     reference: Reference
@@ -100,6 +100,9 @@ def as_path(path: str | os.PathLike[str]) -> str:
 
 
 def _url(reference: Reference, remote: bool, block: RegistryBlock | None) -> str:
-    if isinstance(block, ModelKitRepository) and reference.name == block.full_name:
-        return block.url
-    return f"https://{reference.name}" if remote else ""
+    from kitops_core.storage.registry.hosts import is_loopback
+
+    if isinstance(block, ModelKitRepository) and block.web_url and reference.name == block.full_name:
+        return block.web_url
+    # A registry on this machine has no page that anybody else could look at.
+    return f"https://{reference.name}" if remote and not is_loopback(reference.registry) else ""

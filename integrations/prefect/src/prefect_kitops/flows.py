@@ -11,6 +11,8 @@ from prefect.cache_policies import DEFAULT
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.transactions import transaction
 
+from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.promotion.result import Promotion
 from prefect_kitops import card, kits
 from prefect_kitops.approval import PromotionApproval, PromotionCheckError, PromotionRejectedError
 from prefect_kitops.artifacts import artifact_key
@@ -104,22 +106,24 @@ def plan_promotion(reference: str, to: str, channels: str = "", repository: str 
     with hints():
         pinned = pin(reference, to, channels, repository)
         promotion = promote(pinned.reference, to, channels=channels, dry_run=True, registry=repository or None)
-        attached = read_attached(find_place(pinned, repository or None), pinned.digest)
+        figures = read_attached(find_place(pinned, repository or None), pinned.digest).metrics
+        there = _figures_there(promotion, repository)
     markdown = "\n".join(
         [
-            f"# {plain(to)}: {plain(pinned.repository)}",
+            f"# Promotion to {plain(to)}",
             "",
+            f"{plain(pinned.repository)}  ",
             f"{code(promotion.previous_digest or 'nothing')} → {code(pinned.digest)}",
             "",
             *card.gates(promotion.gates),
-            *card.metrics(attached.metrics),
+            *card.metrics(figures, there),
             *card.changes(promotion.diff),
         ]
     )
     create_markdown_artifact(
         markdown,
         key=artifact_key("modelkit-promotion", f"{pinned.repository}/{to}"),
-        description=f"Promotion of {pinned} to {to}",
+        description=f"Promotion to {to} of {pinned.repository}",
         _sync=True,  # type: ignore[call-arg]
     )
     moves = not promotion.refused and promotion.previous_digest != pinned.digest
@@ -145,7 +149,6 @@ def pin(reference: str, to: str, channels: str = "", repository: str = "") -> Mo
         NotFoundError: There is no such kit or channel.
         KitOpsError: The policy or the registry cannot be used.
     """
-    from kitops_core.errors import InvalidInputError
     from kitops_core.promotion.policy_file import as_policy
 
     block = load_block(repository)
@@ -154,6 +157,16 @@ def pin(reference: str, to: str, channels: str = "", repository: str = "") -> Mo
     if not name:
         raise InvalidInputError(f"channel '{to}' has no upstream to take a kit from", hint="name the kit to promote")
     return kits.resolve(str(policy.target(name)) if name in policy.channels else name, registry=block)
+
+
+def _figures_there(promotion: Promotion, repository: str) -> dict[str, float]:
+    """The metrics of what the channel has now; none where it has nothing, or that is gone from its registry."""
+    if not promotion.previous_digest:
+        return {}
+    try:
+        return read_attached(find_place(promotion.reference, repository or None), promotion.previous_digest).metrics
+    except NotFoundError:
+        return {}
 
 
 def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval:

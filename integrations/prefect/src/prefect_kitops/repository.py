@@ -70,11 +70,6 @@ class ModelKitRepository(Block):
         """``registry/repository``."""
         return f"{self.registry}/{self.repository}"
 
-    @property
-    def url(self) -> str:
-        """The repository's page for people."""
-        return self.web_url or f"https://{self.full_name}"
-
     def reference(self, target: str = "") -> str:
         """The full reference of a kit in this repository.
 
