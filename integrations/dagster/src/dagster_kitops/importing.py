@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_kitops.external import KITOPS_KEY
+from dagster_kitops.hints import hints_logged
 from dagster_kitops.metadata import kit_metadata
 from dagster_kitops.naming import repository_of
 from dagster_kitops.promotion import run_source
@@ -60,15 +61,16 @@ def imported_modelkit(
 
     def imported(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
-        record = resource.import_kit(
-            source,
-            repository or repository_of(context.asset_key.path),
-            tags,
-            ref=ref,
-            kitfile=kitfile,
-            key=signing_key or None,
-            made_by=run_source(context, resource),
-        )
+        with hints_logged(context.log):
+            record = resource.import_kit(
+                source,
+                repository or repository_of(context.asset_key.path),
+                tags,
+                ref=ref,
+                kitfile=kitfile,
+                key=signing_key or None,
+                made_by=run_source(context, resource),
+            )
         context.log.info(f"{record.reference} is {record.origin}" + ("" if record.changed else ", as before"))
         pinned = f"{record.reference}@{record.digest}"
         with resource.open(pinned) as kit:
