@@ -84,7 +84,7 @@ def digit_reader(images: Images, classifier: SVC, evaluation: dict[str, float], 
 @dg.asset
 def labels(digit_reader: ModelKit) -> list[int]:
     """The digits that the packed model reads in the packed sample: the digest Dagster recorded as this run's input."""
-    model = digit_reader.load_model()
+    model = digit_reader.load()
     sample = np.loadtxt(digit_reader.read_text("sample.csv").splitlines(), delimiter=",")
     return [int(digit) for digit in model.predict(sample)]
 

@@ -129,8 +129,8 @@ def test_a_pickle_is_loaded_only_where_that_is_allowed(instance: dg.DagsterInsta
     @dg.asset
     def use(churn: ModelKit) -> int:
         with pytest.raises(InvalidInputError, match="runs whatever code"):
-            churn.load_model()
-        return int(churn.load_model(allow_pickle=True).answer)
+            churn.load()
+        return int(churn.load(allow_pickle=True).answer)
 
     assert run([churn, use], instance, allow_pickle=True).output_for_node("use") == 42
 
@@ -158,7 +158,7 @@ def test_an_asset_may_return_the_fitted_estimator_itself(instance: dg.DagsterIns
     def use(churn: ModelKit) -> str:
         assert churn.kitfile.model is not None
         assert churn.kitfile.model.framework == "scikit-learn"
-        return type(churn.load_model()).__name__
+        return type(churn.load()).__name__
 
     assert run([churn, use], instance).output_for_node("use") == "LogisticRegression"
     before = data_version(instance, "churn")

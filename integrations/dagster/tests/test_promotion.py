@@ -139,6 +139,16 @@ def test_a_channel_with_no_candidate_says_so(project: Project) -> None:
     assert "churn has no kit to promote" in refusal(result)
 
 
+def test_what_can_be_done_about_an_error_is_in_the_log(project: Project, instance: dg.DagsterInstance) -> None:
+    project.run("churn")
+    project.policy.unlink()
+    result = project.run("churn/staging", raise_on_error=False)
+    with pytest.raises(kitops.NotFoundError) as caught:
+        kitops.load_policy(project.policy)
+    assert caught.value.hint
+    assert any(caught.value.hint in entry.user_message for entry in instance.all_logs(result.run_id))
+
+
 def test_a_person_names_the_kit_to_promote(project: Project, instance: dg.DagsterInstance) -> None:
     project.run("churn")
     first = data_version(instance, "churn")

@@ -15,6 +15,7 @@ import dagster as dg
 import kitops_core as kitops
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table
+from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import identity
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, latest_kit
@@ -125,7 +126,8 @@ def _check(asset: Asset, name: str, description: str, look: Look, kitops_key: st
         kit = latest_kit(context.instance, key.asset_key)
         if kit is None:
             return dg.AssetCheckResult(passed=False, description="the asset has no kit yet")
-        passed, said, more = look(getattr(context.resources, kitops_key), kit)
+        with hints_logged(context.log):
+            passed, said, more = look(getattr(context.resources, kitops_key), kit)
         metadata = {**identity(kit.reference, kit.digest), **more}
         return dg.AssetCheckResult(passed=passed, description=said, metadata=metadata)
 

@@ -3,8 +3,7 @@
 # Dagster reads the annotations of IO managers when the class is made, so they are not postponed here.
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_kitops.cache import unpacked
+from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import REFERENCE_KEY
 from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
 from dagster_kitops.metadata import kit_metadata
@@ -21,7 +21,7 @@ from dagster_kitops.options import REPOSITORY, InputOptions, input_options, outp
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import describe_partition, input_kits, note_loaded, recorded_kit, set_data_version
-from kitops_core.errors import DeniedError, InvalidInputError, KitOpsError, NotFoundError, RegistryError
+from kitops_core.errors import DeniedError, InvalidInputError, NotFoundError, RegistryError
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, parse_reference
 from kitops_core.storage.local import store_home
@@ -80,7 +80,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             InvalidInputError: What was returned cannot be packed.
             KitOpsError: Packing failed.
         """
-        with _hints_logged(context):
+        with hints_logged(context.log):
             options = output_options(context.definition_metadata or {}, context.output_metadata or {})
             packer = Packer(
                 self.kitops,
@@ -123,7 +123,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             KitOpsError: The kit could not be opened, unpacked or loaded.
         """
         wanted = wanted_of(context)
-        with _hints_logged(context):
+        with hints_logged(context.log):
             options = input_options(context.definition_metadata or {})
             if not (context.has_asset_key and context.has_asset_partitions):
                 return self._load(context, wanted, options, None)
@@ -216,14 +216,3 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         if cache is None:
             cache = (self.kitops.store_path or store_home()) / "cache" / "unpacked"
         return unpacked(kit, cache, only, max_bytes=int(self.cache_gib * 2**30))
-
-
-@contextmanager
-def _hints_logged(context: dg.OutputContext | dg.InputContext) -> Iterator[None]:
-    """Dagster shows an error's message only: say in the log what can be done about it."""
-    try:
-        yield
-    except KitOpsError as error:
-        if error.hint and context.log is not None:
-            context.log.error(f"{error.message}: {error.hint}")
-        raise

@@ -85,7 +85,7 @@ class ModelKit:
             return kit.unpack(directory, only=only, overwrite=overwrite)
 
     def load(self, *, only: Sequence[str] = (), trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
-        """The object that an asset returned, or the one object that ``only`` names.
+        """The object that an asset returned, its model first of all, or the one object that ``only`` names.
 
         Args:
             only: Filters such as ``model`` or ``datasets:sample`` that leave one entry of the kit.
@@ -103,17 +103,6 @@ class ModelKit:
         data = self._read_entry(entry)
         where = self.reference
         return load_object(format_, entry.path, data, where=where, trusted=trusted, allow_pickle=allow_pickle)
-
-    def load_model(self, *, trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
-        """The model object that an asset returned; see :meth:`load`.
-
-        Raises:
-            NotFoundError: The kit has no model of its own.
-            InvalidInputError: As :meth:`load`.
-        """
-        if self.kitfile.model is None:
-            raise NotFoundError(f"{self.reference} has no model", hint="unpack it, or read its files by path")
-        return self.load(only=["model:" + self.kitfile.model.path], trusted=trusted, allow_pickle=allow_pickle)
 
     def load_bytes(self, *, only: Sequence[str] = ()) -> bytes:
         """The bytes of the model's file, or of the one file that ``only`` names.

@@ -64,6 +64,6 @@ def load(data: bytes, trusted: Sequence[str]) -> Any:
     if unknown:
         raise InvalidInputError(
             f"it is made of types that are not trusted: {', '.join(unknown)}",
-            hint="name them if you trust them: load_model(trusted=[...]), or 'kitops/trusted' in the input's metadata",
+            hint="name them if you trust them: load(trusted=[...]), or 'kitops/trusted' in the input's metadata",
         )
     return io.loads(data, trusted=list(trusted))
