@@ -191,7 +191,7 @@ def test_a_platform_that_no_node_has_is_refused(platform: str) -> None:
 
 def test_what_is_not_there_is_said(bundle: Path, name: str) -> None:
     kitops.pack(bundle, f"{name}:1", push=True)
-    with pytest.raises(NotFoundError, match=r"has nothing that docs takes"):
+    with pytest.raises(NotFoundError, match="nothing for an image that the filter docs takes"):
         kitops.image(f"{name}:1", only=["docs"])
     with pytest.raises(NotFoundError):
         kitops.image(f"{name}:2")
@@ -226,9 +226,9 @@ def test_a_model_outside_models_is_warned_of(tmp_path: Path, name: str) -> None:
     kitops.pack(tmp_path, f"{name}:1", push=True)
     image = kitops.image(f"{name}:1")
     assert len(image.warnings) == 1
-    assert image.warnings[0].startswith("model.onnx not under models/")
+    assert image.warnings[0].startswith("model.onnx is not under models/")
     ran = ok("image", f"{name}:1")
-    assert "warning: model.onnx not under models/" in ran.err
+    assert "warning: model.onnx is not under models/" in ran.err
 
 
 # --- where it goes with the kit -----------------------------------------------------------------------------------
@@ -310,6 +310,10 @@ def test_an_image_is_no_kit_and_says_which_kit_it_is_of(bundle: Path, name: str)
     with pytest.raises(IntegrityError, match="is not a ModelKit"):
         kitops.pull(f"{name}:served")
     assert list(LocalStore().repositories()) == []
+    with pytest.raises(IntegrityError, match="is not a ModelKit"):
+        kitops.tag(f"{name}:served", ["again"], remote=True)
+    with pytest.raises(NotFoundError):
+        find_kit(f"{name}:again")
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -325,6 +329,7 @@ def test_the_command_answers_the_pinned_image(bundle: Path, name: str) -> None:
     assert answer["kit"] == f"{name}:1@{packed.digest}"
     assert answer["digest"] == digest
     assert answer["changed"] is False
+    assert f"└─ container image   {digest}" in ok("referrers", f"{name}:1").out
     assert answer["paths"] == ["models/model.safetensors", "models/config.json"]
     assert kit("image", f"{name}:1", "--platform", "plan9/amd64").code == 3
     assert kit("image", f"{name}:1", "--tag", "1").code == 8

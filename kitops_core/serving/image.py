@@ -153,7 +153,8 @@ def _check_layers(kit: StoredKit, layers: Sequence[StoredLayer], reference: str,
     if not layers:
         entries = ", ".join(layer.entry.path for layer in kit.layers) or "none"
         raise NotFoundError(
-            f"{reference} has nothing that {', '.join(only) or 'an image could have'} takes", hint=f"it has {entries}"
+            f"{reference} has nothing for an image" + (f" that the filter {', '.join(only)} takes" if only else ""),
+            hint=f"it has {entries}",
         )
     raw = [layer.entry.path for layer in layers if layer.type.format == "raw"]
     if raw:
@@ -242,8 +243,9 @@ def _warnings(layers: Sequence[StoredLayer]) -> list[str]:
     if outside:
         named = ", ".join(outside[:3]) + (f" and {len(outside) - 3} more" if len(outside) > 3 else "")
         found.append(
-            f"{named} not under {KSERVE_DIRECTORY}/, where KServe's oci+native:// and oci+fetch:// look; an image "
-            "volume of your own mounts them. `kitops init --servable` moves them there"
+            f"{named} {'is' if len(outside) == 1 else 'are'} not under {KSERVE_DIRECTORY}/, where KServe's "
+            "oci+native:// and oci+fetch:// look: `kitops init --servable` moves a model there. An image volume of "
+            "your own needs no such place"
         )
     if any(layer.type.compression == "zstd" for layer in layers):
         found.append("KServe's oci+fetch:// does not read zstd layers; pack with --compression none or gzip")

@@ -85,13 +85,14 @@ def tag(
     found = find_kit(reference, remote=remote, store=store, registry=registry)
     with closing(found.storage):
         targets = [_named(found.reference, name) for name in names]
+        kit = read_kit(found.storage, found.manifest)  # before a tag points at something that is no kit
         for target in targets:
             if target.name == found.reference.name:
                 found.storage.tag(found.manifest.descriptor, target.tag)
             else:
                 with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
                     copy_manifest(found.storage, storage, found.manifest, [target.tag], Control())
-        return read_kit(found.storage, found.manifest).record(targets[0] if targets else found.reference)
+        return kit.record(targets[0] if targets else found.reference)
 
 
 def remove(

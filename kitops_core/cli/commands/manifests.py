@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -62,12 +63,11 @@ def command(
     keep them with the rest of a deployment.
     """
     from kitops_core.serving.manifests.fill import DEFAULT_IMAGE, Promoting, manifests
+    from kitops_core.serving.manifests.write import to_yaml
 
     given = {"to": to, "schedule": schedule, "channels": channels}
     if kind != "promote-cronjob" and any(value is not None for value in given.values()):
         raise click.UsageError("--to, --schedule and --channels are for promote-cronjob.")
-    if image is None:
-        note(settings, f"the image is called {DEFAULT_IMAGE}: name yours with --image or $KITOPS_IMAGE")
     objects = manifests(
         kind,
         reference,
@@ -82,9 +82,14 @@ def command(
         promoting=Promoting(**{key: value for key, value in given.items() if value is not None}),  # type: ignore[arg-type]
         registry=settings.registry_options(),
     )
+    text = to_yaml(objects)
+    if image is None and f"image: {DEFAULT_IMAGE}\n" in text:
+        note(settings, f"the image is called {DEFAULT_IMAGE}: name yours with --image or $KITOPS_IMAGE")
     if as_json:
         answer_json({"apiVersion": "v1", "kind": "List", "items": objects})
-        return
-    from kitops_core.serving.manifests.write import to_yaml
+    else:
+        answer_text(text)
 
-    answer_text(to_yaml(objects))
+
+_ABOUT = "\n".join(f"{kind:<17}{what}" for kind, what in KINDS.items())
+command.help = f"{cleandoc(command.help or '')}\n\n\b\n{_ABOUT}"

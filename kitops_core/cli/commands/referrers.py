@@ -40,8 +40,11 @@ def _rows(referrers: Sequence[Referrer], indent: str) -> Iterator[list[str]]:
 
 
 def _what(referrer: Referrer) -> str:
+    from kitops_core.oci.media_types import IMAGE_CONFIG
     from kitops_core.provenance.predicate_types import predicate_name
 
+    if referrer.artifact_type == IMAGE_CONFIG:
+        return "container image"
     return predicate_name(referrer.predicate_type) if referrer.predicate_type else referrer.artifact_type or "unknown"
 
 
