@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from promotions import PASSWORD, QUICK, Project, new_project
+from promotions import QUICK, Project, new_project
+from signing_tools import new_key
 
 import kitops_core as kitops
 
@@ -150,11 +151,9 @@ def test_the_history_is_found_again_after_something_else_moved_the_tag_off_a_kit
     assert project.rollback("staging").digest == first
 
 
-def test_a_record_that_would_not_count_is_refused_before_anything_is_done(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COSIGN_PASSWORD", PASSWORD.decode())
-    trusted, other = project.key("release"), project.key("other")
+def test_a_record_that_would_not_count_is_refused_before_anything_is_done(project: Project) -> None:
+    trusted, other = new_key("release.key"), new_key("other.key")
+    (project.root / "release.pub").write_bytes(trusted.public.pem)
     project.write({"trust": {"keys": ["release.pub"]}, "channels": {"dev": {}, "staging": {"from": "dev"}}})
     digest = project.pack("1.0", "dev")
     assert project.promote("dev", "staging", dry_run=True).digest == digest

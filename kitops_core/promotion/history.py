@@ -42,7 +42,6 @@ class ChannelHistory:
         reference: Its target: repository and tag.
         digest: What the tag points at now, or an empty string where there is no tag.
         records: The promotions and rollbacks that took effect, newest first.
-        attempts: Records of promotions that did not take effect: interrupted, or overtaken by another.
         drift: Whether no record put the tag where it is: something else moved it.
         newer: A record that is newer than all that took effect: its promotion was interrupted, or something else moved
             the tag back afterwards.
@@ -52,7 +51,6 @@ class ChannelHistory:
     reference: Reference
     digest: str
     records: tuple[PromotionRecord, ...]
-    attempts: tuple[PromotionRecord, ...]
     drift: bool
     newer: PromotionRecord | None = None
 
@@ -143,7 +141,7 @@ def channel_history(
         policy: The promotion policy.
         channel: The channel's name.
         places: Where repositories are opened.
-        newest_only: Read the last two records only, and nothing about attempts.
+        newest_only: Read the last two records only.
         digest: What the channel's tag is known to point at. An empty string then means that nothing was ever there.
         search: Whether to look through the repository for the newest record where the tag's own kit has none.
         earlier: A digest that was in the channel; its records count though no other leads to them.
@@ -178,15 +176,15 @@ class _Reader:
         if earlier and all(record.digest != earlier for record in chain):
             chain += self._walk(earlier)
         known = {record.record for record in chain}
-        everything = [record for at in self._attached for record in self._all_records(at)]
-        others = sorted((r for r in everything if r.record not in known), key=lambda r: r.time, reverse=True)
-        newer = others[0] if others and (not chain or others[0].time > chain[0].time) else None
+        others = [r for at in self._attached for r in self._all_records(at) if r.record not in known]
+        newer = max(others, key=lambda record: record.time, default=None)
+        if newer is not None and chain and newer.time <= chain[0].time:
+            newer = None
         return ChannelHistory(
             channel=self._channel,
             reference=self._reference,
             digest=digest,
             records=tuple(chain),
-            attempts=tuple(others if limit is None else ()),
             drift=drift,
             newer=newer,
         )

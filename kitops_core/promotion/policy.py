@@ -20,8 +20,6 @@ from kitops_core.reference import Reference, parse_reference
 if TYPE_CHECKING:
     from kitops_core.provenance.keys import PublicKey
 
-POLICY_NAME = "promotion.yaml"
-
 
 class PromotionPolicy(Section):
     """The channels of one kit. Read with :func:`~kitops_core.promotion.policy_file.load_policy`, or made in Python.
