@@ -13,6 +13,7 @@ from pathlib import Path
 import airflow
 import pytest
 
+import kitops_airflow
 from kitops_airflow import __version__
 from kitops_airflow.get_provider_info import get_provider_info
 
@@ -114,6 +115,28 @@ def test_the_listing_for_the_provider_registry_names_what_is_there() -> None:
     import yaml
 
     listing = yaml.safe_load((Path(__file__).parents[1] / ".airflow-registry.yaml").read_text())
-    for kind in ("operators", "sensors", "triggers", "hooks", "notifications"):
-        for entry in listing[kind]:
-            assert getattr(import_module(entry["module"]), entry["class"]).__doc__
+    listed = [
+        entry for kind in ("operators", "sensors", "triggers", "hooks", "notifications") for entry in listing[kind]
+    ]
+    for entry in listed:
+        assert getattr(import_module(entry["module"]), entry["class"]).__doc__
+    functions = {"modelkit_asset", "promote_with_approval", "ModelKitEvent"}
+    assert {entry["class"] for entry in listed} == set(kitops_airflow.__all__) - functions
+
+
+def test_the_readme_names_the_fields_of_each_operator_that_are_templates() -> None:
+    rows = [line.split("|")[1:4] for line in (Path(__file__).parents[1] / "README.md").read_text().splitlines()]
+    told = {name: fields for names, _, fields in (row for row in rows if len(row) == 3) for name in quoted(names)}
+    for name in ("PackPush", "Import", "PackLayers", "Pull", "Inspect", "Verify", "Promote", "Rollback"):
+        operator = f"Kit{name}Operator"
+        assert quoted(told[operator]) == list(getattr(kitops_airflow, operator).template_fields), operator
+    for name in ("ModelKitTagSensor", "ModelKitNotifier"):
+        assert quoted(told[name]) == list(getattr(kitops_airflow, name).template_fields)
+    assert kitops_airflow.KitPackOperator.template_fields == kitops_airflow.KitPackPushOperator.template_fields
+    assembled = set(kitops_airflow.KitAssembleOperator.template_fields)
+    assert assembled == {*kitops_airflow.KitPackPushOperator.template_fields, "layers"} - {"source"}
+
+
+def quoted(text: str) -> list[str]:
+    """What is between backquotes."""
+    return text.split("`")[1::2]
