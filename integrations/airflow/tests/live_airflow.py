@@ -158,13 +158,19 @@ class LiveAirflow:
 
         return self.until(look, f"{dag_id} {run_id}")
 
-    def let_park(self) -> None:
-        """Give the scheduler time to note that a task parked, before anything wakes the task again.
+    def parked(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Wait until the scheduler has noted that a task parked, before anything wakes the task again.
 
         One that runs again before the scheduler has heard of its first exit is taken for failed: Airflow's scheduler
         looks out for that only while the task is scheduled, not once it runs.
         """
-        time.sleep(10)
+        exited = f"TaskInstanceKey(dag_id='{dag_id}', task_id='{task_id}', run_id='{run_id}'"
+
+        def noted() -> bool:
+            lines = self.log("scheduler").splitlines()
+            return any("Received executor event" in line and exited in line for line in lines)
+
+        self.until(noted, f"the scheduler notes that {dag_id}.{task_id} parked")
 
     def succeed(self, dag_id: str, run_id: str) -> None:
         """Wait for a run, which must end well; where it does not, its tasks' logs say why."""

@@ -1,4 +1,4 @@
-"""The DAGs of the live session; KITS names the registry, SLOW one that takes its time."""
+"""The DAGs of the live session; KITS names the registry, SECURED one with a password, SLOW one that takes its time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from airflow.sdk import dag, task
 from kitops_airflow import (
     KitInspectOperator,
     KitPackPushOperator,
+    KitPullOperator,
     ModelKitEvent,
     ModelKitTagSensor,
     modelkit_asset,
     promote_with_approval,
 )
 
-REGISTRY, SLOW = os.environ["KITS"], os.environ["SLOW"]
+REGISTRY, SECURED, SLOW = os.environ["KITS"], os.environ["SECURED"], os.environ["SLOW"]
 MODEL = Path(os.environ["MODEL"])
 CHURN = modelkit_asset(f"{REGISTRY}/live/churn")
 PROD = modelkit_asset(f"{REGISTRY}/live/churn", tag="prod", watch=True, poll_interval=1)
@@ -52,9 +53,14 @@ def deploy() -> None:
     note()
 
 
-@dag(schedule=None, start_date=START)
+@dag(schedule=None, start_date=START, default_args={"kitops_conn_id": "secured"})
 def wait() -> None:
-    ModelKitTagSensor(task_id="tag", reference=f"{REGISTRY}/live/awaited:now", deferrable=True, poke_interval=1)
+    tag = ModelKitTagSensor(task_id="tag", reference=f"{SECURED}/live/awaited:now", deferrable=True, poke_interval=1)
+    pull = KitPullOperator(task_id="pull", reference="live/awaited:now", directory=f"{MODEL}-{{{{ run_id }}}}")
+    again = KitPackPushOperator(
+        task_id="again", source="{{ ti.xcom_pull(task_ids='pull')['directory'] }}", reference=f"{SECURED}/live/again:1"
+    )
+    tag >> pull >> again
 
 
 @dag(schedule=None, start_date=START)
