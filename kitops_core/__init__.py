@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kitops_core.errors import VerificationError as VerificationError
     from kitops_core.events import Cancel as Cancel
     from kitops_core.events import Event as Event
+    from kitops_core.importing.import_kit import describe_import as describe_import
     from kitops_core.importing.import_kit import import_kit as import_kit
     from kitops_core.kitfile import Kitfile as Kitfile
     from kitops_core.promotion.approve import approve as approve
@@ -111,7 +112,7 @@ _HOMES = {
         "SourceChangedError SourceError StoreError UnsafeLayerError VerificationError"
     ),
     "kitops_core.events": "Cancel Event",
-    "kitops_core.importing.import_kit": "import_kit",
+    "kitops_core.importing.import_kit": "describe_import import_kit",
     "kitops_core.kitfile": "Kitfile",
     "kitops_core.promotion.approve": "approve",
     "kitops_core.promotion.channels": "ChannelState channels",

@@ -35,7 +35,8 @@ hub_api = pytest.importorskip("huggingface_hub", reason="the huggingface extra i
 WEIGHTS = os.urandom(300_000)
 FILES = {
     "model.safetensors": WEIGHTS,
-    "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 2048}',
+    "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", '
+    b'"max_position_embeddings": 2048, "quantization_config": {"quant_method": "awq"}}',
     "generation_config.json": b'{"temperature": 0.6, "top_p": 0.9, "transformers_version": "5.0"}',
     "tokenizer.json": b"{}",
     "README.md": b"---\nlicense: apache-2.0\nbase_model: acme/base\npipeline_tag: text-generation\n---\n# tiny\n",
@@ -100,7 +101,9 @@ def test_files_go_to_the_registry_as_they_are_described_and_with_their_origin(
     assert kitfile.model.parameters == {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
+        "torch_dtype": "bfloat16",
         "max_position_embeddings": 2048,
+        "quant_method": "awq",
         "generation": {"temperature": 0.6, "top_p": 0.9},
         "base_model": "acme/base",
         "pipeline_tag": "text-generation",
@@ -459,6 +462,12 @@ def test_the_command(hub: Hub, name: str, tmp_path: Path) -> None:
     text = "manifestVersion: 1.0.0\nmodel: {path: model.safetensors}\n"
     local = ok("import", "acme/tiny", "-t", "mine:1", "--file", "-", "--json", stdin=text).json
     assert [layer["path"] for layer in local["layers"]] == ["model.safetensors"]
+    shown = ok("import", "acme/tiny", "--print-kitfile").out
+    assert kitops.Kitfile.parse(shown) == kitops.describe_import("acme/tiny")
+    (tmp_path / "Kitfile").write_text(shown)
+    edited = ok("import", "acme/tiny", "--push", f"{name}:1", "--file", tmp_path / "Kitfile", "--json").json
+    assert edited["changed"] is False
+    assert kit("import", "acme/tiny", "--print-kitfile", "--push", f"{name}:1").code == 2
     refused = kit("import", "acme/none", "--token", "hf_secret_secret_secret")
     assert refused.code == 4
     assert "this token may not read it" in refused.err

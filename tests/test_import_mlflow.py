@@ -183,6 +183,8 @@ def test_the_command(run: Any) -> None:
     assert ran.out.endswith(f"from  mlflow://experiments/{run.info.experiment_id}/runs/{run.info.run_id}\n")
     assert f"runs/{run.info.run_id}" in ok("lineage", "churn-v8:latest").out
     assert kit("import", f"mlflow://runs/{run.info.run_id}", "--ref", "main").code == 3
+    shown = ok("import", f"mlflow://runs/{run.info.run_id}", "--print-kitfile").out
+    assert kitops.Kitfile.parse(shown).model.parameters["max_depth"] == 8
 
 
 @pytest.mark.parametrize(

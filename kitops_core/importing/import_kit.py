@@ -102,6 +102,41 @@ def import_kit(
     return _import_hub(source, ref, token, destination, kitfile, user, control)
 
 
+def describe_import(
+    source: str,
+    *,
+    ref: str = "",
+    token: str | None = None,
+    registry: RegistryOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancel: Cancel | None = None,
+) -> Kitfile:
+    """The Kitfile that :func:`import_kit` would make, to be edited and given to it. Nothing is imported.
+
+    Args:
+        source: What would be imported.
+        ref: A branch, tag or commit of the Hub's repository.
+        token: A token for the Hub.
+        registry: How patient to be with the Hub.
+        on_event: Called with progress.
+        cancel: A switch that stops between requests.
+
+    Raises:
+        KitOpsError: As for :func:`import_kit`.
+    """
+    control = Control(on_event, cancel)
+    if source.startswith(MLFLOW):
+        from kitops_core.importing.mlflow_run import describe_run
+
+        _check_for_mlflow(ref, token)
+        return describe_run(source, control)
+    from kitops_core.importing.describe import describe_hub
+    from kitops_core.importing.hub import open_hub
+
+    with closing(open_hub(source, ref, token, _hub_options(registry), control)) as hub:
+        return describe_hub(hub.hub_name, hub, control)[0]
+
+
 def _import_hub(
     source: str,
     ref: str,
@@ -154,6 +189,11 @@ def _inputs(hub: HubRepository, bases: Sequence[str]) -> list[Input]:
         except InvalidInputError:
             continue  # a card may say anything
     return found
+
+
+def _check_for_mlflow(ref: str, token: str | None) -> None:
+    if ref or token:
+        raise InvalidInputError("ref and token are for the Hugging Face Hub", hint="MLflow has its own: see its docs")
 
 
 def _hub_options(registry: RegistryOptions | None) -> RegistryOptions:

@@ -72,25 +72,14 @@ def import_run(
         SourceError: It has no files, or the Kitfile names what it has not.
     """
     from kitops_core.layers.context import Context
-    from kitops_core.verbs.generate import generate_kitfile
     from kitops_core.verbs.pack import layer_cache
 
     name = parse_mlflow_name(source)
-    with _mlflow_errors(f"import {source}"):
-        found = _find(_client(name), name)
-    with tempfile.TemporaryDirectory(prefix="kitops-mlflow-") as scratch:
-        control.check()
-        with _mlflow_errors(f"fetch the files of {found.origin}"):
-            directory = _directory(found, name, Path(scratch))
+    with _fetched(name, source, control) as (found, directory):
         if kitfile is not None:
             description, where = load_kitfile(kitfile)
         else:
-            description = generate_kitfile(directory, name=found.name, description=found.description, depth=-1)
-            description.package.version = found.version
-            where = f"the Kitfile generated for {found.origin}"
-            if not description.entries():
-                raise SourceError(f"{found.origin} has no files to import", hint="is it the right run?")
-            _add_run(description, directory, found.run)
+            description, where = _described(found, directory), f"the Kitfile generated for {found.origin}"
         cache = layer_cache(destination.store)
         return destination.write(
             description,
@@ -101,6 +90,39 @@ def import_run(
             _local_name(found.name),
             control,
         )
+
+
+def describe_run(source: str, control: Control) -> Kitfile:
+    """The Kitfile that :func:`import_run` would make.
+
+    Raises:
+        KitOpsError: As for :func:`import_run`.
+    """
+    with _fetched(parse_mlflow_name(source), source, control) as (found, directory):
+        return _described(found, directory)
+
+
+@contextmanager
+def _fetched(name: MlflowName, source: str, control: Control) -> Iterator[tuple[_Found, Path]]:
+    """What is imported, and a directory with its files."""
+    with _mlflow_errors(f"import {source}"):
+        found = _find(_client(name), name)
+    with tempfile.TemporaryDirectory(prefix="kitops-mlflow-") as scratch:
+        control.check()
+        with _mlflow_errors(f"fetch the files of {found.origin}"):
+            directory = _directory(found, name, Path(scratch))
+        yield found, directory
+
+
+def _described(found: _Found, directory: Path) -> Kitfile:
+    from kitops_core.verbs.generate import generate_kitfile
+
+    description = generate_kitfile(directory, name=found.name, description=found.description, depth=-1)
+    description.package.version = found.version
+    if not description.entries():
+        raise SourceError(f"{found.origin} has no files to import", hint="is it the right run?")
+    _add_run(description, directory, found.run)
+    return description
 
 
 def _client(name: MlflowName) -> MlflowClient:

@@ -58,7 +58,7 @@ _MARKERS = (
     ("config_sentence_transformers.json", "sentence-transformers"),
 )
 _PICKLED = ((b"xgboost", "xgboost"), (b"lightgbm", "lightgbm"), (b"catboost", "catboost"), (b"sklearn", "scikit-learn"))
-_CONFIG_FACTS = ("model_type", "architectures", "torch_dtype", "dtype", "max_position_embeddings")
+_CONFIG_FACTS = ("model_type", "architectures", "torch_dtype", "max_position_embeddings")
 _GENERATION_FACTS = ("do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_new_tokens")
 
 
@@ -89,10 +89,11 @@ def model_info(read: ReadStart, path: str, others: Collection[str]) -> ModelInfo
         framework = _safetensors_framework(read, path)
     if not framework and format_ in ("pickle", "joblib"):
         framework = _pickled_by(read(path, _PICKLE_BYTES))
-    facts = _facts(config, _CONFIG_FACTS)
+    # Under names that no server takes for an option: it reads the configuration itself, and may know better.
+    facts = _facts({"torch_dtype": config.get("dtype"), **config}, _CONFIG_FACTS)
     quantization = config.get("quantization_config")
     if isinstance(quantization, dict) and isinstance(quantization.get("quant_method"), str):
-        facts["quantization"] = quantization["quant_method"]
+        facts["quant_method"] = quantization["quant_method"]
     if defaults := _facts(generation, _GENERATION_FACTS):
         facts["generation"] = defaults
     return ModelInfo(framework or _FRAMEWORKS.get(format_, ""), format_, facts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kitops_core.cli.options import new_command
-from kitops_core.cli.output import answer, answer_json, count_text, size_text
+from kitops_core.cli.output import answer, answer_json, answer_text, count_text, size_text
 from kitops_core.cli.parsing import parse_names
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     metavar="KITFILE",
     help="The Kitfile to use; '-' reads standard input (default: made from the repository).",
 )
+@click.option("--print-kitfile", is_flag=True, help="Answer the Kitfile that would be made, and import nothing.")
 @click.option("--sign-key", metavar="KEY", help="Sign the provenance with this private key (PEM, or env://NAME).")
 def command(
     settings: Settings,
@@ -52,6 +53,7 @@ def command(
     pushed: str | None,
     names: tuple[str, ...],
     kitfile: str | None,
+    print_kitfile: bool,
     sign_key: str | None,
     as_json: bool,
 ) -> None:
@@ -64,19 +66,25 @@ def command(
     It can also be mlflow://runs/ID[/PATH], mlflow://experiments/ID/runs/ID, or mlflow://models/NAME/VERSION (or
     /@ALIAS), of a run that is finished, on the server that $MLFLOW_TRACKING_URI names.
 
-    A Kitfile is made from the files and the model's card. Where the kit came from is attached to it as provenance.
+    A Kitfile is made from the files and the model's card; --print-kitfile shows it, to be edited and given with --file.
+    Where the kit came from is attached to it as provenance.
 
     Without --push or --tag the kit goes into the local store under the repository's name and the tag `latest`.
     """
     if pushed and names:
         raise click.UsageError("--push and --tag both say what to call the kit.")
+    if print_kitfile and (pushed or names or kitfile or sign_key or as_json):
+        raise click.UsageError("--print-kitfile imports nothing, and goes with --ref and --token only.")
     signer = open_signing_key(sign_key) if sign_key else None
     described = _kitfile(kitfile)
     reference, tags = parse_names([pushed] if pushed else names) if pushed or names else ("", ())
 
     from kitops_core.cli.transfer import transfer
-    from kitops_core.importing.import_kit import import_kit
+    from kitops_core.importing.import_kit import describe_import, import_kit
 
+    if print_kitfile:
+        answer_text(describe_import(source, ref=ref, token=token).to_yaml())
+        return
     with transfer(settings, written="sent" if pushed else "written") as control:
         record = import_kit(
             source,
