@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import subprocess
@@ -14,50 +13,20 @@ import numpy as np
 import pytest
 from runs import data_version, run
 from sklearn.base import BaseEstimator
-from sklearn.datasets import load_wine
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from trained import FEATURES, LABELS, MODELS, TEXTS, digests, texts
 
 from dagster_kitops import ModelKit, ModelKitContents
 from dagster_kitops.serializers import load_object, save_object
 from kitops_core.errors import InvalidInputError
 
-FEATURES, LABELS = load_wine(return_X_y=True)
-TEXTS = ["red wine", "white wine", "a beer and the wine"]
-
-
-def forest() -> RandomForestClassifier:
-    return RandomForestClassifier(5, random_state=0).fit(FEATURES, np.array(["a", "b", "c"], dtype=object)[LABELS])
-
-
-def texts() -> object:
-    model = make_pipeline(TfidfVectorizer(stop_words="english"), LogisticRegression()).fit(TEXTS, [0, 1, 2])
-    model.more_stop_words = frozenset(["the", "a", "of", "and"])  # a set is written in the order of its hashes
-    return model
-
-
-MODELS = {
-    "linear": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(FEATURES, LABELS),
-    "forest": forest,
-    "texts": texts,
-}
-
-
-def digests(directory: Path) -> dict[str, str]:
-    """Train and save every model."""
-    return {
-        name: hashlib.sha256(save_object(train(), directory).path.read_bytes()).hexdigest()
-        for name, train in MODELS.items()
-    }
-
 
 def test_the_same_training_in_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        f"import json, sys, pathlib; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_models;"
-        f"print(json.dumps(test_models.digests(pathlib.Path({str(tmp_path)!r}))))"
+        f"import json, sys, pathlib; sys.path.insert(0, {str(Path(__file__).parent)!r}); import trained;"
+        f"print(json.dumps(trained.digests(pathlib.Path({str(tmp_path)!r}))))"
     )
     here = digests(tmp_path)
     assert len(set(here.values())) == len(MODELS)

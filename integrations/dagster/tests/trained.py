@@ -1,0 +1,44 @@
+"""Models that are trained anew each time, for processes that need no Dagster."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dagster_kitops.serializers import save_object
+
+FEATURES, LABELS = load_wine(return_X_y=True)
+TEXTS = ["red wine", "white wine", "a beer and the wine"]
+
+
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(5, random_state=0).fit(FEATURES, np.array(["a", "b", "c"], dtype=object)[LABELS])
+
+
+def texts() -> object:
+    model = make_pipeline(TfidfVectorizer(stop_words="english"), LogisticRegression()).fit(TEXTS, [0, 1, 2])
+    model.more_stop_words = frozenset(["the", "a", "of", "and"])  # a set is written in the order of its hashes
+    return model
+
+
+MODELS = {
+    "linear": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(FEATURES, LABELS),
+    "forest": forest,
+    "texts": texts,
+}
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Train and save every model."""
+    return {
+        name: hashlib.sha256(save_object(train(), directory).path.read_bytes()).hexdigest()
+        for name, train in MODELS.items()
+    }
