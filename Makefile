@@ -27,7 +27,7 @@ demo-dagster: $(UV) ## The same in Dagster's own pages, with channels and a cand
 
 .PHONY: demo-prefect
 demo-prefect: $(UV) registry ## Train, push and promote on a Prefect server of its own
-	@PREFECT_LOGGING_LEVEL=WARNING $(PREFECT) python integrations/prefect/demo/demo.py $(DEMO)
+	@PREFECT_LOGGING_LEVEL=WARNING $(PREFECT) python integrations/prefect/demo/demo.py $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 .PHONY: demo-airflow
 demo-airflow: $(UV) registry ## Train, push, verify and promote with a real Airflow on SQLite; ARGS=--keep leaves it up
@@ -70,13 +70,22 @@ test-airflow-old: $(UV) registry
 test-prefect: $(UV) registry
 	$(PREFECT) pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests
 
-# The oldest Prefect that its pyproject.toml allows; the server of that one needs a FastAPI of its time.
+# The oldest Prefect that its pyproject.toml allows, with what it needs and does not ask for: a FastAPI that its server
+# starts with, and importlib-metadata, which OpenTelemetry used to bring along.
 .PHONY: test-prefect-floor
 test-prefect-floor: $(UV) registry
-	$(UV) venv --quiet --clear .venv-prefect-floor
-	$(UV) pip install --quiet --python .venv-prefect-floor "prefect==3.6.0" "fastapi==0.120.*" \
+	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-prefect-floor
+	$(UV) pip install --quiet --python .venv-prefect-floor "prefect==3.6.24" "fastapi<0.151" importlib-metadata \
 		--editable . --editable integrations/prefect --group integrations/prefect/pyproject.toml:floor
 	.venv-prefect-floor/bin/python -m pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests -m "not slow"
+
+# What a user who installs it today gets, which may be newer than what is locked.
+.PHONY: test-prefect-newest
+test-prefect-newest: $(UV) registry
+	$(UV) venv --quiet --clear --no-python-downloads .venv-prefect-newest
+	$(UV) pip install --quiet --upgrade --python .venv-prefect-newest prefect prefect-dask \
+		--editable . --editable integrations/prefect --group integrations/prefect/pyproject.toml:floor
+	.venv-prefect-newest/bin/python -m pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests
 
 .PHONY: test-dagster
 test-dagster: $(UV) registry

@@ -21,7 +21,8 @@ def limit(reference: str) -> dict[str, Any]:
         return dict(client.request("GET", f"/v2/concurrency_limits/{lock_name(reference)}").json())
 
 
-def test_a_held_lock_is_waited_for_and_says_how_it_is_freed() -> None:
+def test_a_held_lock_is_waited_for_and_says_how_it_is_freed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     target = repository("registry.example.com")
     with modelkit_lock(target):
         assert (limit(target)["limit"], limit(target)["active_slots"]) == (1, 1)
@@ -30,6 +31,7 @@ def test_a_held_lock_is_waited_for_and_says_how_it_is_freed() -> None:
             modelkit_lock(target, timeout_seconds=0.5),
         ):
             pass
+    assert f"waiting for the run that has locked {target}; if there is none, `prefect" in caplog.text
     assert limit(target)["active_slots"] == 0
 
 

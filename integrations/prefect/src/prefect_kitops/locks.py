@@ -24,7 +24,8 @@ def modelkit_lock(reference: str, *, timeout_seconds: float = LOCK_SECONDS) -> I
     """Wait until no other run of this Prefect holds the lock of a reference.
 
     The lock is a global concurrency limit of 1, made where it is missing: Prefect's own default for a limit that does
-    not exist is no lock at all. A run that dies keeps it for five minutes, which is how long Prefect's leases last.
+    not exist is no lock at all. A run that dies keeps it for five minutes, which is how long Prefect's leases last;
+    a server that keeps its leases in memory, as it does by default, forgets to end those of before it was restarted.
     Who writes to the registry from elsewhere is not held off; the engine's compare-and-swap sees them.
 
     Args:
@@ -35,14 +36,15 @@ def modelkit_lock(reference: str, *, timeout_seconds: float = LOCK_SECONDS) -> I
         TimeoutError: It was not free in time.
     """
     name = lock_name(reference)
-    _make(name)
+    freed = f"if there is none, `prefect global-concurrency-limit delete {name}` frees it"
+    if _make(name):
+        run_logger().info("%s", f"waiting for the run that has locked {reference}; {freed}")
     held = concurrency(name, timeout_seconds=timeout_seconds, strict=True)
     try:
         held.__enter__()
     except TimeoutError as error:
         raise TimeoutError(
-            f"{reference} is still locked by another run after {timeout_seconds:g} s; if there is none, "
-            f"`prefect global-concurrency-limit delete {name}` frees it"
+            f"{reference} is still locked by another run after {timeout_seconds:g} s; {freed}"
         ) from error
     try:
         yield
@@ -59,9 +61,11 @@ def lock_name(reference: str) -> str:
     return f"modelkit.{readable}.{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
 
 
-def _make(name: str) -> None:
+def _make(name: str) -> bool:
+    """Make the lock where it is missing, and say whether somebody has it."""
     with get_client(sync_client=True) as client:
         try:
             client.upsert_global_concurrency_limit_by_name(name, 1)
-        except ObjectAlreadyExists:  # another run made it between the look and the making
-            client.read_global_concurrency_limit_by_name(name)
+        except ObjectAlreadyExists:
+            pass  # another run made it between the look and the making
+        return client.read_global_concurrency_limit_by_name(name).active_slots > 0
