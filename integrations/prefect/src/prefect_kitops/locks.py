@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from httpx import HTTPError
 from prefect.client.orchestration import get_client
@@ -64,8 +64,6 @@ def lock_name(reference: str) -> str:
 def _make(name: str) -> bool:
     """Make the lock where it is missing, and say whether somebody has it."""
     with get_client(sync_client=True) as client:
-        try:
+        with suppress(ObjectAlreadyExists):  # another run may make it between the look and the making
             client.upsert_global_concurrency_limit_by_name(name, 1)
-        except ObjectAlreadyExists:
-            pass  # another run made it between the look and the making
         return client.read_global_concurrency_limit_by_name(name).active_slots > 0
