@@ -10,7 +10,7 @@ import pytest
 from runs import data_version, materialization, metadata, run
 
 import kitops_core as kitops
-from dagster_kitops import ModelKit, ModelKitContents, ModelKitIOManager
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
 from kitops_core.errors import InvalidInputError, SourceError
 from kitops_core.record import ModelKitRecord
 
@@ -208,8 +208,6 @@ def test_a_graph_asset_gets_its_digest_too(instance: dg.DagsterInstance, tmp_pat
 
 
 def test_it_works_outside_a_run(tmp_path: Path) -> None:
-    from dagster_kitops import KitOpsResource
-
     manager = ModelKitIOManager(kitops=KitOpsResource())
     manager.handle_output(
         dg.build_output_context(asset_key=dg.AssetKey("churn")), contents(b"weights", tmp_path / "out")
@@ -220,10 +218,13 @@ def test_it_works_outside_a_run(tmp_path: Path) -> None:
 
 
 def test_a_store_and_a_tag_of_ones_own(instance: dg.DagsterInstance, tmp_path: Path, home: Path) -> None:
-    from dagster_kitops import KitOpsResource
-
     given = contents(b"weights", tmp_path / "out")
     run([asset_returning(given)], instance, kitops=KitOpsResource(store=str(tmp_path / "store")), tags=["nightly"])
     with kitops.open("churn:nightly", store=tmp_path / "store") as kit:
         assert data_version(instance, "churn") == kit.digest
     assert not (home / "kits").exists()
+
+
+def test_a_kit_has_a_tag() -> None:
+    with pytest.raises(ValueError, match="at least 1 item"):
+        ModelKitIOManager(kitops=KitOpsResource(), tags=[])

@@ -45,9 +45,12 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     kitops: dg.ResourceDependency[KitOpsResource]
     repository: str = Field(
         default="{asset_key}",
-        description="Repository below the registry: {asset_key} is the asset's whole key, {asset_name} its last part.",
+        description="Repository below the registry: {asset_key} is the asset's whole key, {asset_name} its last part. "
+        "With neither, all assets share it.",
     )
-    tags: list[str] = Field(default=[DEFAULT_TAG], description="Tags of assets without partitions; the first is read.")
+    tags: list[str] = Field(
+        default=[DEFAULT_TAG], min_length=1, description="Tags of assets without partitions; the first is read."
+    )
     serializer: str = Field(default="auto", description="Serializer of objects; auto finds one by the object's type.")
     allow_pickle: bool = Field(
         default=False, description="Pickle objects that have no safe format, and load them. That runs their code."
