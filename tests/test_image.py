@@ -231,6 +231,18 @@ def test_a_model_outside_models_is_warned_of(tmp_path: Path, name: str) -> None:
     assert "warning: model.onnx is not under models/" in ran.err
 
 
+def test_more_layers_than_every_runtime_mounts_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    for number in range(128):
+        (tmp_path / "models" / f"{number}.bin").write_text(str(number))
+    parts = "".join(f"    - path: models/{number}.bin\n" for number in range(1, 128))
+    kitfile = Kitfile.parse(f"manifestVersion: 1.0.0\nmodel:\n  path: models/0.bin\n  parts:\n{parts}".encode())
+    kitops.pack(tmp_path, "sharded:1", kitfile=kitfile)
+    (warning,) = kitops.image("sharded:1").warnings
+    assert warning.startswith("128 layers are more than the 127")
+    assert kitops.image("sharded:1", only=[":models/0.bin"]).warnings == ()
+
+
 # --- where it goes with the kit -----------------------------------------------------------------------------------
 
 

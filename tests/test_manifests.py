@@ -233,6 +233,16 @@ def test_the_volume_holds_the_model_and_what_is_fetched_beside_it(name: str) -> 
     assert {"name": "model", "persistentVolumeClaim": {"claimName": "shared"}} in pod["volumes"]
 
 
+def test_a_server_of_ones_own_is_started_by_its_image(name: str) -> None:
+    for kind in ("deployment", "image-volume"):
+        (pod,) = pods(kitops.manifests(kind, f"{name}:1", server_image="registry.example.com/server:1"))
+        (server,) = pod["containers"]
+        assert server["image"] == "registry.example.com/server:1"
+        assert "command" not in server
+    (pod,) = pods(kitops.manifests("vllm", f"{name}:1", server_image="registry.example.com/vllm:1"))
+    assert pod["containers"][0]["command"] == ["vllm", "serve"]
+
+
 def test_vllm_is_started_as_the_kitfile_wants_it(name: str, tmp_path: Path) -> None:
     root = tmp_path / "gguf"
     root.mkdir()

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 KSERVE_DIRECTORY = "models"
 """The directory of an image that KServe reads; everything else in it is passed over."""
 
+MOUNTED_LAYERS = 127
+"""How many layers of an image every container runtime mounts; some take more."""
+
 _PLATFORM = re.compile(r"(linux)/([a-z0-9]+)(?:/([a-z0-9.]+))?")
 
 
@@ -246,6 +249,11 @@ def _warnings(layers: Sequence[StoredLayer]) -> list[str]:
             f"{named} {'is' if len(outside) == 1 else 'are'} not under {KSERVE_DIRECTORY}/, where KServe's "
             "oci+native:// and oci+fetch:// look: `kitops init --servable` moves a model there. An image volume of "
             "your own needs no such place"
+        )
+    if len(layers) > MOUNTED_LAYERS:
+        found.append(
+            f"{len(layers)} layers are more than the {MOUNTED_LAYERS} that every container runtime mounts: put files "
+            "that belong together into one directory of the Kitfile"
         )
     if any(layer.type.compression == "zstd" for layer in layers):
         found.append("KServe's oci+fetch:// does not read zstd layers; pack with --compression none or gzip")

@@ -162,10 +162,12 @@ def _model_volume(options: ManifestOptions, size: int) -> Manifest:
 
 
 def _file_server(options: ManifestOptions, directory: str, volume: str) -> Manifest:
+    """The server: the user's own image as it starts by itself, else one that serves the files."""
+    command = ["python", "-m", "http.server", str(_PORT), "--directory", directory]
     return {
         "name": "server",
         "image": options.server_image or FILE_SERVER_IMAGE,
-        "command": ["python", "-m", "http.server", str(_PORT), "--directory", directory],
+        **({} if options.server_image else {"command": command}),
         "ports": [{"name": "http", "containerPort": _PORT}],
         "readinessProbe": _probe("/"),
         "resources": resources(cpu="100m", memory="64Mi", memory_limit="128Mi"),
