@@ -33,6 +33,7 @@ STALE_SECONDS = 30.0
 _TOUCHES = 6
 """How often a lock is touched within the time after which it is stale."""
 _POLL_SECONDS = 0.25
+_CACHED_SECONDS = 60.0
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST)
 
 T = TypeVar("T")
@@ -138,6 +139,7 @@ class _Watch:
         self._seen: tuple[str, int] = ("", 0)
         self._since = 0.0
         self._told = ""
+        self._refused = 0.0
 
     def holder(self) -> str:
         """The token in the lock; empty where there is none. Opened, because that looks past a client's cache."""
@@ -160,6 +162,16 @@ class _Watch:
         """Whether the lock went untouched for too long; to be asked just after :meth:`holder`."""
         return time.monotonic() - self._since > self._stale_after
 
+    def bears(self) -> bool:
+        """Whether to try again where a lock cannot be taken and none is seen.
+
+        Network file systems have errors of their own for what is in the way, and show a directory as it was up to a
+        minute ago.
+        """
+        if not self._refused:
+            self._refused = time.monotonic()
+        return time.monotonic() - self._refused < _CACHED_SECONDS
+
     def tell(self, control: Control) -> None:
         """Say once whom we wait for."""
         token = self._seen[0]
@@ -175,26 +187,38 @@ class _Watch:
 
 def _take(directory: Path, watch: _Watch, stale_after: float) -> Lease | None:
     """Take the lock where it is free or stale."""
+    token = secrets.token_hex(8)
+    claim = directory / f"claim-{token}"
     with writing(directory):
         holder = watch.holder()
         if holder and (not watch.is_stale() or not _bury(directory, holder)):
             return None
-        token = secrets.token_hex(8)
-        claim = directory / f"claim-{token}"
         try:
-            make_shared(directory)
-            make_shared(claim)
-            (claim / token).write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-            os.rename(claim, directory / "lock")  # only onto nothing, or onto an empty directory
-        except FileNotFoundError:  # whoever has the lock sweeps
-            return None
-        except OSError as error:
-            if error.errno in _IN_THE_WAY:
+            if not _claim(directory, claim, watch):
                 return None
-            raise
         finally:
             remove_tree(claim)
     return Lease(directory, token, stale_after)
+
+
+def _claim(directory: Path, claim: Path, watch: _Watch) -> bool:
+    """Make a directory with one file, named after its holder, and make it the lock by a rename; true when it is."""
+    try:
+        make_shared(directory)
+        make_shared(claim)
+        said = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
+        (claim / claim.name.removeprefix("claim-")).write_text(said)
+    except OSError as error:  # whoever has the lock sweeps
+        if error.errno == errno.ENOENT or (error.errno == errno.ESTALE and watch.bears()):
+            return False
+        raise
+    try:
+        os.rename(claim, directory / "lock")  # only onto nothing, or onto an empty directory
+    except OSError as error:
+        if error.errno in (errno.ENOENT, *_IN_THE_WAY) or watch.holder() or watch.bears():
+            return False
+        raise
+    return True
 
 
 def _bury(directory: Path, token: str) -> bool:
@@ -205,7 +229,7 @@ def _bury(directory: Path, token: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        if error.errno in _IN_THE_WAY:
+        if error.errno in _IN_THE_WAY or grave.is_dir():
             return False
         raise
     if token in os.listdir(grave):
@@ -231,10 +255,10 @@ def make_shared(directory: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a directory, a file or a link of ours; what cannot be removed stays for the next sweep."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()
 
 

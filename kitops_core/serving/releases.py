@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kitops_core.errors import ConflictError, InvalidInputError
+from kitops_core.errors import ConflictError, InvalidInputError, StoreError
 from kitops_core.serving.arrange import list_files
 from kitops_core.serving.lease import make_shared, remove_tree, writing
 from kitops_core.serving.resolved import Identity, Selection
@@ -229,7 +229,7 @@ class Releases:
         new = self.place / f"{SCRATCH}link-{secrets.token_hex(4)}"
         with writing(self.link.parent):
             os.utime(marker)
-            os.symlink(f"{self.place.name}/{release.path.parent.name}/{FILES}", new)
+            self._make_link(f"{self.place.name}/{release.path.parent.name}/{FILES}", new)
             try:
                 os.replace(new, self.link)
             except OSError as error:
@@ -239,6 +239,17 @@ class Releases:
                 raise
             flush(self.link.parent)
         return True
+
+    def _make_link(self, target: str, new: Path) -> None:
+        try:
+            os.symlink(target, new)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            raise StoreError(
+                f"{self.place} is on a file system that cannot hold symbolic links: {error.strerror}",
+                hint="use another one, or mount it so that it can (mfsymlinks, for SMB)",
+            ) from None
 
     def prune(self, keep: int) -> None:
         """Remove releases but the one shown and the ``keep`` that were shown last before it."""
