@@ -1,138 +1,23 @@
-"""Kubernetes manifests: valid by the published schemas, restricted, pinned, and the same as in ``deploy``."""
+"""Kubernetes manifests: restricted, pinned, and filled in as the kit and the caller say."""
 
 from __future__ import annotations
 
-import base64
 import json
-import shutil
-import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import deployed
 import pytest
 import yaml
-from cli_runner import kit, ok
-from kserve_environment import KServe
+from manifest_tools import FULL, Object, all_kinds, pods, push_kit
 
 import kitops_core as kitops
 from kitops_core.errors import InvalidInputError, NotFoundError, PolicyError
 from kitops_core.serving.manifests.fill import Promoting
-from kitops_core.serving.manifests.kinds import KINDS
 from kitops_core.serving.manifests.options import ManifestOptions, name_from
-
-kubernetes_validate: Any = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
-
-KUBERNETES = ("1.36", "1.37")
-KSERVE_KINDS = {
-    "InferenceService": "V1beta1InferenceService",
-    "ClusterStorageContainer": "V1alpha1ClusterStorageContainer",
-}
-FULL = {"pull_secret": "regcred", "key_secret": "cosign", "namespace": "ml", "image": "registry.example.com/kitops:1"}
-Object = dict[str, Any]
 
 
 @pytest.fixture
 def name(registry: str, tmp_path: Path) -> str:
-    """A kit with an image, in a registry; its tag is ``1``."""
-    root = tmp_path / "model"
-    (root / "models").mkdir(parents=True)
-    (root / "Kitfile").write_text(
-        "manifestVersion: 1.0.0\npackage: {name: My Model 2}\n"
-        "model: {path: models/model.bin, framework: scikit-learn}\n"
-    )
-    (root / "models" / "model.bin").write_bytes(uuid.uuid4().bytes * 10_000)
-    name = f"{registry}/manifests/{uuid.uuid4().hex[:8]}"
-    kitops.pack(root, f"{name}:1", push=True)
-    kitops.image(f"{name}:1")
-    return name
-
-
-def all_kinds(name: str, **options: Any) -> Iterator[tuple[str, list[Object]]]:
-    """Every kind of manifest, and every way of KServe."""
-    for kind in KINDS:
-        if kind != "kserve":
-            yield kind, kitops.manifests(kind, f"{name}:1", **options)
-    for mode in ("kit", "native", "fetch"):
-        yield f"kserve {mode}", kitops.manifests("kserve", f"{name}:1", kserve=mode, **options)
-
-
-def pods(objects: list[Object]) -> Iterator[Object]:
-    """The specs of all pods in some objects."""
-    for made in objects:
-        spec = made.get("spec", {})
-        if made["kind"] == "Pod":
-            yield spec
-        elif made["kind"] == "CronJob":
-            yield spec["jobTemplate"]["spec"]["template"]["spec"]
-        elif "template" in spec:
-            yield spec["template"]["spec"]
-
-
-# --- the schemas --------------------------------------------------------------------------------------------------
-
-
-def check_schema(made: Object, version: str) -> None:
-    """Raise where Kubernetes of this version would not take an object, or does not know a field of it."""
-    kubernetes_validate.validate(made, version, strict=True)
-
-
-@pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("options", [{}, FULL, {**FULL, "claim": "shared", "server_image": "example.com/s:1"}])
-def test_kubernetes_knows_every_field(version: str, options: dict[str, str], name: str) -> None:
-    checked = set()
-    for _, objects in all_kinds(name, **options):
-        for made in objects:
-            if made["kind"] not in KSERVE_KINDS:
-                check_schema(made, version)
-                checked.add(made["kind"])
-    assert checked == {"Job", "CronJob", "ConfigMap", "Deployment", "Service", "Pod"}
-
-
-def test_a_field_that_kubernetes_does_not_know_would_be_found(name: str) -> None:
-    (job,) = kitops.manifests("pack-job", f"{name}:1")
-    job["spec"]["template"]["spec"]["containers"][0]["volumeMount"] = []
-    with pytest.raises(kubernetes_validate.ValidationError, match="volumeMount"):
-        check_schema(job, KUBERNETES[-1])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, FULL, {**FULL, "server_image": "example.com/s:1"}])
-def test_kserve_knows_every_field(options: dict[str, str], name: str, kserve: KServe) -> None:
-    checked = set()
-    for kind, objects in all_kinds(name, **options):
-        for made in objects if kind.startswith("kserve") else []:
-            assert kserve.problems(made, KSERVE_KINDS[made["kind"]], made["kind"]) == []
-            check_schema(pod_of(made, kserve), KUBERNETES[-1])
-            checked.add(made["kind"])
-    assert checked == set(KSERVE_KINDS)
-
-
-def pod_of(made: Object, kserve: KServe) -> Object:
-    """A Pod with what a KServe object takes over from Kubernetes' own API, for Kubernetes' own schema to check."""
-    if made["kind"] == "ClusterStorageContainer":
-        spec: Object = {"containers": [made["spec"]["container"]]}
-    else:
-        predictor = dict(made["spec"]["predictor"])
-        model = predictor.pop("model")
-        own = {key for key, kind in kserve.models["V1beta1ModelSpec"].items() if kind.startswith("V1beta1")}
-        own |= {"storageUri", "runtime", "runtimeVersion", "protocolVersion"}
-        spec = {"containers": [{"name": "model", **{k: v for k, v in model.items() if k not in own}}], **predictor}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
-
-
-@pytest.mark.slow
-def test_a_field_that_kserve_does_not_know_would_be_found(name: str, kserve: KServe) -> None:
-    storage, service = kitops.manifests("kserve", f"{name}:1")
-    storage["spec"]["container"]["supportedUriFormats"] = storage["spec"].pop("supportedUriFormats")
-    with pytest.raises(kubernetes_validate.ValidationError, match="supportedUriFormats"):
-        check_schema(pod_of(storage, kserve), KUBERNETES[-1])
-    service["spec"]["predictor"]["model"]["storageURI"] = "kit://x"
-    assert kserve.problems(service, KSERVE_KINDS["InferenceService"]) == [
-        ".spec.predictor.model.storageURI is unknown to V1beta1ModelSpec"
-    ]
+    return push_kit(registry, tmp_path)
 
 
 # --- what every pod is --------------------------------------------------------------------------------------------
@@ -335,88 +220,3 @@ def test_a_kit_without_an_image_or_with_several_is_asked_about(name: str) -> Non
     with pytest.raises(NotFoundError, match="has no image") as none:
         kitops.manifests("image-volume", f"{name}:1")
     assert "kitops image" in none.value.hint
-
-
-# --- the command and the files ------------------------------------------------------------------------------------
-
-
-def test_the_command_prints_yaml_that_reads_back_as_what_the_library_gives(name: str) -> None:
-    args = ("--namespace", "ml", "--image", "registry.example.com/kitops:1", "--pull-secret", "regcred")
-    for kind in KINDS:
-        made = kitops.manifests(
-            kind, f"{name}:1", namespace="ml", image="registry.example.com/kitops:1", pull_secret="regcred"
-        )
-        ran = ok("manifests", kind, f"{name}:1", *args)
-        assert list(yaml.safe_load_all(ran.out)) == made
-        assert ran.err == ""
-        assert ok("manifests", kind, f"{name}:1", *args, "--json").json["items"] == made
-
-
-def test_the_command_says_that_the_image_has_to_be_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "--image" in ok("manifests", "vllm", f"{name}:1").err
-    assert ok("manifests", "image-volume", f"{name}:1").err == ""  # no kitops runs in that pod
-    monkeypatch.setenv("KITOPS_IMAGE", "registry.example.com/kitops:2")
-    ran = ok("manifests", "vllm", f"{name}:1")
-    assert ran.err == ""
-    assert "image: registry.example.com/kitops:2\n" in ran.out
-
-
-def test_the_commands_wrong_usage(name: str) -> None:
-    assert kit("manifests", "vllm", f"{name}:1", "--to", "prod").code == 2
-    assert kit("manifests", "helm", f"{name}:1").code == 2
-    assert kit("manifests", "vllm", f"{name}:1", "--name", "No").code == 3
-
-
-def test_the_files_in_deploy_are_what_the_code_makes() -> None:
-    """``scripts/write-manifests`` writes them."""
-    root = deployed.ROOT
-    there = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
-    assert there == deployed.files()
-    assert set(deployed.objects()) == set(KINDS)
-
-
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
-@pytest.mark.parametrize("kind", KINDS)
-def test_kustomize_builds_each_and_an_overlay_changes_the_reference_alone(kind: str, tmp_path: Path) -> None:
-    built = kustomize(deployed.ROOT / kind)
-    images = [c["image"] for pod in pods(built) for c in (*pod["containers"], *pod.get("initContainers", ()))]
-    images += [made["spec"]["container"]["image"] for made in built if made["kind"] == "ClusterStorageContainer"]
-    assert "kitops-core" not in images
-    if kind not in ("deployment", "vllm"):
-        return
-    shutil.copytree(deployed.ROOT / kind, tmp_path / "base")
-    reference = "registry.example.com/ml/other@sha256:" + "1" * 64
-    env = [{"name": "MODELKIT_REF", "value": reference}]
-    patch = {"spec": {"template": {"spec": {"initContainers": [{"name": "fetch-model", "env": env}]}}}}
-    overlay = {
-        "resources": ["../base"],
-        "patches": [{"patch": yaml.safe_dump(target(patch)), "target": {"kind": "Deployment"}}],
-    }
-    (tmp_path / "overlay").mkdir()
-    (tmp_path / "overlay" / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    (before,), (after,) = pods(built), pods(kustomize(tmp_path / "overlay"))
-    before["initContainers"][0]["env"][0]["value"] = reference
-    assert after["initContainers"][0]["args"] == before["initContainers"][0]["args"]
-    assert sorted(after["initContainers"][0]["env"], key=str) == sorted(before["initContainers"][0]["env"], key=str)
-
-
-def target(patch: Object) -> Object:
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "my-model"}, **patch}
-
-
-def kustomize(directory: Path) -> list[Object]:
-    done = subprocess.run(["kubectl", "kustomize", str(directory)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
-
-
-def test_no_secret_of_the_users_credentials_is_in_what_is_printed(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    auth = base64.b64encode(b"me:hunter2").decode()
-    (tmp_path / "config.json").write_text(json.dumps({"auths": {name.partition("/")[0]: {"auth": auth}}}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setenv("COSIGN_PASSWORD", "hunter3")
-    for kind in KINDS:
-        ran = ok("manifests", kind, f"{name}:1", "--key-secret", "k", "--pull-secret", "p")
-        assert not [secret for secret in (auth, "hunter2", "hunter3") if secret in ran.out + ran.err]
