@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cli_runner import kit, ok
+from fault_proxy import FaultProxy, drop
 from hub_server import TOKEN, Fault, Hub, MadeUp, hub_server
 from signing_tools import KEY, write_keys
 
@@ -353,7 +354,7 @@ def test_ways_to_name_a_repository(hub: Hub, name: str, form: str) -> None:
     assert imported(form.replace("{hub}", hub.address), name).origin == f"hf://acme/tiny@{commit}"
 
 
-@pytest.mark.parametrize("path", ["../evil.json", "a/../../evil.json", "/etc/passwd", "a//b"])
+@pytest.mark.parametrize("path", ["../evil.json", "a/../../evil.json", "/etc/passwd", "a//b", "half\ud800.json"])
 def test_names_that_lead_out_are_refused(hub: Hub, name: str, path: str) -> None:
     hub.repo("acme/evil").commit({**FILES, path: b"x"})
     with pytest.raises(UnsafeLayerError, match="no path below a directory"):
@@ -405,6 +406,41 @@ def test_a_directory_in_a_kitfile_is_the_layer_that_packing_it_makes(hub: Hub, n
     assert record.digest == packed.digest
     again = imported("acme/dirs", name, kitfile=kitops.Kitfile.parse(kitfile), store=tmp_path / "elsewhere")
     assert (again.changed, again.sent) == (False, 0)
+
+
+def test_the_kit_is_the_one_that_packing_a_download_makes(hub: Hub, name: str, tmp_path: Path) -> None:
+    unknown = {f"part-{number}": bytes([number]) * 10 for number in range(7)}  # so many that they share a layer
+    files = {**FILES, **unknown, "1_Pooling/config.json": b"{}", "scripts/run.sh": b"true\n"}
+    hub.repo("acme/all").commit(files)
+    record = imported("acme/all", name)
+    assert [layer.media_type.rpartition(".")[2] for layer in record.layers if layer.path == "."] == ["tar"]
+    for path, data in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / ".gitattributes").unlink()
+    packed = kitops.pack(tmp_path, "all:1", kitfile=kitops.describe_import("acme/all"), layer_format="raw")
+    assert record.digest == packed.digest
+
+
+def test_a_cancelled_import_leaves_nothing(hub: Hub, name: str) -> None:
+    hub.repo("acme/tiny").commit({**FILES, "model.safetensors": MadeUp(5_000_000)})
+    cancel = kitops.Cancel()
+
+    def on_event(event: kitops.Event) -> None:
+        if event.phase == "advance" and event.name == "model.safetensors":
+            cancel.cancel()
+
+    with pytest.raises(kitops.CancelledError):
+        imported("acme/tiny", name, on_event=on_event, cancel=cancel)
+    assert nothing_at(name)
+
+
+def test_a_registry_that_drops_an_upload_gets_the_file_again(hub: Hub, faults: FaultProxy) -> None:
+    hub.repo("acme/tiny").commit({**FILES, "model.safetensors": MadeUp(3_000_000, seed=uuid.uuid4().int % 2**60)})
+    faults.fault("PATCH", "/blobs/uploads/", drop(1_000_000))
+    record = imported("acme/tiny", f"{faults.address}/imported/{uuid.uuid4().hex[:12]}")
+    assert record.changed
+    assert len([seen for seen in hub.seen if "/cdn/" in seen.path]) == 2
 
 
 def test_all_that_a_kitfile_names_in_vain_is_said(hub: Hub, name: str) -> None:

@@ -110,11 +110,10 @@ def test_safetensors_with_their_configuration_in_a_tar(name: str, tmp_path: Path
     archive = tar_of({"config.json": b"{}", "tokenizer.json": b"[]"})
     layers = [("safetensors", b"weights", "model.safetensors"), ("vllm.config.tar", archive, "vllm-config.tar")]
     push(name, {"config": {"format": "safetensors"}}, layers, "v0.1")
-    assert unpacked(name, tmp_path / "out") == {
-        "model.safetensors": b"weights",
-        "config.json": b"{}",
-        "tokenizer.json": b"[]",
-    }
+    files = {"model.safetensors": b"weights", "config.json": b"{}", "tokenizer.json": b"[]"}
+    assert unpacked(name, tmp_path / "out") == files
+    made = kitops.materialize(f"{name}:1", tmp_path / "served", remote=True)
+    assert {path.name: path.read_bytes() for path in Path(made.directory).iterdir() if path.name in files} == files
 
 
 def test_nested_files_keep_their_directories(name: str, tmp_path: Path) -> None:

@@ -198,7 +198,8 @@ def _files(listed: Iterable[Any], name: str) -> Iterator[RemoteFile]:
         if not isinstance(item, RepoFile) or item.path.rpartition("/")[2] == ".gitattributes":
             continue
         path = item.path
-        if path in seen or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        is_text = path.isprintable() or path.encode("utf-8", "replace").decode() == path  # no half of a character
+        if path in seen or not is_text or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise UnsafeLayerError(f"{name} has a file called {path!r}, which is no path below a directory")
         seen.add(path)
         sha256 = item.lfs.sha256.removeprefix("sha256:") if item.lfs else ""

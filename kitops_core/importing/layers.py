@@ -40,12 +40,20 @@ class ImportedLayer:
         size: The layer's exact length in bytes.
     """
 
-    def __init__(self, entry: KitEntry, files: Sequence[RemoteFile], remote: RemoteFiles, cache: LayerCache) -> None:
+    def __init__(
+        self,
+        entry: KitEntry,
+        files: Sequence[RemoteFile],
+        directories: Sequence[str],
+        remote: RemoteFiles,
+        cache: LayerCache,
+    ) -> None:
         """Make a layer.
 
         Args:
             entry: The entry.
             files: Its files: the one that is at its path, or all below it.
+            directories: Directories that are in its tar.
             remote: Where they are.
             cache: What was written before.
         """
@@ -57,7 +65,7 @@ class ImportedLayer:
         self._remote = remote
         self._cache = cache
         self._type = LayerType(entry.section, "raw" if raw else "tar")
-        self._members = list(_members(files)) if not raw else []
+        self._members = _members(files, directories) if not raw else []
         self._file = files[0] if raw else None
         self.size = (
             files[0].size
@@ -176,20 +184,26 @@ def plan_layers(kitfile: Kitfile, remote: RemoteFiles, cache: LayerCache) -> lis
         SourceError: Paths are not there; all are named.
     """
     entries = kitfile.entries()
-    files = [file for file in remote.files if not is_left_out(file.path) or file.path in {e.path for e in entries}]
     paths = [entry.path for entry in entries]
+    by_path = {file.path: file for file in remote.files}
+    files = [file for file in remote.files if not is_left_out(file.path)]
+    directories = sorted({parent for file in files for parent in _parents(file.path)})
     layers, problems = [], []
     for entry in entries:
+        if entry.path in by_path:
+            layers.append(ImportedLayer(entry, [by_path[entry.path]], (), remote, cache))
+            continue
         inside = "" if entry.path == "." else f"{entry.path}/"
         others = tuple(path for path in paths if path.startswith(inside) and not entry.path.startswith(path))
-        own = [file for file in files if file.path == entry.path]
-        below = own or [file for file in files if file.path.startswith(inside) and not file.path.startswith(others)]
+        below = [file for file in files if file.path.startswith(inside) and not file.path.startswith(others)]
         if not below:
             problems.append(f"{entry.address}: '{entry.path}' does not exist in {remote.name}")
-        elif entry.section == "mcpb" and not own:
+        elif entry.section == "mcpb":
             problems.append(f"{entry.address}: '{entry.path}' is a directory, and an MCP bundle is a file")
         else:
-            layers.append(ImportedLayer(entry, below, remote, cache))
+            # As in a pack: directories above the entry, and all below it, also where their files are other layers.
+            held = [path for path in directories if path.startswith(inside) and not path.startswith(others)]
+            layers.append(ImportedLayer(entry, below, [*_parents(f"{inside}."), *held], remote, cache))
     if problems:
         raise problems_error(problems, "paths in the Kitfile are those of the repository's files and directories")
     if not layers and not kitfile.model_reference():
@@ -197,14 +211,14 @@ def plan_layers(kitfile: Kitfile, remote: RemoteFiles, cache: LayerCache) -> lis
     return layers
 
 
-def _members(files: Sequence[RemoteFile]) -> Iterator[tuple[bytes, RemoteFile | None]]:
+def _parents(path: str) -> list[str]:
+    """The directories above a path, the outermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _members(files: Sequence[RemoteFile], directories: Sequence[str]) -> list[tuple[bytes, RemoteFile | None]]:
     """The names of a tar in their order, directories (without a file) just before what is in them."""
-    seen: set[bytes] = set()
-    for file in sorted(files, key=lambda file: file.path.encode().split(b"/")):
-        parts = file.path.encode().split(b"/")
-        for depth in range(1, len(parts)):
-            parent = b"/".join(parts[:depth])
-            if parent not in seen:
-                seen.add(parent)
-                yield parent, None
-        yield b"/".join(parts), file
+    found: dict[str, RemoteFile | None] = dict.fromkeys(directories)
+    found.update((file.path, file) for file in files)
+    return sorted(((path.encode(), file) for path, file in found.items()), key=lambda item: item[0].split(b"/"))
