@@ -28,6 +28,10 @@ channels:
     gates:
       - signed: {{key: release.pub}}
       - metric: {{name: accuracy, min: 0.90}}
+  prod:
+    from: staging
+    gates:
+      - metric: {{name: accuracy, not_worse_than: prod, by: 0.01}}
 """
 
 
@@ -84,12 +88,18 @@ def show(airflow: LiveAirflow, home: Path, repository: str) -> None:
         print(f"history        {record.action} {record.digest[:19]}… by {record.run.pipeline}, {record.run.run}")
     if promoted["digest"] != packed["digest"]:
         raise SystemExit("staging does not have the kit that was pushed")
+    (asked,) = airflow.until(lambda: airflow.runs("approve_churn"), "approve_churn is started by the asset")
+    approval = f"/dags/approve_churn/runs/{asked['dag_run_id']}/tasks/promote_to_prod.approve"
+    state = approval.replace("/runs/", "/dagRuns/").replace("/tasks/", "/taskInstances/")
+    airflow.until(lambda: airflow.call("GET", state)["state"] in ("awaiting_input", "deferred"), "it asks a person")
+    print(f"approve_churn  waits for a person: may {promoted['digest'][:19]}… go to prod?")
 
     print("\nlook at")
     print(f"  {airflow.url}/assets")
+    print(f"  {airflow.url}{approval}/required_actions")
     print(f"  {airflow.url}/dags/train_churn/runs/{run}/tasks/fit")
     print(f"  {airflow.url}/dags/release_churn/runs/{released['dag_run_id']}/tasks/to_staging")
-    print(f"  http://{packed['registry']}/v2/{packed['repository']}/manifests/{packed['digest']}", flush=True)
+    print(f"  http://{packed['registry']}/v2/{packed['repository']}/tags/list", flush=True)
 
 
 def wait() -> None:

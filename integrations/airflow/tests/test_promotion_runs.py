@@ -123,6 +123,8 @@ def test_a_plan_shows_a_person_both_digests_the_gates_the_metrics_and_what_diffe
     lines = planned["review"].splitlines()
     assert f"| now | `{first['digest']}` |" in lines
     assert f"| candidate | `{second['digest']}` |" in lines
+    for heading in ("**Gates**", "**Metrics**", "**What differs**"):
+        assert heading in lines
     assert "- ✓ accuracy 0.95 ≥ 0.90" in lines
     assert "| accuracy | 0.94 | 0.95 |" in lines
     assert any(line.startswith("- changed model `model.onnx`") for line in lines)

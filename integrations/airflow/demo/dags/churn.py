@@ -1,4 +1,4 @@
-"""Train and push; the push starts a DAG that verifies the kit and promotes it to staging."""
+"""Train and push; the push starts a DAG that verifies the kit and promotes it to staging; a person lets it to prod."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from kitops_airflow import KitPromoteOperator, KitVerifyOperator, ModelKitEvent, modelkit_asset
+from kitops_airflow import (
+    KitPromoteOperator,
+    KitVerifyOperator,
+    ModelKitEvent,
+    modelkit_asset,
+    promote_with_approval,
+)
 
 HOME = Path(os.environ["DEMO_HOME"])
 REPOSITORY = os.environ["DEMO_REPOSITORY"]
@@ -20,19 +26,20 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 CHURN = modelkit_asset(REPOSITORY)
 STAGING = modelkit_asset(REPOSITORY, tag="staging")
+PROD = modelkit_asset(REPOSITORY, tag="prod")
 
 
-@dag(schedule=None, start_date=START)
+@dag(schedule=None, start_date=START, params={"rounds": 200})
 def train_churn() -> None:
     """Fit a small model, and push it as a ModelKit with what was measured."""
 
     @task.kitops_pack(asset=CHURN, tags=["{{ run_id }}", "dev"], key=str(HOME / "release.key"))
-    def fit() -> dict[str, Any]:
+    def fit(params: dict[str, Any]) -> dict[str, Any]:
         points = random.Random(7)  # noqa: S311 - a model, not a secret
         customers = [(points.uniform(0, 24), points.uniform(0, 8)) for _ in range(400)]
         rows = [(months, calls, calls * 3 > months) for months, calls in customers]
         weights = [0.0, 0.0, 0.0]
-        for _ in range(200):
+        for _ in range(params["rounds"]):
             for months, calls, left in rows:
                 guess = 1 / (1 + math.exp(-(weights[0] + weights[1] * months + weights[2] * calls)))
                 for index, value in enumerate((1.0, months, calls)):
@@ -47,7 +54,7 @@ def train_churn() -> None:
             "version": "1.0.0",
             "model": str(bundle / "model.json"),
             "docs": [str(bundle / "README.md")],
-            "parameters": {"rate": 0.01, "rounds": 200},
+            "parameters": {"rate": 0.01, "rounds": params["rounds"]},
             "metrics": {"accuracy": right / len(rows)},
         }
 
@@ -81,6 +88,15 @@ def report_staging() -> None:
     report()
 
 
+@dag(schedule=STAGING, start_date=START, max_active_runs=1)
+def approve_churn() -> None:
+    """Ask a person whether what is in staging goes to prod; the page of ``approve`` shows what they approve."""
+    promote_with_approval(
+        "prod", asset=STAGING, channels=str(HOME / "promotion.yaml"), key=str(HOME / "release.key"), outlets=[PROD]
+    )
+
+
 train_churn()
 release_churn()
 report_staging()
+approve_churn()

@@ -31,12 +31,14 @@ def review_text(promotion: Promotion, metrics: Metrics = ({}, {})) -> str:
         f"| candidate | `{promotion.digest}` |",
         "",
     ]
+    if promotion.gates:
+        lines += ["**Gates**", ""]
     for gate in promotion.gates:
         detail = f": {gate.detail}" if gate.detail else ""
         lines.append(f"- {'✓' if gate.passed else '✗'} {_plain(gate.name + detail)}")
     lines += _figures(*metrics)
     if promotion.diff is not None:
-        lines += ["", *_difference(promotion.diff)]
+        lines += ["", "**What differs**", "", *_difference(promotion.diff)]
     return "\n".join(lines)
 
 
@@ -75,7 +77,7 @@ def _figures(now: Mapping[str, float], candidate: Mapping[str, float]) -> list[s
         return []
     rows = [f"| {_plain(name)} | {_figure(now.get(name))} | {_figure(candidate.get(name))} |" for name in names]
     more = [f"| and {len(rows) - MAX_LINES} more | | |"] if len(rows) > MAX_LINES else []
-    return ["", "| metric | now | candidate |", "|---|---|---|", *rows[:MAX_LINES], *more]
+    return ["", "**Metrics**", "", "| | now | candidate |", "|---|---|---|", *rows[:MAX_LINES], *more]
 
 
 def _figure(value: float | None) -> str:
