@@ -34,7 +34,7 @@ demo-airflow: $(UV) registry ## Train, push, verify and promote with a real Airf
 	@$(AIRFLOW) python integrations/airflow/demo $(ARGS)
 
 .PHONY: test
-test: $(UV) registry browser test-core test-floor test-airflow test-prefect test-dagster ## All tests, against a real registry
+test: $(UV) registry browser test-core test-floor test-airflow test-prefect test-dagster test-dagster-floor-quick ## All tests, against a real registry
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
@@ -70,12 +70,12 @@ test-airflow-old: $(UV) registry
 test-prefect: $(UV) registry
 	$(PREFECT) pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests
 
-# The oldest Prefect that its pyproject.toml allows, with what it needs and does not ask for: a FastAPI that its server
-# starts with, and importlib-metadata, which OpenTelemetry used to bring along.
+# The oldest Prefect that its pyproject.toml allows, with what it needs and does not ask for: a FastAPI of its time, and
+# importlib-metadata, which OpenTelemetry used to bring along.
 .PHONY: test-prefect-floor
 test-prefect-floor: $(UV) registry
 	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-prefect-floor
-	$(UV) pip install --quiet --python .venv-prefect-floor "prefect==3.6.24" "fastapi<0.151" importlib-metadata \
+	$(UV) pip install --quiet --python .venv-prefect-floor "prefect==3.6.24" "fastapi==0.120.*" importlib-metadata \
 		--editable . --editable integrations/prefect --group integrations/prefect/pyproject.toml:floor
 	.venv-prefect-floor/bin/python -m pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests -m "not slow"
 
@@ -92,12 +92,22 @@ test-dagster: $(UV) registry
 	$(DAGSTER) --extra demo pytest -n 2 -c integrations/dagster/pyproject.toml integrations/dagster/tests
 
 # The oldest Dagster, and the oldest of all else, that its pyproject.toml allows; the live server is the newest one's.
-.PHONY: test-dagster-floor
-test-dagster-floor: $(UV) registry
+DAGSTER_FLOOR = .venv-dagster-floor/bin/python -m pytest -n 2 -c integrations/dagster/pyproject.toml -m "not slow"
+
+.PHONY: dagster-floor
+dagster-floor: $(UV) registry
 	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-dagster-floor
 	$(UV) pip install --quiet --python .venv-dagster-floor --resolution lowest-direct --editable . \
 		--editable "integrations/dagster[onnx,parquet,safetensors,sklearn]" --group integrations/dagster/pyproject.toml:dev
-	.venv-dagster-floor/bin/python -m pytest -n 2 -c integrations/dagster/pyproject.toml integrations/dagster/tests -m "not slow"
+
+.PHONY: test-dagster-floor
+test-dagster-floor: dagster-floor
+	$(DAGSTER_FLOOR) integrations/dagster/tests
+
+# What rests on parts of Dagster that are not public: the versions of inputs, the metadata of partitions.
+.PHONY: test-dagster-floor-quick
+test-dagster-floor-quick: dagster-floor
+	$(DAGSTER_FLOOR) $(addprefix integrations/dagster/tests/test_,inputs.py parents.py partitions.py external.py)
 
 .PHONY: check
 check: $(UV) ## Lint, formatting and types

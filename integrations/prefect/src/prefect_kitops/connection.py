@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from kitops_core.reference import Reference, parse_reference
@@ -87,11 +86,6 @@ def load_block(registry: RegistryBlock | str | None) -> RegistryBlock | None:
             f"block '{name}' is of another type", hint="name a ModelKitRepository or OCIRegistryCredentials"
         )
     return loaded
-
-
-def with_digest(reference: Reference, digest: str) -> str:
-    """The reference with its tag kept and this digest."""
-    return str(replace(reference, digest=digest))
 
 
 def as_path(path: str | os.PathLike[str]) -> str:

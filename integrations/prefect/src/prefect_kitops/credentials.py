@@ -11,7 +11,7 @@ from pydantic import Field, HttpUrl, SecretStr
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions
 
-DOCUMENTATION_URL = HttpUrl("https://kitops.org/docs/integrations/prefect/")
+DOCUMENTATION_URL = HttpUrl("https://kitops.org")
 LOGO_URL = HttpUrl("https://github.com/kitops-ml.png")
 
 
