@@ -34,7 +34,7 @@ demo-airflow: $(UV) registry ## Train, push, verify and promote with a real Airf
 	@$(AIRFLOW) python integrations/airflow/demo $(ARGS)
 
 .PHONY: test
-test: $(UV) registry browser test-core test-floor test-airflow test-prefect test-dagster test-dagster-floor-quick ## All tests, against a real registry
+test: $(UV) registry browser test-core test-floor test-airflow test-airflow-old test-prefect test-dagster test-dagster-floor-quick ## All tests, against a real registry
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
@@ -58,11 +58,13 @@ test-floor: $(UV) registry
 test-airflow: $(UV) registry
 	$(AIRFLOW) pytest -c integrations/airflow/pyproject.toml integrations/airflow/tests
 
-# The same code on Airflow 2: units and dag.test(); the live session is Airflow 3's.
+# The same code on Airflow 2, with the oldest providers that its pyproject.toml allows: units and dag.test(); the live
+# session is Airflow 3's.
 .PHONY: test-airflow-old
 test-airflow-old: $(UV) registry
 	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-airflow-old
-	$(UV) pip install --quiet --python .venv-airflow-old --editable . --editable "integrations/airflow[openlineage]" "apache-airflow==2.11.*"
+	$(UV) pip install --quiet --python .venv-airflow-old --editable . --editable "integrations/airflow[openlineage]" \
+		"apache-airflow==2.11.*" "apache-airflow-providers-common-compat==1.19.*" "apache-airflow-providers-openlineage==2.15.*"
 	$(UV) pip install --quiet --python .venv-airflow-old --group integrations/airflow/pyproject.toml:dev
 	.venv-airflow-old/bin/python -m pytest -W ignore -c integrations/airflow/pyproject.toml integrations/airflow/tests
 
