@@ -34,7 +34,7 @@ demo-airflow: $(UV) registry ## Train, push, verify and promote with a real Airf
 	@$(AIRFLOW) python integrations/airflow/demo $(ARGS)
 
 .PHONY: test
-test: $(UV) registry browser test-core test-floor test-airflow test-airflow-old test-prefect test-dagster test-dagster-floor-quick ## All tests, against a real registry
+test: $(UV) registry browser test-core test-floor test-airflow test-airflow-old test-prefect test-prefect-floor-quick test-dagster test-dagster-floor-quick ## All tests, against a real registry
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
@@ -74,12 +74,23 @@ test-prefect: $(UV) registry
 
 # The oldest Prefect that its pyproject.toml allows, with what it needs and does not ask for: a FastAPI of its time, and
 # importlib-metadata, which OpenTelemetry used to bring along.
-.PHONY: test-prefect-floor
-test-prefect-floor: $(UV) registry
+PREFECT_FLOOR = .venv-prefect-floor/bin/python -m pytest -c integrations/prefect/pyproject.toml -m "not slow"
+
+.PHONY: prefect-floor
+prefect-floor: $(UV) registry
 	$(UV) venv --quiet --clear --no-python-downloads --python $(FLOOR_PYTHON) .venv-prefect-floor
 	$(UV) pip install --quiet --python .venv-prefect-floor "prefect==3.6.24" "fastapi==0.120.*" importlib-metadata \
 		--editable . --editable integrations/prefect --group integrations/prefect/pyproject.toml:floor
-	.venv-prefect-floor/bin/python -m pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests -m "not slow"
+
+.PHONY: test-prefect-floor
+test-prefect-floor: prefect-floor
+	$(PREFECT_FLOOR) integrations/prefect/tests
+
+# What differs most between versions of Prefect: blocks, events and triggers, locks, transactions, served flows.
+.PHONY: test-prefect-floor-quick
+test-prefect-floor-quick: prefect-floor
+	$(PREFECT_FLOOR) $(addprefix integrations/prefect/tests/test_,blocks.py locks.py promotion.py triggers.py) \
+		integrations/prefect/tests/test_readme.py::test_the_automation_is_made
 
 # What a user who installs it today gets, which may be newer than what is locked.
 .PHONY: test-prefect-newest
