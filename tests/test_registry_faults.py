@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
-from fault_proxy import FaultProxy, Reply, answer, change, corrupt, cut, delay, drop, fault_proxy, lose_answer
+from fault_proxy import Fault, FaultProxy, Reply, answer, change, corrupt, cut, delay, drop, fault_proxy, lose_answer
 
 from kitops_core.errors import ConflictError, DeniedError, IntegrityError, KitOpsError, NotFoundError, RegistryError
 from kitops_core.events import Cancel, Control
@@ -506,9 +506,10 @@ def test_what_the_registry_wants_people_to_know_is_said_once(faults: FaultProxy)
     repository.close()
 
 
-def test_something_that_is_no_registry_is_named(faults: FaultProxy) -> None:
+@pytest.mark.parametrize("page", [answer(404), answer(200, b"<html>", Content_Type="text/html; charset=utf-8")])
+def test_something_that_is_no_registry_is_named(faults: FaultProxy, page: Fault) -> None:
     repository = RegistryRepository(faults.address, "a/b", fast())
-    faults.fault("GET", "/v2/", answer(404))
+    faults.fault("GET", "/v2/", page)
     with pytest.raises(RegistryError, match="not an OCI registry"):
         repository.ping()
     repository.close()

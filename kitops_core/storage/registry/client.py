@@ -63,8 +63,12 @@ class RegistryClient:
         doing = f"log in to {registry}" if authenticated else f"reach {registry}"
         expect = (200,) if authenticated else (200, 401)
         try:
-            self.transport.call(Request(access, "GET", url, doing, expect), control)
+            answer = self.transport.call(Request(access, "GET", url, doing, expect), control)
         except NotFoundError as error:
             raise RegistryError(
                 f"{registry} is not an OCI registry: it has no /v2/", status=404, hint="check host and port"
             ) from error
+        if answer.status == 200 and answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise RegistryError(
+                f"{registry} is not an OCI registry: /v2/ is a page for people", status=200, hint="check host and port"
+            )
