@@ -80,7 +80,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
     conn_id = connection.conn_id or "kitops"
     extra = _extra(connection, conn_id)
     registry, namespace, plain_http = _address(connection, conn_id)
-    given = _flag(extra, "plain_http", conn_id)
+    given, tls_verify = (_flag(extra, name, conn_id) for name in ("plain_http", "tls_verify"))
     if None not in (plain_http, given) and plain_http is not given:
         raise InvalidInputError(
             f"connection '{conn_id}': plain_http is {str(given).lower()}, and the host begins with "
@@ -102,7 +102,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
     try:
         options = RegistryOptions(
             plain_http=plain_http if given is None else given,
-            tls_verify=_flag(extra, "tls_verify", conn_id) is not False,
+            tls_verify=tls_verify is not False,
             ca_file=path("ca_file"),
             client_cert=path("client_cert"),
             client_key=path("client_key"),
