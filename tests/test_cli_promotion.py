@@ -64,6 +64,17 @@ def test_an_approval_opens_the_gate_and_the_record_is_signed(project: Project) -
     assert "ada" in ok("history", "prod").out
 
 
+def test_an_approval_that_would_not_count_is_refused(project: Project) -> None:
+    project.pack("1.0", "dev")
+    ok("promote", "dev", "--to", "staging")
+    project.key("other")
+    stranger = kit("approve", "--to", "prod", "--key", "other.key")
+    assert (stranger.code, "takes approvals by risk.pub, and other.key is none of them" in stranger.err) == (3, True)
+    nobody = kit("approve", "--to", "staging", "--key", "risk.key")
+    assert (nobody.code, "'staging' asks for no approvals" in nobody.err) == (3, True)
+    assert kit("referrers", f"{project.kit}:staging", "--remote").out.count("approval") == 0
+
+
 def test_a_lost_race_a_missing_channel_and_a_bad_policy_have_codes_of_their_own(project: Project) -> None:
     project.pack("1.0", "dev")
     assert kit("promote", "dev", "--to", "staging", "--expect", "sha256:" + "0" * 64).code == 10

@@ -22,8 +22,8 @@ def command(
 ) -> None:
     """Approve the ModelKit REFERENCE for a channel: attach a signed statement about its digest and the channel.
 
-    REFERENCE may be a channel's name; without it, what the channel's upstream has now is approved. It counts where the
-    channel's `approvals` name the public half of the key.
+    REFERENCE may be a channel's name; without it, what the channel's upstream has now is approved. The channel's
+    `approvals` must name the public half of the key.
     """
     from kitops_core.cli.signing import open_signing_key
     from kitops_core.promotion.approve import approve
