@@ -119,6 +119,7 @@ class Seen:
     token: str
     range: str
     host: str
+    agents: tuple[str, ...] = ()
 
 
 @dataclass
@@ -197,7 +198,8 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
             host = self.headers.get("Host", "")
-            hub.seen.append(Seen(self.command, self.path, token, self.headers.get("Range", ""), host))
+            agents = tuple(self.headers.get_all("User-Agent", []))
+            hub.seen.append(Seen(self.command, self.path, token, self.headers.get("Range", ""), host, agents))
             fault = hub.fault(self.path)
             if fault is not None and fault.status:
                 self.say(fault.status, b"out of order", {**fault.headers})

@@ -120,6 +120,14 @@ def test_files_go_to_the_registry_as_they_are_described_and_with_their_origin(
     assert any(node.reference == "hf://acme/base" for node in lineage.nodes)
 
 
+def test_the_hub_is_told_who_asks(hub: Hub, name: str) -> None:
+    hub.repo("acme/tiny").commit(FILES)
+    imported("acme/tiny", name)
+    asked = [seen for seen in hub.seen if not seen.host.startswith("localhost")]
+    assert all(len(seen.agents) == 1 and "kitops-core" in seen.agents[0] for seen in asked)
+    assert any("hf_hub/" in seen.agents[0] for seen in hub.fetched())
+
+
 def test_an_unchanged_import_sends_and_fetches_no_weights(hub: Hub, name: str) -> None:
     hub.repo("acme/tiny").commit(FILES)
     first = imported("acme/tiny", name)

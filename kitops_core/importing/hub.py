@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -36,6 +36,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RATE_LIMIT = re.compile(r"\bt=(\d+)")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_UNREACHABLE_ATTEMPTS = 2
 T = TypeVar("T")
 
 
@@ -162,7 +163,6 @@ def open_hub(text: str, revision: str, token: str | None, options: RegistryOptio
             "to import from the Hugging Face Hub, its client is needed",
             hint="install it with: pip install 'kitops-core[huggingface]'",
         ) from None
-    logging.getLogger("huggingface_hub").addFilter(lambda record: record.levelno >= logging.ERROR)
     api = HfApi(token=token or None, library_name=LIBRARY)
     name = parse_hub_name(text, api.endpoint)
     if revision and name.revision not in ("", revision):
@@ -216,21 +216,38 @@ def _asked(
     backoff = Backoff(options, control, "the Hub", retries)
     while True:
         try:
-            return ask()
+            with _quiet():
+                return ask()
         except Exception as error:
             mine = translated(error, doing, api.endpoint)
             if mine is None:
                 raise
             headers = getattr(getattr(error, "response", None), "headers", {})
-            passing = isinstance(mine, RegistryError) and (mine.status is None or mine.status in RETRY_STATUSES)
-            if not passing or not backoff.wait("the Hub did not answer", at_least=retry_after(headers)):
+            status = mine.status if isinstance(mine, RegistryError) else 0
+            problem = f"the Hub answered {status}" if status else "the Hub cannot be reached"
+            most = _UNREACHABLE_ATTEMPTS if status is None else None
+            passing = status is None or status in RETRY_STATUSES
+            if not passing or not backoff.wait(problem, at_least=retry_after(headers), most=most):
                 raise mine from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the client's own warnings of what it tries again: ours say so, as events."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _headers(api: HfApi) -> dict[str, str]:
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not re-exported
 
-    return dict(build_hf_headers(token=api.token, library_name=LIBRARY))
+    named = build_hf_headers(token=api.token, library_name=LIBRARY)
+    return {name.title(): value for name, value in named.items()}  # one spelling: ours has a User-Agent too
 
 
 def _rate_limit(status: int, header: str) -> float:
