@@ -36,7 +36,7 @@ def install(directory: Path, *packages: str, alone: Sequence[str] = (), python: 
     Returns:
         The directory with the environment's commands.
     """
-    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
     if not Path(uv).is_file():
         pytest.skip("uv is not at hand to install with: `make` brings it")
     pip = [uv, "pip", "install", "--quiet", "--python", str(directory / "bin" / "python")]
