@@ -77,8 +77,14 @@ def test_its_credentials_never_go_to_another_registry() -> None:
     ("fields", "message"),
     [
         ({"host": "registry"}, "host 'registry' is not a registry"),
-        ({"host": "r.example.com", "extra": {"plain_http": "maybe"}}, "^connection 'c': plain_http is 'maybe', and must"),
-        ({"host": "r.example.com", "extra": {"tls_verify": "maybe"}}, "^connection 'c': tls_verify is 'maybe', and must"),
+        (
+            {"host": "r.example.com", "extra": {"plain_http": "maybe"}},
+            "^connection 'c': plain_http is 'maybe', and must",
+        ),
+        (
+            {"host": "r.example.com", "extra": {"tls_verify": "maybe"}},
+            "^connection 'c': tls_verify is 'maybe', and must",
+        ),
         ({"host": "r.example.com", "login": "ci"}, "connection 'c': password is missing"),
         ({"host": "r.example.com", "password": SECRET}, "connection 'c': login is missing"),
         ({"host": f"ci:{SECRET}@r.example.com"}, "connection 'c': the host has an '@'"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from registry_fixture import PASSWORD, USERNAME, Served
 
 import kitops_core as kitops
+from kitops_airflow import KitOpsHook
 from kitops_airflow.fs import split_path
+from kitops_core.errors import DeniedError
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -36,6 +40,18 @@ def test_a_file_of_a_kit_is_read_by_its_path(kit: str) -> None:
 
 def test_a_file_inside_a_directory_of_the_kit_is_read_too(kit: str) -> None:
     assert ObjectStoragePath(f"{kit}/src/train.py").read_text() == "pass\n"
+
+
+def test_a_connection_named_in_the_path_gives_the_credentials(
+    auth_registry: Served, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "kitops", "host": auth_registry.address, "login": USERNAME, "password": PASSWORD}
+    monkeypatch.setenv("AIRFLOW_CONN_SECURED", json.dumps(connection))
+    packed = KitOpsHook("secured").pack(str(model), f"{auth_registry.address}/fs/secured:1.0")
+    kit = f"{auth_registry.address}/fs/secured@{packed.digest}"
+    assert ObjectStoragePath(f"modelkit://secured@{kit}/README.md").read_text() == "# Churn\n"
+    with pytest.raises(DeniedError):
+        ObjectStoragePath(f"modelkit://{kit}/README.md").read_text()
 
 
 def test_a_kit_lists_its_entries(kit: str) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from kitops_core.storage.registry import RegistryOptions
 
-SECRET_FIELDS = ("identity_token", "token")
-
 
 @dataclass(frozen=True)
 class RegistryConnection:

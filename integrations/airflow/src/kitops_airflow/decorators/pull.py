@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorato
 
 from kitops_airflow.decorators.call import call
 from kitops_airflow.failures import airflow_failures
+from kitops_airflow.operators.base import listed
 from kitops_airflow.operators.pull import KitPullOperator
 
 if TYPE_CHECKING:
@@ -57,9 +58,8 @@ class _KitPullDecorated(DecoratedOperator, KitPullOperator):
             return call(self.python_callable, [pulled, *list(self.op_args)[1:]], self.op_kwargs, context)
 
     def _pull(self, context: Any, directory: Path) -> PulledKit:
-        only = [self.only] if isinstance(self.only, str) and self.only else list(self.only)
         with self.hook().open(self.kit(context)) as kit:
-            kit.unpack(directory, only=only, overwrite=self.overwrite)
+            kit.unpack(directory, only=listed(self.only), overwrite=self.overwrite)
             self.used(kit.reference, kit.digest)
             return PulledKit(directory, kit.reference, kit.digest, kit.kitfile, kit.record())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
@@ -144,6 +144,11 @@ class KitReader(KitOpsOperator):
         """Remember what was read, for the lineage and the task's log."""
         self._read.append(self._link(str(parse_reference(reference).with_digest(digest))))
         self.log.info("kit %s", self._read[-1])
+
+
+def listed(value: str | Sequence[str]) -> list[str]:
+    """What an argument names: one, several, or none, which is an empty string where a template came to nothing."""
+    return [value] if isinstance(value, str) and value else [str(item) for item in value or ()]
 
 
 def _is_of(asset: Asset, record: ModelKitRecord) -> bool:

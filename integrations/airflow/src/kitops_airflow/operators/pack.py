@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
 
 from kitops_airflow.assets import is_modelkit, modelkit_asset
 from kitops_airflow.context import run_provenance, run_source, safe_tag
-from kitops_airflow.operators.base import KitOpsOperator
+from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.sources import packable
 from kitops_airflow.uris import reference_of
 from kitops_core.errors import InvalidInputError
@@ -103,8 +103,8 @@ class KitPackOperator(KitOpsOperator):
 
     def origin(self, context: Any, metrics: Mapping[str, float]) -> dict[str, Any]:
         """What the kit was made from, and how."""
-        parents = _listed(self.parents)
-        inputs = [*parents, *_listed(self.inputs)]
+        parents = listed(self.parents)
+        inputs = [*parents, *listed(self.inputs)]
         return {
             "parents": parents,
             "provenance": run_provenance(context, metrics, inputs) if self.provenance else None,
@@ -113,7 +113,7 @@ class KitPackOperator(KitOpsOperator):
     def _target(self) -> tuple[str, list[str]]:
         """The reference with its first tag, and the further tags."""
         reference = self._reference()
-        tags = [safe_tag(tag) for tag in _listed(self.tags)]
+        tags = [safe_tag(tag) for tag in listed(self.tags)]
         target = parse_reference(reference)
         if not target.tag and tags:
             return str(target.with_tag(tags[0])), tags[1:]
@@ -188,7 +188,3 @@ def _asset_of(reference: str) -> Asset | None:
         return None
     parsed = parse_reference(reference)
     return None if parsed.is_local_name else modelkit_asset(parsed.name)
-
-
-def _listed(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) and value else [str(item) for item in value or ()]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kitops_airflow.context import run_source
-from kitops_airflow.operators.base import KitOpsOperator
+from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.operators.pack import KitPackPushOperator
 from kitops_airflow.sources import packable
 from kitops_core.errors import InvalidInputError
@@ -58,10 +58,13 @@ class KitPackLayersOperator(KitOpsOperator):
 
     def run(self, context: Any) -> list[dict[str, Any]]:
         """Pack, and return the layers."""
-        entries = [self.entries] if isinstance(self.entries, str) else list(self.entries)
         with packable(self.source) as source:
             layers = self.hook().pack_layers(
-                str(source), self.reference, entries, kitfile=whole_kitfile(self.kitfile), compression=self.compression
+                str(source),
+                self.reference,
+                listed(self.entries),
+                kitfile=whole_kitfile(self.kitfile),
+                compression=self.compression,
             )
         return [layer.to_dict() for layer in layers]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from kitops_airflow.operators.base import KitReader
+from kitops_airflow.operators.base import KitReader, listed
 from kitops_core.errors import InvalidInputError
 
 
@@ -41,8 +41,7 @@ class KitPullOperator(KitReader):
         """Unpack, and return the record."""
         if not self.directory:
             raise InvalidInputError(f"{self.task_id}: no directory says where to unpack to", hint="pass directory=")
-        only = [self.only] if isinstance(self.only, str) and self.only else list(self.only)
         with self.hook().open(self.kit(context)) as kit:
-            unpacked = kit.unpack(self.directory, only=only, overwrite=self.overwrite)
+            unpacked = kit.unpack(self.directory, only=listed(self.only), overwrite=self.overwrite)
             self.used(kit.reference, kit.digest)
             return {**kit.record().to_dict(), "directory": unpacked.directory, "files": unpacked.files}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kitops_airflow.operators.base import KitReader
+from kitops_airflow.operators.base import KitReader, listed
 
 
 class KitVerifyOperator(KitReader):
@@ -54,7 +54,7 @@ class KitVerifyOperator(KitReader):
         reference = hook.reference(self.kit(context))
         verified = verify(
             str(reference),
-            keys=[self.keys] if isinstance(self.keys, str) and self.keys else list(self.keys),
+            keys=listed(self.keys),
             identity=self.identity,
             issuer=self.issuer,
             type=self.type,
