@@ -20,7 +20,7 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 def train_churn() -> None:
     """Train, pack and push."""
 
-    @task.kitops_pack(asset=CHURN, tags=["{{ ts_nodash }}", "dev"])
+    @task.kitops_pack(asset=CHURN, tags=["{{ run_id }}", "dev"])
     def fit() -> dict[str, Any]:
         model = Path(tempfile.mkdtemp()) / "model.bin"
         model.write_bytes(b"weights")  # train here
