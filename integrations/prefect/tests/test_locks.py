@@ -22,7 +22,7 @@ def limit(reference: str) -> dict[str, Any]:
 
 
 def test_a_held_lock_is_waited_for_and_says_how_it_is_freed(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="prefect.prefect_kitops")
     target = repository("registry.example.com")
     with modelkit_lock(target):
         assert (limit(target)["limit"], limit(target)["active_slots"]) == (1, 1)
