@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kitops_core.errors import CancelledError, NotFoundError, StoreError
-from kitops_core.events import Cancel, Control, Event
-from kitops_core.serving.lease import Lease, _bury, take_turn
+from kitops_core.errors import NotFoundError, StoreError
+from kitops_core.events import Control, Event
+from kitops_core.serving.lease import Lease, _bury, _Watch, take_turn
 
 DEAD = "00000000deadbeef"
 
@@ -95,25 +94,23 @@ def test_a_lock_that_nobody_touches_is_taken_over_after_a_while_and_not_before(p
     assert [event.detail for event in said] == ["waiting for process 12 on node-7, which is fetching"]
 
 
-def test_a_lock_that_is_touched_is_not_taken_over(place: Path) -> None:
+def test_a_lock_is_stale_when_it_went_untouched_by_the_watchers_own_clock(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leave_lock(place)
-    control, cancel = Control(), Cancel()
-    touched = threading.Event()
-
-    def touch() -> None:
-        for _ in range(30):
-            os.utime(place / "lock" / DEAD)
-            time.sleep(0.1)
-        touched.set()
-        cancel.cancel()
-
-    toucher = threading.Thread(target=touch)
-    toucher.start()
-    with pytest.raises(CancelledError):
-        take_turn(place, never, lambda lease, control: 1, control=control.linked(cancel), stale_after=2)
-    toucher.join()
-    assert touched.is_set()
-    assert (place / "lock" / DEAD).exists()
+    now = [1000.0]
+    monkeypatch.setattr("kitops_core.serving.lease.time.monotonic", lambda: now[0])
+    watch = _Watch(place / "lock", 30)
+    for touched in range(5):
+        os.utime(place / "lock" / DEAD, (touched, touched))  # whatever the time is where the holder is
+        assert watch.holder() == DEAD
+        assert not watch.is_stale()
+        now[0] += 29
+        assert watch.holder() == DEAD
+        assert not watch.is_stale()
+    now[0] += 2
+    assert watch.holder() == DEAD
+    assert watch.is_stale()
 
 
 def test_a_holder_touches_its_lock(place: Path) -> None:

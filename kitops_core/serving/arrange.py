@@ -20,7 +20,8 @@ from __future__ import annotations
 import filecmp
 import os
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kitops_core.errors import ConflictError
@@ -45,25 +46,41 @@ def arrange(tree: Path, entries: Sequence[KitEntry], target: Path) -> None:
         ConflictError: Two files come to have one path, or a file the path of a directory.
     """
     moves = flat_paths(list_files(tree), entries)
+    above = _all_above(moves)
+    if above is not None:
+        mode = stat.S_IMODE(tree.stat().st_mode)
+        os.rename(tree / above, target)
+        target.chmod(mode)  # a kit's directory may be closed to the user that a server runs as
+        return
     taken: dict[str, str] = {}
+    made = {"."}
     target.mkdir()
     for source, path in moves.items():
         first = taken.setdefault(path, source)
         if first == source:
-            _check_directories(path, taken, source)
-            destination = target / path
-            try:
-                destination.parent.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError):
-                raise _clash(source, posixpath.dirname(path), "a file of that name") from None
-            os.rename(tree / source, destination)
+            if path in made:
+                raise _clash(source, path, "a directory of that name")
+            directory = posixpath.dirname(path) or "."
+            if directory not in made:
+                _make_directories(target, directory, source)
+                made.update((directory, *_parents(directory)))
+            os.rename(f"{tree}/{source}", f"{target}/{path}")
         elif not filecmp.cmp(target / path, tree / source, shallow=False):
             raise _clash(source, path, f"'{first}'")
 
 
-def _check_directories(path: str, taken: dict[str, str], source: str) -> None:
-    if any(other.startswith(f"{path}/") for other in taken):
-        raise _clash(source, path, "a directory of that name")
+def _all_above(moves: Mapping[str, str]) -> str | None:
+    """The directory that all files keep their paths from, as in most kits; ``None`` where they do not."""
+    source, path = next(iter(moves.items()), ("", ""))
+    above = source.removesuffix(path)
+    return above if all(source == f"{above}{path}" for source, path in moves.items()) else None
+
+
+def _make_directories(target: Path, directory: str, source: str) -> None:
+    try:
+        (target / directory).mkdir(parents=True)
+    except (FileExistsError, NotADirectoryError):
+        raise _clash(source, directory, "a file of that name") from None
 
 
 def _clash(source: str, path: str, other: str) -> ConflictError:
@@ -89,7 +106,8 @@ def flat_paths(files: Iterable[str], entries: Sequence[KitEntry]) -> dict[str, s
         entries: The Kitfile's entries. The last ``model`` among them is the model: the kit that a chain ends with.
     """
     files = list(files)
-    owners = {file: _owner(file, entries) for file in files}
+    by_path = {entry.path: entry for entry in reversed(entries)}
+    owners = {file: _owner(file, by_path) for file in files}
     of_model = {file for file, owner in owners.items() if owner is not None and owner.section in _MODEL}
     model = next((entry.path for entry in reversed(entries) if entry.section == "model"), None)
     if model is None:
@@ -98,10 +116,9 @@ def flat_paths(files: Iterable[str], entries: Sequence[KitEntry]) -> dict[str, s
     return {file: _place(file, root, owners[file], of_model) for file in files}
 
 
-def _owner(file: str, entries: Sequence[KitEntry]) -> KitEntry | None:
+def _owner(file: str, entries: Mapping[str, KitEntry]) -> KitEntry | None:
     """The entry that brought a file: the one that names it most closely."""
-    holding = [entry for entry in entries if _below(file, entry.path) is not None]
-    return max(holding, key=lambda entry: 0 if entry.path == "." else len(entry.path), default=None)
+    return next((entries[path] for path in (file, *_parents(file)) if path in entries), None)
 
 
 def _find_root(files: Collection[str], model: str) -> str:
