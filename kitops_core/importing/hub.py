@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from kitops_core import __version__
 from kitops_core.errors import IntegrityError, InvalidInputError, RegistryError, UnsafeLayerError
 from kitops_core.events import Control
 from kitops_core.importing.hub_errors import answered, translated
@@ -163,7 +164,7 @@ def open_hub(text: str, revision: str, token: str | None, options: RegistryOptio
             "to import from the Hugging Face Hub, its client is needed",
             hint="install it with: pip install 'kitops-core[huggingface]'",
         ) from None
-    api = HfApi(token=token or None, library_name=LIBRARY)
+    api = HfApi(token=token or None, library_name=LIBRARY, library_version=__version__)
     name = parse_hub_name(text, api.endpoint)
     if revision and name.revision not in ("", revision):
         raise InvalidInputError(f"'{text}' names the revision '{name.revision}', and ref says '{revision}'")
@@ -246,7 +247,7 @@ def _quiet() -> Iterator[None]:
 def _headers(api: HfApi) -> dict[str, str]:
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not re-exported
 
-    named = build_hf_headers(token=api.token, library_name=LIBRARY)
+    named = build_hf_headers(token=api.token, library_name=LIBRARY, library_version=__version__)
     return {name.title(): value for name, value in named.items()}  # one spelling: ours has a User-Agent too
 
 
