@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskGroup
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from kitops_airflow.operators.promote import KitPromoteOperator
 
@@ -40,8 +41,12 @@ def promote_with_approval(
         **kwargs: Further arguments of both :class:`~kitops_airflow.operators.promote.KitPromoteOperator`.
 
     Raises:
-        AirflowOptionalProviderFeatureException: This Airflow has no human in the loop: it came with 3.1.
+        RuntimeError: This Airflow has no human in the loop, which came with 3.1.
     """
+    if not AIRFLOW_V_3_1_PLUS:
+        raise RuntimeError(
+            "promote_with_approval needs Airflow 3.1; before, use KitPromoteOperator, with approvals in the policy"
+        )
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 
     with TaskGroup(group_id or f"promote_to_{to}") as group:
