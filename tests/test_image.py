@@ -103,6 +103,15 @@ def test_the_diff_ids_of_compressed_layers_are_of_their_uncompressed_bytes(
     assert any("zstd" in warning for warning in image.warnings) is (compression == "zstd")
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_modelpack_has_an_image_as_a_modelkit_has(compression: Any, bundle: Path, name: str) -> None:
+    plain = kitops.pack(bundle, f"{name}:kit", push=True)
+    pack = kitops.pack(bundle, f"{name}:pack", push=True, model_pack=True, compression=compression)
+    manifest, config = parts(kitops.image(f"{name}:pack").reference)
+    assert [layer["digest"] for layer in manifest["layers"]] == [layer.digest for layer in pack.layers]
+    assert config["rootfs"]["diff_ids"] == [layer.digest for layer in plain.layers]
+
+
 def test_the_same_kit_gives_the_same_image_and_says_that_nothing_changed(bundle: Path, name: str) -> None:
     kitops.pack(bundle, f"{name}:1", push=True)
     first = kitops.image(f"{name}:1")
