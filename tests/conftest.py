@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import trustme
 from fault_proxy import FaultProxy, fault_proxy
+from hub_server import Hub, hub_server
 from kserve_environment import KServe
 from promotion_world import World
 from referrers_server import referrers_server
@@ -116,6 +117,14 @@ def token_registry(_token_registry: TokenRegistry) -> TokenRegistry:
     """A registry that wants bearer tokens, its service as new."""
     _token_registry.service.reset()
     return _token_registry
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in for the Hugging Face Hub, as the hub that the client in this process talks to."""
+    with hub_server() as served:
+        served.use(monkeypatch)
+        yield served
 
 
 @pytest.fixture

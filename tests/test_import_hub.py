@@ -1,74 +1,31 @@
-"""Importing from the Hugging Face Hub: the real client and a real registry, before a stand-in for the Hub."""
+"""Importing from the Hugging Face Hub: what a kit is made of, and what is moved for it.
+
+The real client and a real registry, before a stand-in for the Hub.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cli_runner import kit, ok
-from fault_proxy import FaultProxy, drop
-from hub_server import TOKEN, Fault, Hub, MadeUp, hub_server
+from hub_imports import FILES, WEIGHTS, imported, provenance
+from hub_server import Hub
 from signing_tools import KEY, write_keys
 
 import kitops_core as kitops
-from kitops_core.errors import (
-    DeniedError,
-    IntegrityError,
-    InvalidInputError,
-    KitfileError,
-    NotFoundError,
-    RegistryError,
-    SourceError,
-    UnsafeLayerError,
-)
-from kitops_core.provenance.evidence import read_evidence
-from kitops_core.provenance.predicate_types import SLSA_PROVENANCE
+from kitops_core.errors import KitfileError, SourceError
 from kitops_core.provenance.slsa_read import read_build
-from kitops_core.verbs.locate import find_kit
 
-hub_api = pytest.importorskip("huggingface_hub", reason="the huggingface extra is not installed")
-
-WEIGHTS = os.urandom(300_000)
-FILES = {
-    "model.safetensors": WEIGHTS,
-    "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", '
-    b'"max_position_embeddings": 2048, "quantization_config": {"quant_method": "awq"}}',
-    "generation_config.json": b'{"temperature": 0.6, "top_p": 0.9, "transformers_version": "5.0"}',
-    "tokenizer.json": b"{}",
-    "README.md": b"---\nlicense: apache-2.0\nbase_model: acme/base\npipeline_tag: text-generation\n---\n# tiny\n",
-    ".gitattributes": b"*.safetensors filter=lfs\n",
-}
-QUICK = kitops.RegistryOptions(backoff=0.01, retries=3)
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The stand-in, as the hub that the client talks to."""
-    with hub_server() as served:
-        served.use(monkeypatch)
-        yield served
+pytest.importorskip("huggingface_hub", reason="the huggingface extra is not installed")
 
 
 @pytest.fixture
 def name(registry: str) -> str:
     return f"{registry}/imported/{uuid.uuid4().hex[:12]}"
-
-
-def imported(source: str, name: str, **more: Any) -> kitops.ModelKitRecord:
-    return kitops.import_kit(source, f"{name}:1", push=True, registry=QUICK, **more)
-
-
-def provenance(reference: str) -> Any:
-    found = find_kit(reference)
-    (evidence,) = read_evidence(found.storage, found.manifest.digest, predicate_type=SLSA_PROVENANCE)
-    found.storage.close()
-    assert evidence.statement is not None
-    return evidence.statement.predicate
 
 
 def test_files_go_to_the_registry_as_they_are_described_and_with_their_origin(
@@ -217,137 +174,6 @@ def test_a_repository_that_was_renamed_is_recorded_under_its_name(hub: Hub, name
     assert imported("old", name).origin == f"hf://acme/new@{commit}"
 
 
-@pytest.mark.parametrize("no_range", [False, True])
-def test_a_dropped_connection_is_taken_up_where_it_broke(hub: Hub, name: str, no_range: bool) -> None:
-    weights = MadeUp(3_000_000)
-    hub.repo("acme/tiny").commit({**FILES, "model.safetensors": weights})
-    hub.faults += [Fault("cdn/.*safetensors", cut=700_000), Fault("cdn/.*safetensors", cut=900_000, no_range=no_range)]
-    hub.faults += [Fault("cdn/.*safetensors", no_range=no_range)]
-    record = imported("acme/tiny", name)
-    assert f"sha256:{weights.digest('sha256')}" in {layer.digest for layer in record.layers}
-    ranges = [seen.range for seen in hub.seen if "/cdn/" in seen.path]
-    assert ranges[0] == ""
-    assert len(ranges) == 3
-    assert all(asked.startswith("bytes=") for asked in ranges[1:])
-
-
-@pytest.mark.parametrize(
-    "path", ["resolve/.*config.json", "cdn/.*safetensors", "resolve/.*safetensors", "revision/|models/acme/tiny$"]
-)
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_the_hub_refuses_for_a_while_is_asked_again(hub: Hub, name: str, path: str, status: int) -> None:
-    hub.repo("acme/tiny").commit(FILES)
-    hub.faults.append(Fault(path, times=2, status=status))
-    assert imported("acme/tiny", name).changed
-
-
-def test_the_hub_says_how_long_to_wait(hub: Hub, name: str) -> None:
-    hub.repo("acme/tiny").commit(FILES)
-    hub.faults.append(Fault("cdn/.*safetensors", status=429, headers={"Retry-After": "1"}))
-    said: list[str] = []
-    imported("acme/tiny", name, on_event=lambda event: said.append(event.detail))
-    assert "the Hub answered 429; trying again in 1.0 s (1 of 3)" in said
-
-
-def test_a_hub_that_stays_broken_is_named(hub: Hub, name: str) -> None:
-    hub.repo("acme/tiny").commit(FILES)
-    hub.faults.append(Fault("cdn/", times=99, status=500))
-    with pytest.raises(
-        RegistryError, match=r"cannot read 'model.safetensors' of hf://acme/tiny@\w+: the Hub answered 500"
-    ):
-        imported("acme/tiny", name)
-    assert nothing_at(name)
-
-
-def flipped(piece: bytes) -> bytes:
-    return bytes([piece[0] ^ 1]) + piece[1:]
-
-
-@pytest.mark.parametrize("path", ["model.safetensors", "tokenizer.json"])
-@pytest.mark.parametrize("push", [True, False])
-def test_altered_bytes_are_refused_and_nothing_is_tagged(hub: Hub, name: str, path: str, push: bool) -> None:
-    hub.repo("acme/tiny").commit(FILES)
-    hub.faults.append(Fault(rf"(cdn|resolve)/.*{path}", times=99, alter=flipped))
-    with pytest.raises(IntegrityError, match=f"'{path}' of hf://acme/tiny"):
-        kitops.import_kit("acme/tiny", f"{name}:1", push=push, registry=QUICK)
-    assert nothing_at(name)
-
-
-def test_a_wrong_digest_told_by_the_hub_is_refused(hub: Hub, name: str) -> None:
-    repo = hub.repo("acme/tiny")
-    repo.commit(FILES)
-    repo.lfs_digests["model.safetensors"] = "1" * 64
-    with pytest.raises(IntegrityError, match=r"'model.safetensors' .* from the Hub: blob sha256:1{64} was altered"):
-        imported("acme/tiny", name)
-    del repo.lfs_digests["model.safetensors"]
-    repo.git_oids["config.json"] = "2" * 40
-    with pytest.raises(IntegrityError, match=r"'config.json' .* was altered: the Hub announced git blob 2{40}"):
-        imported("acme/tiny", name)
-    assert nothing_at(name)
-
-
-@pytest.mark.parametrize("more", [-1, 1])
-@pytest.mark.parametrize("path", ["model.safetensors", "tokenizer.json"])
-def test_a_file_of_another_size_than_announced_is_refused(hub: Hub, name: str, path: str, more: int) -> None:
-    repo = hub.repo("acme/tiny")
-    repo.commit(FILES)
-    repo.sizes[path] = len(FILES[path]) + more
-    with pytest.raises((RegistryError, IntegrityError), match=f"'{path}' of hf://acme/tiny"):
-        imported("acme/tiny", name)
-    assert nothing_at(name)
-
-
-def nothing_at(name: str) -> bool:
-    try:
-        find_kit(f"{name}:1").storage.close()
-    except NotFoundError:
-        return True
-    return False
-
-
-@pytest.mark.parametrize("access", ["private", "gated"])
-def test_a_token_opens_what_is_closed_and_goes_to_the_hub_only(hub: Hub, name: str, access: str) -> None:
-    hub.repo("acme/closed").commit(FILES)
-    hub.repo("acme/closed").access = access
-    with pytest.raises(DeniedError) as denied:
-        imported("acme/closed", name, token="hf_wrong_token_wrong_token")
-    assert "HF_TOKEN" in denied.value.hint
-    assert "wrong_token" not in str(denied.value)
-    assert imported("acme/closed", name, token=TOKEN).changed
-    for seen in hub.seen:
-        assert (TOKEN not in seen.token) == seen.host.startswith("localhost") or "wrong" in seen.token
-    assert TOKEN not in str(provenance(f"{name}:1"))
-
-
-def test_the_token_of_the_environment_is_used(hub: Hub, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.repo("acme/closed").commit(FILES)
-    hub.repo("acme/closed").access = "private"
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert imported("acme/closed", name).changed
-
-
-@pytest.mark.parametrize(
-    ("source", "ref", "error", "says"),
-    [
-        ("acme/none", "", DeniedError, "does not exist, or may not be read"),
-        ("acme/tiny", "nowhere", NotFoundError, "no such revision"),
-        ("acme/tiny@main", "", InvalidInputError, "not a repository"),
-        ("spaces/acme/demo", "", InvalidInputError, "Space"),
-        ("./model", "", InvalidInputError, "not a repository"),
-        ("a/b/c", "", InvalidInputError, "not a repository"),
-        ("https://models.example.com/acme/tiny", "", InvalidInputError, "not on the hub"),
-        ("https://huggingface.co/acme/tiny/blob/main/config.json", "", InvalidInputError, "inside a repository"),
-        ("hf://acme/tiny@v1", "v2", InvalidInputError, "names the revision"),
-    ],
-)
-def test_what_cannot_be_imported_is_said(
-    hub: Hub, name: str, source: str, ref: str, error: type[Exception], says: str
-) -> None:
-    hub.repo("acme/tiny").commit(FILES)
-    with pytest.raises(error, match=says):
-        imported(source, name, ref=ref)
-
-
 @pytest.mark.parametrize(
     "form",
     [
@@ -361,13 +187,6 @@ def test_what_cannot_be_imported_is_said(
 def test_ways_to_name_a_repository(hub: Hub, name: str, form: str) -> None:
     commit = hub.repo("acme/tiny").commit(FILES)
     assert imported(form.replace("{hub}", hub.address), name).origin == f"hf://acme/tiny@{commit}"
-
-
-@pytest.mark.parametrize("path", ["../evil.json", "a/../../evil.json", "/etc/passwd", "a//b", "half\ud800.json"])
-def test_names_that_lead_out_are_refused(hub: Hub, name: str, path: str) -> None:
-    hub.repo("acme/evil").commit({**FILES, path: b"x"})
-    with pytest.raises(UnsafeLayerError, match="no path below a directory"):
-        imported("acme/evil", name)
 
 
 def test_odd_files_arrive_as_they_are(hub: Hub, name: str, tmp_path: Path) -> None:
@@ -431,27 +250,6 @@ def test_the_kit_is_the_one_that_packing_a_download_makes(hub: Hub, name: str, t
     assert record.digest == packed.digest
 
 
-def test_a_cancelled_import_leaves_nothing(hub: Hub, name: str) -> None:
-    hub.repo("acme/tiny").commit({**FILES, "model.safetensors": MadeUp(5_000_000)})
-    cancel = kitops.Cancel()
-
-    def on_event(event: kitops.Event) -> None:
-        if event.phase == "advance" and event.name == "model.safetensors":
-            cancel.cancel()
-
-    with pytest.raises(kitops.CancelledError):
-        imported("acme/tiny", name, on_event=on_event, cancel=cancel)
-    assert nothing_at(name)
-
-
-def test_a_registry_that_drops_an_upload_gets_the_file_again(hub: Hub, faults: FaultProxy) -> None:
-    hub.repo("acme/tiny").commit({**FILES, "model.safetensors": MadeUp(3_000_000, seed=uuid.uuid4().int % 2**60)})
-    faults.fault("PATCH", "/blobs/uploads/", drop(1_000_000))
-    record = imported("acme/tiny", f"{faults.address}/imported/{uuid.uuid4().hex[:12]}")
-    assert record.changed
-    assert len([seen for seen in hub.seen if "/cdn/" in seen.path]) == 2
-
-
 def test_all_that_a_kitfile_names_in_vain_is_said(hub: Hub, name: str) -> None:
     hub.repo("acme/tiny").commit(FILES)
     text = "manifestVersion: 1.0.0\nmodel: {path: none.bin, parts: [{path: config.json}, {path: gone.json}]}\n"
@@ -467,30 +265,6 @@ def test_a_name_that_reads_as_a_reference_is_refused(hub: Hub, name: str) -> Non
     hub.repo("acme/colon").commit({"model:v1": WEIGHTS, "config.json": b"{}"})
     with pytest.raises(KitfileError, match="reads as a ModelKit reference"):
         imported("acme/colon", name)
-
-
-def test_offline_is_said(hub: Hub, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.repo("acme/tiny").commit(FILES)
-    monkeypatch.setattr(hub_api.constants, "HF_HUB_OFFLINE", True)
-    hub_api.close_session()
-    try:
-        with pytest.raises(InvalidInputError, match="HF_HUB_OFFLINE is set"):
-            imported("acme/tiny", name)
-    finally:
-        hub_api.close_session()
-
-
-def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(InvalidInputError) as refused:
-        kitops.import_kit("acme/tiny")
-    assert "kitops-core[huggingface]" in refused.value.hint
-
-
-def test_an_endpoint_that_is_not_there_is_named(hub: Hub, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_api.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(RegistryError, match=r"find hf://acme/tiny: http://127.0.0.1:9 cannot be reached"):
-        imported("acme/tiny", name)
 
 
 def test_the_command(hub: Hub, name: str, tmp_path: Path) -> None:
