@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-from runs import data_version, metadata, run
+from runs import data_version, materialization, metadata, run
 
 from dagster_kitops import ModelKit
 
@@ -43,6 +43,11 @@ def test_a_kit_packed_by_another_process_is_loaded_like_any_other(
     result = run([churn, use], instance, more={"pipes_subprocess_client": dg.PipesSubprocessClient(cwd=str(tmp_path))})
     assert result.output_for_node("use") == b"weights"
     assert data_version(instance, "churn") == metadata(instance, "churn")["kitops/digest"]
+    shown = materialization(instance, "churn").metadata
+    table, command = shown["kitops/layers"], shown["kitops/unpack_command"].value
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [(row.data["section"], row.data["path"]) for row in table.records] == [("model", "model.bin")]
+    assert command == f"kitops unpack churn@{data_version(instance, 'churn')} --dir churn"
     assert metadata(instance, "churn")["kitops/record"]["reference"] == "churn:latest"
 
 

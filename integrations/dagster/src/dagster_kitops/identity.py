@@ -1,7 +1,10 @@
-"""The metadata that says which kit a materialization is of. It needs no Dagster, so that Pipes can use it."""
+"""Which kit a materialization is of, and what it holds. It needs no Dagster, so that Pipes can use it."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from kitops_core.record import ModelKitRecord
 from kitops_core.reference import parse_reference
 
 DIGEST_KEY = "kitops/digest"
@@ -15,3 +18,18 @@ def identity(reference: str, digest: str) -> dict[str, str]:
     """Which kit it is, and nothing else."""
     named = parse_reference(reference)
     return {"dagster/uri": f"oci://{named.name}@{digest}", DIGEST_KEY: digest, REFERENCE_KEY: reference}
+
+
+LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "outcome": "string", "digest": "string"}
+"""The columns of the table of layers, and their types."""
+
+
+def layer_rows(record: ModelKitRecord) -> list[dict[str, Any]]:
+    """The rows of the table of layers."""
+    return [{name: getattr(layer, name) for name in LAYER_COLUMNS} for layer in record.layers]
+
+
+def unpack_command(record: ModelKitRecord) -> str:
+    """The command that unpacks this very kit."""
+    named = parse_reference(record.reference)
+    return f"kitops unpack {named.with_digest(record.digest)} --dir {named.repository.rpartition('/')[2]}"

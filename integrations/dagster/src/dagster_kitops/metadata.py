@@ -8,15 +8,13 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from dagster_kitops.identity import identity
+from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_command
 from dagster_kitops.options import METRIC
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import parse_reference
 
 if TYPE_CHECKING:
     from kitops_core import KitDiff, Kitfile
-
-_LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "outcome": "string", "digest": "string"}
 
 
 def kit_metadata(
@@ -32,7 +30,6 @@ def kit_metadata(
         browse_url: Where the registry's pages show a kit, with ``{repository}`` and ``{digest}``.
     """
     named = parse_reference(record.reference)
-    pinned = str(named.with_digest(record.digest))
     found: dict[str, Any] = identity(record.reference, record.digest)
     if browse_url:
         url = browse_url.replace("{repository}", quote(named.repository)).replace("{digest}", record.digest)
@@ -50,7 +47,7 @@ def kit_metadata(
         found["kitops/changes"] = _change_table(changes)
     if record.parents:
         found["kitops/parents"] = dg.MetadataValue.json(list(record.parents))
-    found["kitops/unpack_command"] = f"kitops unpack {pinned} --dir {named.repository.rpartition('/')[2]}"
+    found["kitops/unpack_command"] = unpack_command(record)
     if kitfile is not None:
         found["kitops/kitfile"] = dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```")
     found["kitops/record"] = dg.MetadataValue.json(record.to_dict())
@@ -66,8 +63,8 @@ def _metrics(kitfile: Kitfile) -> Mapping[str, float]:
 
 def _layer_table(record: ModelKitRecord) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(
-        [dg.TableRecord({name: getattr(layer, name) for name in _LAYER_COLUMNS}) for layer in record.layers],
-        schema=dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in _LAYER_COLUMNS.items()]),
+        [dg.TableRecord(row) for row in layer_rows(record)],
+        schema=dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in LAYER_COLUMNS.items()]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dagster_kitops.identity import identity
+from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_command
 
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
@@ -22,10 +22,17 @@ def report_modelkit(pipes: PipesContext, kit: ModelKitRecord, *, asset_key: str 
         kit: What :func:`kitops_core.pack` or another verb gave.
         asset_key: The asset, where the process makes several.
     """
+    columns = [{"name": name, "type": type_} for name, type_ in LAYER_COLUMNS.items()]
     metadata: dict[str, Any] = {
         **identity(kit.reference, kit.digest),
+        "kitops/tags": {"raw_value": list(kit.tags), "type": "json"},
         "kitops/size_bytes": kit.size,
+        "kitops/sent_bytes": kit.sent,
         "kitops/changed": kit.changed,
+        "kitops/layers": {"raw_value": {"records": layer_rows(kit), "schema": columns}, "type": "table"},
+        "kitops/unpack_command": unpack_command(kit),
         "kitops/record": {"raw_value": kit.to_dict(), "type": "json"},
     }
+    if kit.parents:
+        metadata["kitops/parents"] = {"raw_value": list(kit.parents), "type": "json"}
     pipes.report_asset_materialization(asset_key=asset_key, metadata=metadata, data_version=kit.digest)
