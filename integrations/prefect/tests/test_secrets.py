@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from conftest import write_bundle
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from registry_fixture import PASSWORD, USERNAME, Served
 from runs import repository
 
@@ -29,8 +31,14 @@ from prefect_kitops import (
 SECRET = "n0t-the-passw0rd"
 
 
+def database_files() -> list[Path]:
+    """The database of the server, as it is on disk."""
+    file = Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().rpartition("://")[2])
+    return sorted(file.parent.glob(f"{file.name}*"))
+
+
 @pytest.mark.usefixtures("prefect_server")
-def test_a_password_is_in_no_log_event_artifact_parameter_or_result(
+def test_a_password_is_in_no_log_event_artifact_parameter_result_or_database(
     auth_registry: Served, bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -40,6 +48,7 @@ def test_a_password_is_in_no_log_event_artifact_parameter_or_result(
         repository=name.partition("/")[2],
         credentials=OCIRegistryCredentials(username=USERNAME, password=PASSWORD),
     )
+    churn.save("with-a-password", overwrite=True)
     wrong = churn.model_copy(update={"credentials": OCIRegistryCredentials(username=USERNAME, password=SECRET)})
 
     @materialize_modelkit("decorated", registry=churn)
@@ -62,9 +71,8 @@ def test_a_password_is_in_no_log_event_artifact_parameter_or_result(
         for what in ("events", "artifacts", "logs", "flow_runs", "task_runs", "block_documents"):
             body = {"limit": 50 if what == "events" else 200}
             seen[what] = json.dumps(client.request("POST", f"/{what}/filter", json=body).json())
-    import os
-
-    for path in Path(os.environ["PREFECT_LOCAL_STORAGE_PATH"]).rglob("*"):
+    for path in [*Path(os.environ["PREFECT_LOCAL_STORAGE_PATH"]).rglob("*"), *database_files()]:
         seen[str(path)] = path.read_bytes().decode(errors="replace") if path.is_file() else ""
     assert len(seen["artifacts"]) > 500
+    assert any(kit.digest in text for where, text in seen.items() if where.endswith(".db") or where.endswith("-wal"))
     assert not [where for where, text in seen.items() if PASSWORD in text or SECRET in text]

@@ -16,6 +16,7 @@ from runs import artifacts, events_of, repository
 import kitops_core as kitops
 from prefect_kitops import (
     ModelKitRef,
+    ModelKitRepository,
     apack_modelkit,
     apull_modelkit,
     apush_modelkit,
@@ -99,6 +100,22 @@ def test_the_card_says_what_changed(registry: str, tmp_path: Path) -> None:
     card = next(card["data"] for card in artifacts("markdown") if f"`{kit.digest}`" in (card["data"] or ""))
     assert "| changed | model `model.bin` |" in card
     assert "| field | `model.parameters.max_depth` | `6` | `8` |" in card
+
+
+def test_the_page_of_a_repository_is_linked(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+    page = f"https://kits.example.com/{name.rpartition('/')[2]}"
+    churn = ModelKitRepository(registry=registry, repository=name.partition("/")[2], web_url=page)
+
+    @flow
+    def train() -> ModelKitRef:
+        return pack_modelkit(bundle, "dev", registry=churn)
+
+    kit = train()
+    shown = [artifact["data"] for artifact in artifacts("markdown")]
+    assert f"[{name}](<{page}>)" in next(card for card in shown if kit.digest in card)
+    assert f"[{name}]({page})" in shown, "the link is an artifact of its own"
+    assert asset_event(kit.asset_key)["resource"]["prefect.asset.url"] == page
 
 
 def test_packing_the_same_again_changes_nothing_and_is_still_seen(registry: str, bundle: Path) -> None:

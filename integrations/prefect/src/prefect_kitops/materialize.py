@@ -51,7 +51,8 @@ def materialize_modelkit(
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
         pack: More for the engine: ``kitfile``, ``compression``, ``layer_format``, ``key``.
-        **task_options: Options of :func:`prefect.task`, such as ``retries`` and ``name``.
+        **task_options: Options of :func:`prefect.task`, such as ``retries`` and ``name``. A retry runs the function
+            again; what a registry does not answer at first the engine asks again by itself.
 
     Example:
         >>> @materialize_modelkit("registry.example.com/ml/churn", tags=["dev"])  # doctest: +SKIP
