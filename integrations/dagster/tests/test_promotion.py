@@ -25,6 +25,7 @@ from dagster_kitops import (
     rollback_job,
     signature_check,
 )
+from dagster_kitops.checks import key_file
 from kitops_core.provenance.keys import generate_key_pair
 
 POLICY = """
@@ -264,3 +265,11 @@ def test_a_policy_check_says_what_the_gates_would(project: Project, instance: dg
     assert not said.passed, said.metadata
     assert "prod refuses it" in (said.description or "")
     assert said.metadata["kitops/digest"].value == data_version(instance, "churn")
+
+
+def test_a_key_is_a_file_a_name_in_the_environment_or_its_text(tmp_path: Path) -> None:
+    (tmp_path / "release.pub").touch()
+    text = f"-----BEGIN PUBLIC KEY-----\n{'M' * 700}\n-----END PUBLIC KEY-----\n"
+    assert key_file("release.pub", tmp_path) == key_file(Path("release.pub"), tmp_path) == tmp_path / "release.pub"
+    assert key_file(tmp_path / "release.pub", Path("/")) == tmp_path / "release.pub"
+    assert [key_file(key, tmp_path) for key in ("", "env://KEY", text)] == ["", "env://KEY", text]

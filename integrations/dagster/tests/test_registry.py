@@ -59,16 +59,23 @@ def test_an_unchanged_directory_is_not_sent_again(instance: dg.DagsterInstance, 
     assert metadata(instance, "bundle")["kitops/changed"] is False
 
 
-def test_credentials_come_from_the_environment_and_stay_out_of_the_log(
-    instance: dg.DagsterInstance, auth_registry: Served, monkeypatch: pytest.MonkeyPatch
+def test_credentials_come_from_the_environment_and_are_written_nowhere(
+    auth_registry: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
     resource = KitOpsResource(
         registry=f"{auth_registry.address}/ml", username=USERNAME, password=dg.EnvVar("REGISTRY_PASSWORD")
     )
-    result = run([churn, card], instance, kitops=resource)
-    assert result.output_for_node("card") == "# Churn\n"
-    assert not any(PASSWORD in str(entry) for entry in instance.all_logs(result.run_id))
+    kept = tmp_path / "dagster"
+    kept.mkdir()
+    with dg.DagsterInstance.local_temp(str(kept)) as instance:  # on disk: runs, events and what assets return
+        assert run(
+            [churn, card], instance, kitops=resource, more={"io_manager": dg.FilesystemIOManager(base_dir=str(kept))}
+        ).success
+        digest = data_version(instance, "churn").encode()
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(digest in data for data in written)
+    assert not any(PASSWORD.encode() in data for data in written)
 
 
 def test_a_refusal_names_the_registry_and_not_the_password(instance: dg.DagsterInstance, auth_registry: Served) -> None:

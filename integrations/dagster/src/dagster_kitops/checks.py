@@ -32,6 +32,14 @@ def asset_key(asset: Asset) -> dg.AssetKey:
     return dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else asset.key
 
 
+def key_file(key: str | Path, directory: Path) -> str | Path:
+    """A key as an absolute path where it is a file, relative to a directory; any other stays as it is."""
+    text = str(key)
+    if not text or text.startswith(("-----BEGIN", "env://")):  # a text may be longer than a path can be
+        return key
+    return directory / text if (directory / text).is_file() else key
+
+
 def signature_check(
     asset: Asset, keys: Sequence[str | Path], *, name: str = "signature", kitops_key: str = KITOPS_KEY
 ) -> dg.AssetChecksDefinition:
@@ -43,7 +51,7 @@ def signature_check(
         name: The check's name.
         kitops_key: The resource key of the KitOpsResource.
     """
-    given = [Path(key).absolute() if Path(str(key)).is_file() else key for key in keys]
+    given = [key_file(key, Path.cwd()) for key in keys]
 
     def look(resource: KitOpsResource, kit: RecordedKit) -> tuple[bool, str, Mapping[str, Any]]:
         try:

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_kitops.automation import promote_when_verified
-from dagster_kitops.checks import asset_key, signature_check
+from dagster_kitops.checks import asset_key, key_file, signature_check
 from dagster_kitops.components.scaffolding import ModelKitPromotionScaffolder
 from dagster_kitops.promotion import promotion_assets, rollback_job
 
@@ -20,7 +20,7 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
     kit: str = Field(description="The asset that packs the kit: churn, ml/churn.")
     channels: str = Field("promotion.yaml", description="The promotion policy, relative to defs.yaml.")
     to: list[str] = Field([], description="Only these channels; by default all of the policy's.")
-    signed_by: list[str] = Field([], description="Public keys, one of which must have signed a kit.")
+    signed_by: list[str] = Field([], description="Public keys, files or env://NAME: one must have signed a kit.")
     automation: Literal["verified", "none"] = Field(
         "none", description="verified: promote when a kit changed and its blocking checks passed."
     )
@@ -40,12 +40,8 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
         """
         policy = context.path / self.channels
         candidate = asset_key(self.kit)
-
-        def key_file(name: str) -> str:
-            return str(context.path / name) if name and (context.path / name).is_file() else name
-
-        keys = [key_file(key) for key in self.signed_by]
-        signing_key = key_file(self.signing_key)
+        keys = [key_file(key, context.path) for key in self.signed_by]
+        signing_key = str(key_file(self.signing_key, context.path))
         checks = [signature_check(candidate, keys)] if keys else []
         options: dict[str, Any] = {}
         if self.automation == "verified":
