@@ -95,6 +95,21 @@ class TestWhatIsThere:
         kitops.unpack("tuned:1.0", tmp_path / "out", only=["model"])
         assert (tmp_path / "out" / "models" / "churn" / "config.json").read_text() == "tuned"
 
+    @pytest.mark.parametrize("keep_paths", [False, True])
+    def test_files_and_directories_that_are_closed_in_the_kit_are_open_to_the_server(
+        self, registry: str, tmp_path: Path, to: Path, keep_paths: bool
+    ) -> None:
+        bundle = write(tmp_path / "kit", **{"models/churn/sub/x": "x"})
+        (bundle / "Kitfile").write_text("manifestVersion: 1.0.0\nmodel: {path: models/churn}\n")
+        for path, mode in (("models/churn/model.bin", 0o600), ("models/churn/sub", 0o700), ("models/churn", 0o700)):
+            (bundle / path).chmod(mode)
+        (bundle / "models" / "churn" / "config.json").chmod(0o750)
+        kitops.pack(bundle, "churn:1.0")
+        kitops.materialize("churn:1.0", to, keep_paths=keep_paths)
+        model = to / "models" / "churn" if keep_paths else to
+        wanted = {"": 0o755, "sub": 0o755, "model.bin": 0o644, "config.json": 0o754}
+        assert {name: (model / name).stat().st_mode & 0o777 for name in wanted} == wanted
+
     def test_from_the_local_store(self, tmp_path: Path, to: Path) -> None:
         kitops.pack(write(tmp_path / "kit"), "churn:1.0")
         assert kitops.materialize("churn:1.0", to).storage == "local store"

@@ -111,14 +111,6 @@ class TestMovingThem:
         assert list_files(tmp_path / "flat") == ["config.json", "w.bin"]
         assert (tmp_path / "flat" / "w.bin").read_text() == "w"
 
-    def test_a_directory_that_is_closed_in_the_kit_is_open_to_the_server(self, tmp_path: Path) -> None:
-        tree = self.tree(tmp_path, **{"m/w.bin": "w", "m/sub/x": "x"})
-        (tree / "m").chmod(0o700)
-        tree.chmod(0o755)
-        arrange(tree, entries("m"), tmp_path / "flat")
-        assert (tmp_path / "flat").stat().st_mode & 0o777 == 0o755
-        assert list_files(tmp_path / "flat") == ["sub/x", "w.bin"]
-
     def test_two_files_of_one_name_and_different_bytes_are_a_conflict_that_names_both(self, tmp_path: Path) -> None:
         tree = self.tree(tmp_path, **{"m/w.bin": "w", "a/config.json": "a", "b/config.json": "b"})
         with pytest.raises(ConflictError, match=r"'b/config\.json' and 'a/config\.json' would both be") as e:

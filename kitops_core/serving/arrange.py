@@ -20,7 +20,6 @@ from __future__ import annotations
 import filecmp
 import os
 import posixpath
-import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -48,9 +47,7 @@ def arrange(tree: Path, entries: Sequence[KitEntry], target: Path) -> None:
     moves = flat_paths(list_files(tree), entries)
     above = _all_above(moves)
     if above is not None:
-        mode = stat.S_IMODE(tree.stat().st_mode)
         os.rename(tree / above, target)
-        target.chmod(mode)  # a kit's directory may be closed to the user that a server runs as
         return
     taken: dict[str, str] = {}
     made = {"."}

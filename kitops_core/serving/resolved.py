@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ class ResolvedKit:
         return merged_parameters(kits)
 
     def fetch(self, scratch: Path, *, max_ratio: int | None, control: Control) -> tuple[Path, Unpacked]:
-        """Fetch and lay out what is wanted, every byte verified.
+        """Fetch and lay out what is wanted, every byte verified, readable by whoever the umask allows.
 
         Args:
             scratch: An existing directory that nobody else uses; what is left in it is of no use.
@@ -171,13 +172,14 @@ class ResolvedKit:
             max_ratio=max_ratio,
             control=control,
         )
-        if self._selection.keep_paths:
-            return tree, unpacked
-        flat = scratch / "flat"
         entries = [entry for kit in (self._kit, *(kit for _, kit in self._chain)) for entry in kit.kitfile.entries()]
+        made = tree if self._selection.keep_paths else scratch / "flat"
         with writing(scratch):
-            arrange(tree, entries, flat)
-        return flat, unpacked
+            mode = tree.stat().st_mode  # of a new directory, as the umask has it
+            if made != tree:
+                arrange(tree, entries, made)
+            let_read(made, mode)
+        return made, unpacked
 
     def close(self) -> None:
         """Let go of connections."""
@@ -194,6 +196,21 @@ class ResolvedKit:
     def _keep(self, found: FoundKit) -> FoundKit:
         self._stack.callback(found.storage.close)
         return found
+
+
+def let_read(directory: Path, mode: int) -> None:
+    """Let others read files and enter directories, as ``mode`` lets them: servers run as users of their own.
+
+    Files that were written as temporary ones are closed to others, and stay so in a kit.
+    """
+    files, directories = mode & 0o444, mode & 0o555
+    for path, _, names in os.walk(directory):
+        if directories & ~os.stat(path).st_mode:
+            os.chmod(path, os.stat(path).st_mode & 0o7777 | directories)
+        for name in names:
+            found = os.lstat(f"{path}/{name}").st_mode
+            if files & ~found:
+                os.chmod(f"{path}/{name}", found & 0o7777 | files)
 
 
 def merged_parameters(kits: Sequence[StoredKit]) -> dict[str, Any]:
