@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-STARTING_SECONDS = 240  # on a machine that does other things as well
-RUNNING_SECONDS = 240
+STARTING_SECONDS = 400  # on a machine that does other things as well
+RUNNING_SECONDS = 400
 
 LAUNCH = """mutation ($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) {

@@ -34,7 +34,7 @@ def promoted(server: DevServer, resource: KitOpsResource, digest: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_kit_from_its_first_run_to_production(registry: str, tmp_path: Path) -> None:
     resource = KitOpsResource(registry=f"{registry}/{uuid.uuid4().hex[:8]}")
     state = tmp_path / "state"

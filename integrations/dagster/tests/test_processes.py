@@ -38,6 +38,7 @@ def job() -> dg.JobDefinition:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_each_step_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parent)  # where a step's process looks for this module
     with dg.instance_for_test() as instance:
