@@ -12,6 +12,7 @@ import pytest
 from channels import Project
 from faults import busy, busy_at_first
 from prefect import flow, task
+from prefect.deployments.runner import EntrypointType
 from prefect.transactions import atransaction, transaction
 from runs import artifacts, events_of
 
@@ -25,6 +26,7 @@ from prefect_kitops import (
     promote_modelkit,
     rollback_modelkit,
 )
+from prefect_kitops.approval import PromotionCheckError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -156,6 +158,23 @@ def test_the_flow_pins_plans_and_promotes_what_is_upstream(project: Project) -> 
     assert "| accuracy | 0.95 | 0.9 |" in plan
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in plan
     assert "✓" in plan
+
+
+@flow
+def smoke(reference: str) -> None:
+    """A check that nobody serves."""
+
+
+def test_a_check_that_is_not_there_or_never_runs_is_no_pass(project: Project) -> None:
+    first, _ = two_promotions(project)
+    for name in ("smoke/nowhere", "nowhere"):
+        with pytest.raises(kitops.NotFoundError, match=f"no deployment '{name}'"):
+            modelkit_promotion(to="staging", channels=str(project.policy), check=name)
+    assert len(kitops.history("staging", channels=project.policy)) == 1
+    smoke.to_deployment("never", entrypoint_type=EntrypointType.MODULE_PATH).apply()
+    with pytest.raises(PromotionCheckError, match=r"smoke/never of .* ended as \w+ after 1 s"):
+        modelkit_promotion(to="staging", channels=str(project.policy), check="smoke/never", check_seconds=1)
+    assert project.digest("staging") == first
 
 
 def test_a_prefect_server_that_is_busy_does_not_stop_a_promotion(

@@ -8,6 +8,10 @@ from typing import Any, Literal
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import DEFAULT
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.transactions import transaction
 
@@ -34,6 +38,7 @@ def modelkit_promotion(
     approval: Literal["none", "pause", "suspend"] = "none",
     approval_seconds: int = 7 * 24 * 3600,
     check: str = "",
+    check_seconds: int = 3600,
     key: str = "",
     note: str = "",
 ) -> ModelKitRef:
@@ -51,6 +56,7 @@ def modelkit_promotion(
         approval_seconds: How long to wait for the person.
         check: Name of a deployment (``flow/deployment``) to run after the promotion with the kit as its parameter
             ``reference``; where it fails, the channel gets back what it had.
+        check_seconds: How long to wait for the check; one that does not end counts as failed.
         key: The private key that signs the record: a file or ``env://NAME``, as everybody can read a run's parameters.
         note: A sentence for the record.
 
@@ -58,8 +64,12 @@ def modelkit_promotion(
         GateRefusedError: A gate refused; nothing was changed.
         PromotionRejectedError: A person rejected it; nothing was changed.
         PromotionCheckError: The check failed; the channel has what it had before.
+        NotFoundError: There is no such check; nothing was changed.
         KitOpsError: As :func:`kitops_core.promote`.
     """
+    if check:
+        with hints():
+            _find_deployment(check)
     plan = plan_promotion(reference, to, channels, repository)
     expect, actor = "", ""
     if approval != "none" and plan["moves"]:
@@ -82,7 +92,7 @@ def modelkit_promotion(
             registry=repository or None,
         )
         if check:
-            _check(check, kit)
+            _check(check, kit, check_seconds)
     return kit
 
 
@@ -178,13 +188,24 @@ def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval
     return wait(wait_for_input=question, timeout=seconds, key=f"approval-{move[:12]}")
 
 
-def _check(deployment: str, kit: ModelKitRef) -> None:
-    from prefect.client.schemas.objects import FlowRun
-    from prefect.deployments import run_deployment
+def _find_deployment(name: str) -> None:
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(name)
+        except (ObjectNotFound, ValueError) as error:
+            raise NotFoundError(
+                f"there is no deployment '{name}' to check with", hint="write flow/deployment"
+            ) from error
 
-    run = run_deployment(deployment, parameters={"reference": kit.reference}, _sync=True)  # type: ignore[call-arg]
+
+def _check(deployment: str, kit: ModelKitRef, seconds: int) -> None:
+    given = {"reference": kit.reference}
+    run = run_deployment(deployment, parameters=given, timeout=seconds, _sync=True)  # type: ignore[call-arg]
     assert isinstance(run, FlowRun)  # noqa: S101  for the type checker: in a sync flow it is never awaitable
-    if run.state is None or not run.state.is_completed():
-        outcome = run.state.name if run.state else "unknown"
-        run_logger().error("%s", f"{deployment} on {kit}: {outcome}")
-        raise PromotionCheckError(f"the check {deployment} of {kit} ended as {outcome}")
+    if run.state is not None and run.state.is_completed():
+        return
+    outcome = (run.state.name if run.state else None) or "unknown"
+    if run.state is None or not run.state.is_final():
+        outcome += f" after {seconds} s"
+    run_logger().error("%s", f"{deployment} on {kit}: {outcome}")
+    raise PromotionCheckError(f"the check {deployment} of {kit} ended as {outcome}")
