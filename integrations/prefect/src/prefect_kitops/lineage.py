@@ -11,7 +11,6 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import kitops_core as kitops
-from kitops_core.errors import KitOpsError
 from prefect_kitops import kits
 from prefect_kitops.connection import Kit, RegistryBlock, find_place
 from prefect_kitops.events import PREFIX
@@ -126,16 +125,13 @@ def modelkit_lineage(
         depth: How many generations of parents to read from the registry.
 
     Raises:
-        KitOpsError: The kit cannot be read.
+        KitOpsError: The kit or what is attached to it cannot be read.
     """
     pinned = kits.resolve(kit, registry=registry)
     place = find_place(pinned, registry)
     name = str(place.reference)
     made_from = kitops.lineage(name, depth=depth, remote=place.remote or None, registry=place.options)
-    try:
-        promotions = tuple(kitops.history(name, registry=place.options))
-    except KitOpsError:
-        promotions = ()
+    promotions = tuple(kitops.history(name, registry=place.options))
     return ModelKitLineage(pinned, tuple(_events(pinned, days)), promotions, made_from)
 
 
