@@ -17,6 +17,12 @@ from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
 from kitops_core.provenance.bundle import BUNDLE, MAX_BUNDLE_BYTES, Bundle, build_bundle, parse_bundle
 from kitops_core.provenance.dsse import Envelope
+from kitops_core.provenance.predicate_types import (
+    ANNOTATION_PREDICATE,
+    ANNOTATION_UNSIGNED_PREDICATE,
+    annotated_type,
+    predicate_name,
+)
 from kitops_core.provenance.statement import PAYLOAD_TYPE, Statement, parse_statement
 from kitops_core.storage import Storage
 
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
     from kitops_core.provenance.keys import PublicKey, SigningKey
 
 ANNOTATION_CONTENT = "dev.sigstore.bundle.content"
-ANNOTATION_PREDICATE = "dev.sigstore.bundle.predicateType"
-ANNOTATION_UNSIGNED_PREDICATE = "in-toto.io/predicate-type"
 
 MAX_REFERRERS = 2000
 """How many referrers of one manifest are read; whoever can write to a repository could add any number."""
@@ -126,7 +130,7 @@ def write_statement(
         annotations = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type}
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotations[media_types.ANNOTATION_CREATED] = when
-    layer = storage.write_blob(BytesSource(data, kind, statement.predicate_type), control).descriptor
+    layer = storage.write_blob(BytesSource(data, kind, predicate_name(statement.predicate_type)), control).descriptor
     manifest = _write_config(storage, subject, layer, kind, annotations, control)
     return manifest, Evidence(
         digest=manifest.digest,
@@ -256,7 +260,7 @@ class EvidenceReader:
         return [
             evidence
             for referrer in self.referrers
-            if not predicate_type or _annotated_type(referrer) in ("", predicate_type)
+            if not predicate_type or annotated_type(referrer.annotations) in ("", predicate_type)
             if (evidence := self._evidence(referrer)).problem or predicate_type in ("", evidence.predicate_type)
         ]
 
@@ -272,11 +276,6 @@ class EvidenceReader:
             self._left -= evidence.size if evidence.statement else 0
             self._found[referrer.digest] = evidence
         return self._found[referrer.digest]
-
-
-def _annotated_type(referrer: Descriptor) -> str:
-    annotations = referrer.annotations
-    return annotations.get(ANNOTATION_PREDICATE) or annotations.get(ANNOTATION_UNSIGNED_PREDICATE) or ""
 
 
 def _read(storage: Storage, manifest: Manifest, digest: str, left: int, control: Control) -> Evidence:

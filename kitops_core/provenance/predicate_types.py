@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from kitops_core.errors import InvalidInputError
 
@@ -14,6 +15,11 @@ CYCLONEDX = "https://cyclonedx.org/bom"
 APPROVAL = "https://kitops.org/attestation/approval/v1"
 PROMOTION = "https://kitops.org/attestation/promotion/v1"
 OMS = "https://model_signing/signature/v1.0"
+
+ANNOTATION_PREDICATE = "dev.sigstore.bundle.predicateType"
+"""Annotates a referrer with the predicate type of the signed statement it holds, as cosign does."""
+ANNOTATION_UNSIGNED_PREDICATE = "in-toto.io/predicate-type"
+"""The same where the statement is not signed."""
 
 _SHORT = {
     "signature": COSIGN_SIGN,
@@ -47,3 +53,8 @@ def resolve_predicate_type(text: str) -> str:
 def predicate_name(predicate_type: str) -> str:
     """The short name of a predicate type, or the type itself where it has none."""
     return _NAMES.get(predicate_type, predicate_type)
+
+
+def annotated_type(annotations: Mapping[str, str]) -> str:
+    """The predicate type that a referrer is annotated with, or an empty string; not to be trusted."""
+    return annotations.get(ANNOTATION_PREDICATE) or annotations.get(ANNOTATION_UNSIGNED_PREDICATE) or ""

@@ -9,7 +9,8 @@ from functools import partial
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control, Event
 from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE
+from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE, MODELKIT_CONFIG
+from kitops_core.provenance.predicate_types import annotated_type, predicate_name
 from kitops_core.storage import Storage, Written
 from kitops_core.verbs.parallel import run_all
 
@@ -52,10 +53,13 @@ def copy_manifest(
     same = source.place == target.place
     held = held or same or target.holds(manifest)
     if held:
-        written = [_present(blob, control) for blob in manifest.blobs]
+        written = [_present(blob, name, control) for blob, name in _named(manifest)]
     else:
         config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
-        tasks = [partial(_copy_blob, source, target, blob, fresh=blob.digest == config) for blob in manifest.blobs]
+        tasks = [
+            partial(_copy_blob, source, target, blob, name, fresh=blob.digest == config)
+            for blob, name in _named(manifest)
+        ]
         written = run_all(tasks, control)
     attached: list[Manifest] = []
     if referrers and not same:
@@ -116,8 +120,9 @@ def _copy_referrers(
         if manifests:
             target.put_referrers(manifests)
         manifests = run_all([partial(_read_referrer, source, one, read) for one in missing], control)
-        blobs = {blob.digest: blob for one in manifests for blob in one.blobs if blob.digest not in there}
-        run_all([partial(_copy_blob, source, target, blob, fresh=True) for blob in blobs.values()], control)
+        blobs = {blob.digest: (blob, name) for one in manifests for blob, name in _named(one)}
+        missing_blobs = [blob for digest, blob in blobs.items() if digest not in there]
+        run_all([partial(_copy_blob, source, target, *blob, fresh=True) for blob in missing_blobs], control)
         control.check()
     return manifests
 
@@ -153,18 +158,27 @@ def _read_referrer(source: Storage, attached: _Referrer, read: Mapping[str, Mani
     return manifest
 
 
-def _copy_blob(source: Storage, target: Storage, blob: Descriptor, control: Control, *, fresh: bool) -> Written:
-    return target.write_blob(_StoredBlob(source, blob, control), control, mount_from=[source.name], fresh=fresh)
+def _copy_blob(
+    source: Storage, target: Storage, blob: Descriptor, name: str, control: Control, *, fresh: bool
+) -> Written:
+    return target.write_blob(_StoredBlob(source, blob, name, control), control, mount_from=[source.name], fresh=fresh)
 
 
-def _present(blob: Descriptor, control: Control) -> Written:
-    control.emit(Event("finish", _name(blob), blob.size, blob.size, "present"))
+def _present(blob: Descriptor, name: str, control: Control) -> Written:
+    control.emit(Event("finish", name, blob.size, blob.size, "present"))
     return Written(blob, "present")
 
 
-def _name(blob: Descriptor) -> str:
-    annotations = blob.annotations
-    return annotations.get(ANNOTATION_FILEPATH) or annotations.get(ANNOTATION_TITLE) or blob.digest[:19]
+def _named(manifest: Manifest) -> list[tuple[Descriptor, str]]:
+    """The blobs of a manifest, each with a name for people: its file's, else that of what the manifest is."""
+    what = predicate_name(annotated_type(manifest.annotations)) or manifest.artifact_type
+    kit = manifest.config.media_type == MODELKIT_CONFIG
+    names = {blob.digest: what or blob.digest[:19] for blob in manifest.layers}
+    names[manifest.config.digest] = "Kitfile" if kit else f"config of {what}" if what else "config"
+    for blob in manifest.layers:
+        if title := blob.annotations.get(ANNOTATION_FILEPATH) or blob.annotations.get(ANNOTATION_TITLE):
+            names[blob.digest] = title
+    return [(blob, names[blob.digest]) for blob in manifest.blobs]
 
 
 @dataclass(frozen=True)
@@ -173,12 +187,9 @@ class _StoredBlob:
 
     storage: Storage
     known: Descriptor
+    name: str
     control: Control
     verified = True
-
-    @property
-    def name(self) -> str:
-        return _name(self.known)
 
     @property
     def media_type(self) -> str:

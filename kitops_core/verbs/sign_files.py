@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from kitops_core.events import Cancel, Control, Event
 from kitops_core.provenance.bundle import BUNDLE
-from kitops_core.provenance.evidence import ANNOTATION_CONTENT, ANNOTATION_PREDICATE, attach_blob
+from kitops_core.provenance.evidence import ANNOTATION_CONTENT, attach_blob
 from kitops_core.provenance.keys import SigningKey
-from kitops_core.provenance.predicate_types import OMS
+from kitops_core.provenance.predicate_types import ANNOTATION_PREDICATE, OMS
 from kitops_core.verbs.attach import Attached
 from kitops_core.verbs.locate import find_kit
 
