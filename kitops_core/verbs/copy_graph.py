@@ -174,7 +174,7 @@ def _named(manifest: Manifest) -> list[tuple[Descriptor, str]]:
     what = predicate_name(annotated_type(manifest.annotations)) or manifest.artifact_type
     kit = manifest.config.media_type == MODELKIT_CONFIG
     names = {blob.digest: what or blob.digest[:19] for blob in manifest.layers}
-    names[manifest.config.digest] = "Kitfile" if kit else f"config of {what}" if what else "config"
+    names[manifest.config.digest] = "Kitfile" if kit else "config"
     for blob in manifest.layers:
         if title := blob.annotations.get(ANNOTATION_FILEPATH) or blob.annotations.get(ANNOTATION_TITLE):
             names[blob.digest] = title
