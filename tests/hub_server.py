@@ -124,7 +124,7 @@ class Seen:
 
 @dataclass
 class Fault:
-    """What to do to requests whose path matches, so many times: answer with a status, or break off, or alter."""
+    """What to do to requests whose path matches, so many times: answer late or with a status, break off, alter."""
 
     pattern: str
     times: int = 1
@@ -133,6 +133,7 @@ class Fault:
     cut: int = -1
     alter: Callable[[bytes], bytes] | None = None
     no_range: bool = False
+    delay: float = 0.0
 
 
 @dataclass
@@ -201,6 +202,8 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             agents = tuple(self.headers.get_all("User-Agent", []))
             hub.seen.append(Seen(self.command, self.path, token, self.headers.get("Range", ""), host, agents))
             fault = hub.fault(self.path)
+            if fault is not None:
+                time.sleep(fault.delay)
             if fault is not None and fault.status:
                 self.say(fault.status, b"out of order", {**fault.headers})
                 return

@@ -5,6 +5,7 @@ The real client and a real registry, before a stand-in for the Hub that misbehav
 
 from __future__ import annotations
 
+import threading
 import uuid
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def test_a_hub_that_stays_broken_is_named(hub: Hub, name: str) -> None:
     ):
         imported("acme/tiny", name)
     assert nothing_at(name)
+
+
+def test_a_hub_that_is_silent_is_not_waited_for_for_ever(hub: Hub, name: str) -> None:
+    hub.repo("acme/tiny").commit(FILES)
+    hub.faults.append(Fault("/tree/", times=9, delay=30))
+    impatient = kitops.RegistryOptions(timeout=0.2, retries=1, backoff=0.01)
+    with pytest.raises(RegistryError, match=r"list the files of hf://acme/tiny@\w+: the Hub did not answer in 2 s"):
+        kitops.import_kit("acme/tiny", f"{name}:1", push=True, registry=impatient)
+
+
+def test_a_silent_hub_does_not_keep_who_wants_to_stop(hub: Hub, name: str) -> None:
+    hub.repo("acme/tiny").commit(FILES)
+    hub.faults.append(Fault("revision/|models/acme/tiny$", times=9, delay=30))
+    cancel = kitops.Cancel()
+    threading.Timer(0.5, cancel.cancel).start()
+    with pytest.raises(kitops.CancelledError):
+        imported("acme/tiny", name, cancel=cancel)
 
 
 def flipped(piece: bytes) -> bytes:

@@ -7,17 +7,17 @@ piece costs more processor time than the hashing.
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kitops_core import __version__
 from kitops_core.errors import IntegrityError, InvalidInputError, RegistryError, UnsafeLayerError
 from kitops_core.events import Control
-from kitops_core.importing.hub_errors import answered, translated
+from kitops_core.importing.hub_asking import asked
+from kitops_core.importing.hub_errors import answered
 from kitops_core.importing.hub_name import HubName, parse_hub_name
 from kitops_core.importing.remote_files import GitBlobCheck, RemoteFile
 from kitops_core.oci.blob import BUFFER_BYTES, BlobReader
@@ -37,8 +37,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RATE_LIMIT = re.compile(r"\bt=(\d+)")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
-_UNREACHABLE_ATTEMPTS = 2
-T = TypeVar("T")
 
 
 class HubRepository:
@@ -175,7 +173,7 @@ def open_hub(text: str, revision: str, token: str | None, options: RegistryOptio
     def ask() -> Any:
         return api.repo_info(name.id, repo_type=kind, revision=wanted, timeout=options.timeout)
 
-    info = _asked(ask, f"find {shown}", api, options, control)
+    info = asked(ask, f"find {shown}", api.endpoint, options, control)
     commit = info.sha or ""
     if not _COMMIT.fullmatch(commit):
         raise RegistryError(f"cannot find {shown}: the Hub names no commit")
@@ -186,7 +184,7 @@ def open_hub(text: str, revision: str, token: str | None, options: RegistryOptio
     def tree() -> list[Any]:
         return list(api.list_repo_tree(name.id, recursive=True, revision=commit, repo_type=kind))
 
-    listed = _asked(tree, f"list the files of {repository.name}", api, options, control, retries=0)
+    listed = asked(tree, f"list the files of {repository.name}", api.endpoint, options, control, retries=0)
     repository.files = tuple(_files(listed, repository.name))
     return repository
 
@@ -208,40 +206,6 @@ def _files(listed: Iterable[Any], name: str) -> Iterator[RemoteFile]:
         if (item.lfs and not _SHA256.fullmatch(sha256)) or not isinstance(size, int) or size < 0:
             raise IntegrityError(f"{name}: the Hub tells no valid size and digest of {path!r}")
         yield RemoteFile(path, size, sha256, "" if sha256 else item.blob_id)
-
-
-def _asked(
-    ask: Callable[[], T], doing: str, api: HfApi, options: RegistryOptions, control: Control, retries: int | None = None
-) -> T:
-    """What the Hub's client answers; failures that may pass are tried again."""
-    backoff = Backoff(options, control, "the Hub", retries)
-    while True:
-        try:
-            with _quiet():
-                return ask()
-        except Exception as error:
-            mine = translated(error, doing, api.endpoint)
-            if mine is None:
-                raise
-            headers = getattr(getattr(error, "response", None), "headers", {})
-            status = mine.status if isinstance(mine, RegistryError) else 0
-            problem = f"the Hub answered {status}" if status else "the Hub cannot be reached"
-            most = _UNREACHABLE_ATTEMPTS if status is None else None
-            passing = status is None or status in RETRY_STATUSES
-            if not passing or not backoff.wait(problem, at_least=retry_after(headers), most=most):
-                raise mine from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the client's own warnings of what it tries again: ours say so, as events."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _headers(api: HfApi) -> dict[str, str]:
