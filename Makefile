@@ -56,7 +56,7 @@ test-floor: $(UV) registry
 
 .PHONY: test-airflow
 test-airflow: $(UV) registry
-	$(AIRFLOW) pytest -c integrations/airflow/pyproject.toml integrations/airflow/tests
+	$(AIRFLOW) pytest -n 2 --dist loadfile -c integrations/airflow/pyproject.toml integrations/airflow/tests
 
 # The same code on Airflow 2, with the oldest providers that its pyproject.toml allows: units and dag.test(); the live
 # session is Airflow 3's.
@@ -66,7 +66,7 @@ test-airflow-old: $(UV) registry
 	$(UV) pip install --quiet --python .venv-airflow-old --editable . --editable "integrations/airflow[openlineage]" \
 		"apache-airflow==2.11.*" "apache-airflow-providers-common-compat==1.19.*" "apache-airflow-providers-openlineage==2.15.*"
 	$(UV) pip install --quiet --python .venv-airflow-old --group integrations/airflow/pyproject.toml:dev
-	.venv-airflow-old/bin/python -m pytest -W ignore -c integrations/airflow/pyproject.toml integrations/airflow/tests
+	.venv-airflow-old/bin/python -m pytest -W ignore -n 2 --dist loadfile -c integrations/airflow/pyproject.toml integrations/airflow/tests
 
 .PHONY: test-prefect
 test-prefect: $(UV) registry
