@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,8 +21,8 @@ EVERY_SECONDS = 5.0
 class Progress:
     """Counts an operation's bytes and shows how far it is, at most once every few seconds.
 
-    A transfer that is over sooner than that never makes an artifact. Warnings and retries of the engine go to the
-    run's log.
+    A transfer that is over sooner than that never makes an artifact, and none waits for Prefect's API. Warnings and
+    retries of the engine go to the run's log.
     """
 
     def __init__(self, what: str, *, every: float = EVERY_SECONDS) -> None:
@@ -30,6 +31,8 @@ class Progress:
         self._done: dict[str, int] = {}
         self._total: dict[str, int] = {}
         self._artifact: UUID | None = None
+        self._showing: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="modelkit-progress")
         self._next = time.monotonic() + every
         self._in_run = TaskRunContext.get() is not None or FlowRunContext.get() is not None
         # The engine's threads have no run of their own; what they tell belongs to this one.
@@ -38,13 +41,13 @@ class Progress:
     def update(self, event: Event) -> None:
         """Take one event of the engine; events come one at a time."""
         if event.phase in ("retry", "warning"):
-            self._context.run(self._log, f"{event.name}: {event.detail}" if event.name else event.detail)
+            self._context.copy().run(self._log, f"{event.name}: {event.detail}" if event.name else event.detail)
             return
         if event.total is not None:
             self._total[event.name] = event.total
         self._done[event.name] = event.total or event.done if event.phase == "finish" else event.done
-        if self._in_run and time.monotonic() >= self._next:
-            self._context.run(self._show, self.percent)
+        if self._in_run and time.monotonic() >= self._next and (self._showing is None or self._showing.done()):
+            self._showing = self._pool.submit(self._context.copy().run, self._show, self.percent)
             self._next = time.monotonic() + self._every
 
     @property
@@ -59,8 +62,9 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pool.shutdown()
         if self._artifact is not None and error is None:
-            self._context.run(self._show, 100.0)
+            self._context.copy().run(self._show, 100.0)
 
     def _log(self, text: str) -> None:
         from prefect_kitops.running import run_logger
@@ -75,5 +79,6 @@ class Progress:
                 self._artifact = create_progress_artifact(percent, description=self._what, _sync=True)  # type: ignore[call-arg, assignment]
             else:
                 update_progress_artifact(self._artifact, percent, _sync=True)  # type: ignore[call-arg]
-        except Exception as error:  # a server that is away must not stop a transfer
+        except Exception as error:  # a server that is away must not stop a transfer, and is not asked again
+            self._in_run = False
             self._log(f"its progress cannot be shown: {error}")
