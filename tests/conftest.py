@@ -16,12 +16,14 @@ from hub_server import Hub, hub_server
 from kserve_environment import KServe
 from promotion_world import World
 from referrers_server import referrers_server
-from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TlsRegistry, TokenRegistry, serve_registry, serve_zot
+from registry_fixture import PASSWORD, USERNAME, TlsRegistry, TokenRegistry, serve_registry, serve_zot
 from token_server import ISSUER, SERVICE, token_server
 
 from kitops_core.storage import Storage
 from kitops_core.storage.local import LocalStore
 from kitops_core.storage.registry import RegistryRepository
+
+pytest_plugins = ["registry_plugin"]
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("unhurried")
@@ -47,17 +49,6 @@ def home() -> Path:
 
 
 @pytest.fixture(scope="session")
-def registry() -> Iterator[str]:
-    """``host:port`` of an open registry over plain HTTP: $KITOPS_TEST_REGISTRY, or one started for the session."""
-    given = os.environ.get("KITOPS_TEST_REGISTRY")
-    if given:
-        yield given
-        return
-    with serve_registry() as served:
-        yield served.address
-
-
-@pytest.fixture(scope="session")
 def referrers_registry() -> Iterator[str]:
     """``host:port`` of an open registry with the referrers API: ``zot`` where it is installed, else a fake."""
     program = shutil.which("zot")
@@ -74,14 +65,6 @@ def either_registry(request: pytest.FixtureRequest) -> str:
     """``host:port`` of a registry without the referrers API, then of one with it."""
     name = "registry" if request.param == "fallback tag" else "referrers_registry"
     return str(request.getfixturevalue(name))
-
-
-@pytest.fixture(scope="session")
-def auth_registry() -> Iterator[Served]:
-    """A registry that wants a user name and password (``registry_fixture.USERNAME`` and ``PASSWORD``)."""
-    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
-    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
-        yield served
 
 
 @pytest.fixture(scope="session")
@@ -131,13 +114,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def either_faults(either_registry: str) -> Iterator[FaultProxy]:
     """A reverse proxy before ``either_registry`` that counts requests, and misbehaves when told to."""
     with fault_proxy(either_registry) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def faults(registry: str) -> Iterator[FaultProxy]:
-    """A reverse proxy before ``registry`` that misbehaves when told to."""
-    with fault_proxy(registry) as proxy:
         yield proxy
 
 

@@ -13,7 +13,7 @@ import click
 from kitops_core.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
 
 PROVENANCE_OPTIONS = [
     click.option(
@@ -63,7 +63,7 @@ def parse_provenance(
     """
     if not (asked or inputs or metrics or parameters or sign_key):
         return None
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
 
     return Provenance(
         parameters=dict(_parameter(text) for text in parameters),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kitops_core.text import count_text as count_text
-from kitops_core.text import printable as printable
-from kitops_core.text import size_text as size_text
+from kitops_core.wording import count_text as count_text
+from kitops_core.wording import printable as printable
+from kitops_core.wording import size_text as size_text
 
 if TYPE_CHECKING:
     from kitops_core.cli.settings import Settings

@@ -10,12 +10,12 @@ import click
 
 from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, plain_value, size_text
 from kitops_core.errors import GateRefusedError
-from kitops_core.text import timestamp_text
+from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
+    from kitops_core.kits.diff import KitDiff
     from kitops_core.promotion.records import PromotionRecord
     from kitops_core.promotion.result import Promotion
-    from kitops_core.verbs.diff import KitDiff
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 

@@ -14,9 +14,9 @@ from kitops_core.cli.output import answer, answer_json, note_storage
 from kitops_core.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.keys import PublicKey, SigningKey
-    from kitops_core.provenance.policy import VerificationPolicy
-    from kitops_core.verbs.attach import Attached
+    from kitops_core.evidence.attach import Attached
+    from kitops_core.evidence.keys import PublicKey, SigningKey
+    from kitops_core.evidence.verification import VerificationPolicy
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -55,7 +55,7 @@ def load_public_keys(sources: Sequence[str]) -> tuple[PublicKey, ...]:
     """
     if not sources:
         return ()
-    from kitops_core.provenance.keys import PublicKey
+    from kitops_core.evidence.keys import PublicKey
 
     return tuple(PublicKey.load(source) for source in sources)
 
@@ -69,7 +69,7 @@ def verification_policy(sources: Sequence[str]) -> VerificationPolicy | None:
     keys = load_public_keys(sources)
     if not keys:
         return None
-    from kitops_core.provenance.policy import VerificationPolicy
+    from kitops_core.evidence.verification import VerificationPolicy
 
     return VerificationPolicy(keys=keys)
 
@@ -80,7 +80,7 @@ def open_signing_key(source: str) -> SigningKey:
     Raises:
         InvalidInputError: It cannot be used, or its password is missing or wrong.
     """
-    from kitops_core.provenance.keys import PASSWORD_VARIABLE, SigningKey, is_encrypted
+    from kitops_core.evidence.keys import PASSWORD_VARIABLE, SigningKey, is_encrypted
 
     password = None
     if PASSWORD_VARIABLE not in os.environ and sys.stdin.isatty() and is_encrypted(source):
@@ -94,7 +94,7 @@ def say_attached(settings: Settings, verb: str, attached: Attached, as_json: boo
     if as_json:
         answer_json(attached.to_dict())
         return
-    from kitops_core.provenance.predicate_types import predicate_name
+    from kitops_core.evidence.predicate_types import predicate_name
 
     what = predicate_name(attached.predicate_type) if attached.predicate_type else attached.artifact_type
     answer(verb, attached.reference.rpartition("@")[2], what, attached.digest)

@@ -14,7 +14,7 @@ from kitops_core.cli.failures import CANCELLED
 from kitops_core.cli.progress import reporter
 from kitops_core.cli.settings import Settings
 from kitops_core.events import Cancel
-from kitops_core.verbs.parallel import at_most
+from kitops_core.parallel import at_most
 
 _STOPPING = b"\nstopping; nothing half-written will stay (again to leave at once)\n"
 _SHOW_CURSOR = b"\x1b[?25h"

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import KitfileError
 from kitops_core.events import Control
+from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.kits.find import digest_of, open_storage
+from kitops_core.kits.pack import parse_target
+from kitops_core.kits.packing import Recipe, check_packable, source_date_epoch
+from kitops_core.kits.write_kit import Layer, kit_record, write_kit
 from kitops_core.record import ModelKitRecord, Source
-from kitops_core.verbs.locate import digest_of, open_storage
-from kitops_core.verbs.pack import parse_target
-from kitops_core.verbs.pack_evidence import prepare_evidence
-from kitops_core.verbs.recipe import Recipe, check_packable, source_date_epoch
-from kitops_core.verbs.write_kit import Layer, kit_record, write_kit
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.keys import SigningKey
+    from kitops_core.evidence.slsa import Provenance
     from kitops_core.kitfile import Kitfile
-    from kitops_core.provenance.keys import SigningKey
-    from kitops_core.provenance.slsa import Provenance
     from kitops_core.storage.registry import RegistryOptions
 
 

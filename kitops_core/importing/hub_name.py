@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.provenance.secrets import redact_text
+from kitops_core.evidence.secrets import redact_text
 
 HUB = "https://huggingface.co"
 """The public Hub; a URL of it is read as one of whatever hub ``HF_ENDPOINT`` names in its place."""

@@ -14,11 +14,11 @@ from kitops_core.events import Cancel, Control, Event
 from kitops_core.record import ModelKitRecord, Source
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.inputs import Input
+    from kitops_core.evidence.keys import SigningKey
     from kitops_core.importing.destination import Destination
     from kitops_core.importing.hub import HubRepository
     from kitops_core.kitfile import Kitfile
-    from kitops_core.provenance.inputs import Input
-    from kitops_core.provenance.keys import SigningKey
     from kitops_core.storage.registry import RegistryOptions
 
 MLFLOW = "mlflow://"
@@ -81,9 +81,9 @@ def import_kit(
         RegistryError, StoreError: The Hub, the registry or the store failed.
         CancelledError: The switch was flipped.
     """
+    from kitops_core.evidence.pack_evidence import load_key
     from kitops_core.importing.destination import Destination
-    from kitops_core.verbs.pack import parse_target
-    from kitops_core.verbs.pack_evidence import load_key
+    from kitops_core.kits.pack import parse_target
 
     if push and not reference:
         raise InvalidInputError("what is pushed needs a reference", hint="name a registry, a repository and a tag")
@@ -146,12 +146,12 @@ def _import_hub(
     user: str,
     control: Control,
 ) -> ModelKitRecord:
+    from kitops_core.evidence.slsa import IMPORT_TYPE, Provenance
     from kitops_core.importing.describe import describe_hub
     from kitops_core.importing.destination import load_kitfile
     from kitops_core.importing.hub import open_hub
     from kitops_core.importing.layers import plan_layers
-    from kitops_core.provenance.slsa import IMPORT_TYPE, Provenance
-    from kitops_core.verbs.pack import layer_cache
+    from kitops_core.kits.pack import layer_cache
 
     started = datetime.now(timezone.utc)
     with closing(open_hub(source, ref, token, _hub_options(destination.registry), control)) as hub:
@@ -179,8 +179,8 @@ def _import_hub(
 
 
 def _inputs(hub: HubRepository, bases: Sequence[str]) -> list[Input]:
+    from kitops_core.evidence.inputs import Input
     from kitops_core.importing.hub_name import parse_hub_name
-    from kitops_core.provenance.inputs import Input
 
     found = [Input(hub.name, {"gitCommit": hub.commit}, hub.hub_name.name)]
     for base in bases:

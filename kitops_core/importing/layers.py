@@ -12,6 +12,7 @@ from kitops_core.errors import SourceError
 from kitops_core.events import Control
 from kitops_core.importing.remote_files import RemoteFile, RemoteFiles
 from kitops_core.kitfile.listing import is_left_out
+from kitops_core.kits.packed_layer import FinishedLayer
 from kitops_core.layers.context import problems_error
 from kitops_core.layers.tar_writer import TRAILER, header, header_size, padding
 from kitops_core.oci.blob import BytesSource
@@ -19,7 +20,6 @@ from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType
 from kitops_core.record import LayerRecord
 from kitops_core.storage import Storage
-from kitops_core.verbs.packed_layer import FinishedLayer
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import KitEntry, Kitfile

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.provenance.secrets import redact_text
+from kitops_core.evidence.secrets import redact_text
 from kitops_core.storage.registry.hosts import is_loopback
 
 SCHEME = "mlflow://"

@@ -17,11 +17,11 @@ from urllib.parse import unquote, urlsplit
 
 from kitops_core.errors import DeniedError, InvalidInputError, KitOpsError, NotFoundError, RegistryError, SourceError
 from kitops_core.events import Control
+from kitops_core.evidence.inputs import Input
+from kitops_core.evidence.secrets import redact, redact_text
+from kitops_core.evidence.slsa import IMPORT_TYPE, Provenance
 from kitops_core.importing.destination import Destination, load_kitfile
 from kitops_core.importing.mlflow_name import MlflowName, model_uri, parse_mlflow_name, run_uri
-from kitops_core.provenance.inputs import Input
-from kitops_core.provenance.secrets import redact, redact_text
-from kitops_core.provenance.slsa import IMPORT_TYPE, Provenance
 from kitops_core.record import ModelKitRecord
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def import_run(
         DeniedError, RegistryError: The server refused or failed.
         SourceError: It has no files, or the Kitfile names what it has not.
     """
+    from kitops_core.kits.pack import layer_cache
     from kitops_core.layers.context import Context
-    from kitops_core.verbs.pack import layer_cache
 
     name = parse_mlflow_name(source)
     with _fetched(name, source, control) as (found, directory):
@@ -115,7 +115,7 @@ def _fetched(name: MlflowName, source: str, control: Control) -> Iterator[tuple[
 
 
 def _described(found: _Found, directory: Path) -> Kitfile:
-    from kitops_core.verbs.generate import generate_kitfile
+    from kitops_core.sources.generate import generate_kitfile
 
     description = generate_kitfile(directory, name=found.name, description=found.description, depth=-1)
     description.package.version = found.version

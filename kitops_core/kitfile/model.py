@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 from kitops_core.errors import IntegrityError, KitfileError
 from kitops_core.kitfile import config
 from kitops_core.kitfile.entries import KitEntry, is_modelkit_reference, list_entries
-from kitops_core.kitfile.plain import plain
+from kitops_core.kitfile.plain_values import plain
 
 MANIFEST_VERSION = "1.0.0"
 KITFILE_NAMES = ("Kitfile", "kitfile", ".kitfile")

@@ -11,7 +11,7 @@ import re
 from calendar import isleap
 from typing import Any, Literal, NamedTuple
 
-from kitops_core.kitfile.plain import fit_integer
+from kitops_core.kitfile.plain_values import fit_integer
 
 Kind = Literal["null", "bool", "int", "float", "timestamp", "merge", "text"]
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from kitops_core.errors import KitfileError
 from kitops_core.kitfile.fields import FieldSpec, own_fields
-from kitops_core.kitfile.plain import MAX_DEPTH
+from kitops_core.kitfile.plain_values import MAX_DEPTH
 from kitops_core.kitfile.scalars import Scalar, resolve
 from kitops_core.kitfile.yaml_nodes import ListNode, MapNode, Node, ScalarNode, YamlError, parse_document
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kitops_core.kitfile.plain import MAX_DEPTH
+from kitops_core.kitfile.plain_values import MAX_DEPTH
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError
 from kitops_core.events import Control
+from kitops_core.evidence.keys import SigningKey
+from kitops_core.evidence.predicate_types import APPROVAL
+from kitops_core.evidence.secrets import redact_text
+from kitops_core.evidence.statement import statement_for
+from kitops_core.evidence.statements import Evidence, attach_statement
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gates.signed import approval_predicate
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.promote import find_candidate
-from kitops_core.provenance.evidence import Evidence, attach_statement
-from kitops_core.provenance.keys import SigningKey
-from kitops_core.provenance.predicate_types import APPROVAL
-from kitops_core.provenance.secrets import redact_text
-from kitops_core.provenance.statement import statement_for
-from kitops_core.text import timestamp_text
+from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.events import Control
+from kitops_core.kits.find import digest_of
+from kitops_core.kits.stored_kit import read_kit
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord
-from kitops_core.verbs.describe import read_kit
-from kitops_core.verbs.locate import digest_of
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.text import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from kitops_core.wording import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 
 class Section(BaseModel):

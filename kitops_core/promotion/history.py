@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
+from kitops_core.evidence.predicate_types import PROMOTION
+from kitops_core.evidence.statements import read_evidence
+from kitops_core.kits.find import digest_of
+from kitops_core.parallel import run_all
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord, records_of, walk_records
-from kitops_core.provenance.evidence import read_evidence
-from kitops_core.provenance.predicate_types import PROMOTION
 from kitops_core.reference import Reference, parse_reference
-from kitops_core.verbs.locate import digest_of
-from kitops_core.verbs.parallel import run_all
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.evidence import Evidence
-    from kitops_core.provenance.keys import PublicKey
+    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.evidence.statements import Evidence
     from kitops_core.storage import Storage
     from kitops_core.storage.registry import RegistryOptions
 

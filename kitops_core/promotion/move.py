@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 from kitops_core.errors import GateRefusedError, InvalidInputError, KitOpsError, LostRaceError, NotFoundError
 from kitops_core.events import Control
+from kitops_core.evidence.keys import SigningKey
+from kitops_core.evidence.predicate_types import PROMOTION
+from kitops_core.evidence.secrets import redact_text
+from kitops_core.evidence.statement import statement_for
+from kitops_core.evidence.statements import write_statement
+from kitops_core.kits.copy_graph import copy_manifest
+from kitops_core.kits.find import FoundKit, digest_of
 from kitops_core.oci.manifest import Manifest
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gates.candidate import Candidate
@@ -27,19 +34,12 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
 from kitops_core.promotion.version_tags import version_tags
-from kitops_core.provenance.evidence import write_statement
-from kitops_core.provenance.keys import SigningKey
-from kitops_core.provenance.predicate_types import PROMOTION
-from kitops_core.provenance.secrets import redact_text
-from kitops_core.provenance.statement import statement_for
 from kitops_core.record import Source
 from kitops_core.reference import is_digest
-from kitops_core.text import timestamp_text
-from kitops_core.verbs.copy_graph import copy_manifest
-from kitops_core.verbs.locate import FoundKit, digest_of
+from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.diff import KitDiff
+    from kitops_core.kits.diff import KitDiff
 
 ABSENT = "absent"
 """What ``expect`` says where the channel must have no kit yet."""
@@ -257,7 +257,7 @@ class Move:
         )
 
     def _difference(self, found: FoundKit) -> KitDiff | None:
-        from kitops_core.verbs.diff import compare
+        from kitops_core.kits.diff import compare
 
         present = self.places.find(self.target)
         return compare(present, found) if present is not None else None

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
+from kitops_core.kits.find import FoundKit, open_storage
 from kitops_core.reference import Reference
-from kitops_core.verbs.locate import FoundKit, open_storage
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage

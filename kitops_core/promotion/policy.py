@@ -18,7 +18,7 @@ from kitops_core.promotion.policy_problems import find_problems
 from kitops_core.reference import Reference, parse_reference
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.keys import PublicKey
+    from kitops_core.evidence.keys import PublicKey
 
 
 class PromotionPolicy(Section):
@@ -94,7 +94,7 @@ class PromotionPolicy(Section):
         Raises:
             InvalidInputError: One cannot be read, or is no public key of a kind that can be checked.
         """
-        from kitops_core.provenance.keys import PublicKey
+        from kitops_core.evidence.keys import PublicKey
 
         for name in names:
             if name not in self._loaded:

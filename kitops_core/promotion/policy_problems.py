@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitops_core.errors import InvalidReferenceError
-from kitops_core.oci.referrers import is_referrers_tag
+from kitops_core.oci.referrers_tag import is_referrers_tag
 from kitops_core.promotion.channel_models import Channel, is_key_file
 from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
 from kitops_core.promotion.kitfile_fields import field_problem

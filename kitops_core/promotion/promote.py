@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.events import Cancel, Control, Event
+from kitops_core.evidence.keys import SigningKey
+from kitops_core.kits.find import FoundKit
 from kitops_core.promotion.history import channel_history
 from kitops_core.promotion.move import Move, Terms
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.result import Promotion
-from kitops_core.provenance.keys import SigningKey
 from kitops_core.record import Source
 from kitops_core.reference import parse_reference
-from kitops_core.verbs.locate import FoundKit
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

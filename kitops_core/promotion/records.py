@@ -12,16 +12,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from kitops_core.errors import IntegrityError, InvalidReferenceError
+from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.promotion.gates.result import GateResult
 from kitops_core.promotion.gates.trusted import counted
-from kitops_core.provenance.predicate_types import PROMOTION
 from kitops_core.record import Source
 from kitops_core.reference import Reference, is_digest, parse_reference
-from kitops_core.text import parse_timestamp, timestamp_text
+from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.evidence import Evidence
-    from kitops_core.provenance.keys import PublicKey
+    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.evidence.statements import Evidence
 
 Action = Literal["promote", "rollback"]
 

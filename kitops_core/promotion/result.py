@@ -9,7 +9,7 @@ from kitops_core.promotion.gates.result import GateResult
 from kitops_core.record import ModelKitRecord
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.diff import KitDiff
+    from kitops_core.kits.diff import KitDiff
 
 
 @dataclass(frozen=True)

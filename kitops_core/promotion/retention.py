@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
+from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
+from kitops_core.evidence.slsa_read import read_build
+from kitops_core.evidence.statements import read_evidence
+from kitops_core.kits.find import FoundKit, digest_of
+from kitops_core.kits.stored_kit import read_kit
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.version_tags import version_tags
-from kitops_core.provenance.evidence import read_evidence
-from kitops_core.provenance.predicate_types import SLSA_PROVENANCE
-from kitops_core.provenance.slsa_read import read_build
 from kitops_core.reference import parse_reference
-from kitops_core.text import timestamp_text
-from kitops_core.verbs.describe import read_kit
-from kitops_core.verbs.locate import FoundKit, digest_of
+from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage

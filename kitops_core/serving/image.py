@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Cancel, Control, Event
+from kitops_core.kits.filters import parse_filters, takes_entry
+from kitops_core.kits.find import find_kit
+from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
 from kitops_core.reference import check_tag
 from kitops_core.storage import Storage
-from kitops_core.verbs.describe import StoredKit, StoredLayer, read_kit
-from kitops_core.verbs.filters import parse_filters, takes_entry
-from kitops_core.verbs.locate import find_kit
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

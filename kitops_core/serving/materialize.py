@@ -17,7 +17,7 @@ from kitops_core.serving.releases import SCRATCH, Release, Releases
 from kitops_core.serving.resolved import ResolvedKit, Selection
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.policy import VerificationPolicy
+    from kitops_core.evidence.verification import VerificationPolicy
     from kitops_core.storage.registry import RegistryOptions
 
 
@@ -77,7 +77,7 @@ def materialize(
     Args:
         reference: The kit. A tag is resolved once.
         to: The directory; missing, or made by this function.
-        only: Filters, ``model`` or ``code:tokenizer.model`` (see :mod:`kitops_core.verbs.filters`); none means the
+        only: Filters, ``model`` or ``code:tokenizer.model`` (see :mod:`kitops_core.kits.filters`); none means the
             model with its parts.
         keep_paths: Keep the Kitfile's paths instead of laying the files out for a server.
         keep: How many earlier releases to keep, so that a server that still reads one can go on. The next call that

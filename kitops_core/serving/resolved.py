@@ -12,16 +12,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.events import Control
+from kitops_core.kits.filters import parse_filters
+from kitops_core.kits.find import FoundKit, find_kit
+from kitops_core.kits.stored_kit import StoredKit, read_kit
+from kitops_core.kits.unpack import Unpacked, model_chain, unpack_kit
 from kitops_core.reference import parse_reference
 from kitops_core.serving.arrange import arrange
 from kitops_core.serving.lease import writing
-from kitops_core.verbs.describe import StoredKit, read_kit
-from kitops_core.verbs.filters import parse_filters
-from kitops_core.verbs.locate import FoundKit, find_kit
-from kitops_core.verbs.unpack import Unpacked, model_chain, unpack_kit
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.policy import VerificationPolicy
+    from kitops_core.evidence.verification import VerificationPolicy
     from kitops_core.storage.registry import RegistryOptions
 
 EVERYTHING = ("kitfile", "model", "code", "datasets", "docs", "prompts", "mcpServers")
@@ -224,6 +224,6 @@ def merged_parameters(kits: Sequence[StoredKit]) -> dict[str, Any]:
 
 
 def _check(found: FoundKit, policy: VerificationPolicy, control: Control) -> None:
-    from kitops_core.verbs.verify import check_found
+    from kitops_core.evidence.verify import check_found
 
     check_found(found, policy, control)

@@ -17,7 +17,7 @@ from kitops_core.serving.releases import Release
 from kitops_core.serving.resolved import ResolvedKit, Selection
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.policy import VerificationPolicy
+    from kitops_core.evidence.verification import VerificationPolicy
     from kitops_core.storage.registry import RegistryOptions
 
 

@@ -18,7 +18,7 @@ from kitops_core.serving import mount, releases
 from kitops_core.serving.releases import Release
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.kit import ModelKit
+    from kitops_core.kits.modelkit import ModelKit
 
 SECTION = "vllm"
 """The parameter whose own entries count more than entries beside it."""

@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 
 from live_airflow import LiveAirflow, live_airflow
 from registry_fixture import serve_registry
 
 import kitops_core as kitops
-from kitops_core.provenance.keys import generate_key_pair
+from kitops_core.evidence.keys import generate_key_pair
 
 POLICY = """\
 kit: {repository}

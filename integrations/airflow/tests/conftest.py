@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 # The registry for tests and the README's snippets are the core's.
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 sys.path.append(str(Path(__file__).parent))
 
-from fault_proxy import FaultProxy, fault_proxy
-from registry_fixture import HTPASSWD, Served, serve_registry
+pytest_plugins = ["registry_plugin"]
 
 # Airflow reads its settings when it is first imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="kitops-airflow-")
@@ -44,32 +43,6 @@ def airflow_database() -> Path:
     (Path(_HOME.name) / "dags").mkdir()
     initdb()
     return Path(_HOME.name)
-
-
-@pytest.fixture(scope="session")
-def registry() -> Iterator[str]:
-    """``host:port`` of an open registry over plain HTTP: $KITOPS_TEST_REGISTRY, or one started for the session."""
-    given = os.environ.get("KITOPS_TEST_REGISTRY")
-    if given:
-        yield given
-        return
-    with serve_registry() as served:
-        yield served.address
-
-
-@pytest.fixture(scope="session")
-def auth_registry() -> Iterator[Served]:
-    """A registry that wants a user name and password."""
-    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
-    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
-        yield served
-
-
-@pytest.fixture
-def faults(registry: str) -> Iterator[FaultProxy]:
-    """A reverse proxy before ``registry`` that misbehaves when told to."""
-    with fault_proxy(registry) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ channels:
 @pytest.fixture
 def channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Writes a promotion policy with its keys; gives its path."""
-    from kitops_core.provenance.keys import generate_key_pair
+    from kitops_core.evidence.keys import generate_key_pair
 
     monkeypatch.setenv("COSIGN_PASSWORD", "")
     private, public = generate_key_pair(b"")
@@ -232,8 +232,8 @@ def test_a_kit_that_nobody_signed_is_not_verified(
 
 def test_provenance_names_the_dag_the_run_the_try_and_what_was_measured(registry: str, model: Path) -> None:
     from kitops_core.events import Control
-    from kitops_core.provenance.evidence import read_evidence
-    from kitops_core.provenance.predicate_types import SLSA_PROVENANCE, TEST_RESULT
+    from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
+    from kitops_core.evidence.statements import read_evidence
     from kitops_core.storage.registry import RegistryRepository
 
     record = pack("provenance", f"{registry}/provenance/churn", model, 0.94)

@@ -80,7 +80,7 @@ def test_a_dag_file_loads_the_engine_only_when_a_task_runs() -> None:
     code = (
         "import sys; from kitops_airflow import KitPackPushOperator, KitPullOperator, modelkit_asset;"
         "KitPackPushOperator(task_id='pack', source='out', reference='registry.example.com/ml/churn:1');"
-        "print([name for name in sys.modules if name.startswith(('kitops_core.verbs', 'kitops_core.storage'))])"
+        "print([name for name in sys.modules if name.startswith(('kitops_core.kits', 'kitops_core.storage'))])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip().splitlines()[-1] == "[]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,10 @@ import hypothesis
 import pytest
 
 # The registry for tests is the core's.
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
-from registry_fixture import HTPASSWD, Served, serve_registry
+pytest_plugins = ["registry_plugin"]
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("unhurried")
@@ -39,22 +38,3 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance in memory, with no history."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
-
-
-@pytest.fixture(scope="session")
-def registry() -> Iterator[str]:
-    """``host:port`` of an open registry over plain HTTP: $KITOPS_TEST_REGISTRY, or one started for the session."""
-    given = os.environ.get("KITOPS_TEST_REGISTRY")
-    if given:
-        yield given
-        return
-    with serve_registry() as served:
-        yield served.address
-
-
-@pytest.fixture(scope="session")
-def auth_registry() -> Iterator[Served]:
-    """A registry that wants a user name and password."""
-    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
-    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
-        yield served

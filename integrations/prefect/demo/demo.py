@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 
 from live import Live, live_prefect
 from registry_fixture import serve_registry

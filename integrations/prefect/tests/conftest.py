@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 # The registry for tests is the core's.
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
+sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
 
-from registry_fixture import HTPASSWD, Served, serve_registry
+pytest_plugins = ["registry_plugin"]
 
 # Prefect reads its settings when it is first imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="kitops-prefect-")
@@ -46,25 +46,6 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=240):
         yield
-
-
-@pytest.fixture(scope="session")
-def registry() -> Iterator[str]:
-    """``host:port`` of an open registry over plain HTTP: $KITOPS_TEST_REGISTRY, or one started for the session."""
-    given = os.environ.get("KITOPS_TEST_REGISTRY")
-    if given:
-        yield given
-        return
-    with serve_registry() as served:
-        yield served.address
-
-
-@pytest.fixture(scope="session")
-def auth_registry() -> Iterator[Served]:
-    """A registry that wants a user name and password."""
-    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
-    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
-        yield served
 
 
 @pytest.fixture

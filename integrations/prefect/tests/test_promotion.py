@@ -17,7 +17,7 @@ from prefect.transactions import atransaction, transaction
 from runs import artifacts, events_of
 
 import kitops_core as kitops
-from kitops_core.provenance.slsa import Provenance
+from kitops_core.evidence.slsa import Provenance
 from prefect_kitops import (
     ModelKitRef,
     ModelKitRepository,

@@ -92,7 +92,7 @@ def test_the_automation_is_made(project: str) -> None:
 
 
 def test_the_promotion_goes_through_the_gates(project: str) -> None:
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
 
     digest = kitops.pack(
         "my-model", f"{project}:dev", push=True, provenance=Provenance(metrics={"accuracy": 0.95})

@@ -42,7 +42,7 @@ def command(
     """
     from kitops_core.cli.signing import say_attached
     from kitops_core.cli.transfer import transfer
-    from kitops_core.verbs.attach import attach
+    from kitops_core.evidence.attach import attach
 
     pairs = dict(text.partition("=")[::2] for text in annotations)
     if not all("=" in text for text in annotations):

@@ -47,7 +47,7 @@ def command(
     It is an in-toto statement about the kit's digest, signed with --key as `cosign attest` signs it. The kit does not
     change. The key's password is $COSIGN_PASSWORD, or asked for on a terminal.
     """
-    from kitops_core.provenance.predicate_types import TEST_RESULT, resolve_predicate_type
+    from kitops_core.evidence.predicate_types import TEST_RESULT, resolve_predicate_type
 
     if (predicate is None) == (not metrics):
         raise click.UsageError("Give --predicate or --metric.")
@@ -56,11 +56,11 @@ def command(
     signer = open_signing_key(key) if key else None
     where: dict[str, Any] = {"key": signer, "remote": True if remote else None, **settings.api()}
     if predicate is None:
-        from kitops_core.verbs.attest_metrics import attest_metrics
+        from kitops_core.evidence.attest_metrics import attest_metrics
 
         attached = attest_metrics(reference, parse_metrics(metrics), **where)
     else:
-        from kitops_core.verbs.attest import attest
+        from kitops_core.evidence.attest import attest
 
         attached = attest(reference, predicate, type=type_, **where)
     say_attached(settings, "attested", attached, as_json)

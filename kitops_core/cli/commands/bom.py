@@ -43,7 +43,7 @@ def command(
     signed takes them only from statements that its key or one given with --verify has signed.
     """
     from kitops_core.cli.transfer import transfer
-    from kitops_core.verbs.bom import bom, bom_bytes
+    from kitops_core.sbom.bill import bom, bom_bytes
 
     signer = open_signing_key(key) if key else None
     with transfer(settings, written="attached") as control:

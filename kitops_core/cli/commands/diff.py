@@ -16,7 +16,7 @@ def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
     No layer is fetched. Looks in the local store first, then in the registry; local:// or remote:// before a reference
     decides. The exit code is 0 whether they differ or not.
     """
-    from kitops_core.verbs.diff import diff
+    from kitops_core.kits.diff import diff
 
     result = diff(before, after, **settings.api())
     note_storage(settings, result.before, result.before_storage)

@@ -9,7 +9,7 @@ import click
 from kitops_core.cli.options import new_command
 from kitops_core.cli.output import answer, answer_json, count_text, size_text
 from kitops_core.cli.settings import Settings
-from kitops_core.text import parse_duration
+from kitops_core.wording import parse_duration
 
 
 @new_command("gc")

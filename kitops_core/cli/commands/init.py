@@ -57,7 +57,7 @@ def command(
     can be changed in an editor afterwards.
     """
     from kitops_core.kitfile import find_kitfile
-    from kitops_core.verbs.generate import generate_kitfile
+    from kitops_core.sources.generate import generate_kitfile
 
     target = Path(output) if output else find_kitfile(directory) or directory / "Kitfile"
     if output != "-" and target.exists() and not force:

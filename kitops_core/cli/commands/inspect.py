@@ -17,8 +17,8 @@ def command(settings: Settings, reference: str, remote: bool, as_json: bool) -> 
 
     Looks in the local store first, then in the registry.
     """
+    from kitops_core.kits.modelkit import open_kit
     from kitops_core.oci.media_types import ANNOTATION_CLI_VERSION
-    from kitops_core.verbs.kit import open_kit
 
     with open_kit(reference, remote=True if remote else None, **settings.api()) as kit:
         note_storage(settings, kit.reference, kit.storage)

@@ -50,7 +50,7 @@ def command(
     if mermaid and as_json:
         raise click.UsageError("Give --mermaid or --json, not both.")
     from kitops_core.cli.transfer import stoppable
-    from kitops_core.verbs.lineage.build import lineage
+    from kitops_core.lineages.build import lineage
 
     with stoppable() as cancel:
         found = lineage(

@@ -31,7 +31,7 @@ def command(settings: Settings, repository: str, format_: str, as_json: bool) ->
 
     A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those.
     """
-    from kitops_core.verbs.manage import list_kits
+    from kitops_core.kits.naming import list_kits
 
     records = list_kits(repository, untagged=True, **settings.api())
     if as_json:

@@ -104,7 +104,7 @@ def command(
     reference, tags = parse_names(names) if names else (_default_name(root, described), ())
 
     from kitops_core.cli.transfer import transfer
-    from kitops_core.verbs.pack import pack
+    from kitops_core.kits.pack import pack
 
     with transfer(settings, written="sent" if push else "written") as control:
         record = pack(

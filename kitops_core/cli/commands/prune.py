@@ -8,7 +8,7 @@ from kitops_core.cli.options import new_command
 from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, size_text
 from kitops_core.cli.promoting import channels_option
 from kitops_core.cli.settings import Settings
-from kitops_core.text import timestamp_text
+from kitops_core.wording import timestamp_text
 
 
 @new_command("prune", network=True)

@@ -18,7 +18,7 @@ def command(settings: Settings, reference: str, referrers: bool, as_json: bool) 
     Every blob is checked against its digest before it enters the store; what is there already is not fetched.
     """
     from kitops_core.cli.transfer import transfer
-    from kitops_core.verbs.copy import pull
+    from kitops_core.kits.copy import pull
 
     with transfer(settings, written="fetched") as control:
         record = pull(reference, referrers=referrers, **control)

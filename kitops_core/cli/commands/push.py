@@ -17,7 +17,7 @@ def command(settings: Settings, source: str, destination: str, as_json: bool) ->
     the kit keeps its digest.
     """
     from kitops_core.cli.transfer import transfer
-    from kitops_core.verbs.copy import push
+    from kitops_core.kits.copy import push
 
     with transfer(settings, written="sent") as control:
         record = push(source, destination, **control)

@@ -10,7 +10,7 @@ from kitops_core.cli.output import answer, answer_json, answer_rows, note_storag
 from kitops_core.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.referrers import Referrer
+    from kitops_core.evidence.referrers import Referrer
 
 
 @new_command("referrers", network=True)
@@ -21,7 +21,7 @@ def command(settings: Settings, reference: str, remote: bool, as_json: bool) -> 
 
     Nothing is verified: `kitops verify` does that. Looks in the local store first, then in the registry.
     """
-    from kitops_core.verbs.referrers import referrers
+    from kitops_core.evidence.referrers import referrers
 
     found = referrers(reference, remote=True if remote else None, **settings.api())
     note_storage(settings, found.reference, found.storage)
@@ -40,8 +40,8 @@ def _rows(referrers: Sequence[Referrer], indent: str) -> Iterator[list[str]]:
 
 
 def _what(referrer: Referrer) -> str:
+    from kitops_core.evidence.predicate_types import predicate_name
     from kitops_core.oci.media_types import IMAGE_CONFIG
-    from kitops_core.provenance.predicate_types import predicate_name
 
     if referrer.artifact_type == IMAGE_CONFIG:
         return "container image"

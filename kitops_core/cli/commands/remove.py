@@ -25,7 +25,7 @@ def command(settings: Settings, reference: str, force: bool, everything: bool, r
         raise click.UsageError("Name a ModelKit, or give --all.")
     if everything and remote:
         raise click.UsageError("--all is for the local store, not for --remote.")
-    from kitops_core.verbs.manage import remove, remove_all
+    from kitops_core.kits.naming import remove, remove_all
 
     if everything:
         removed = remove_all(tagged=force, store=settings.store)

@@ -25,12 +25,12 @@ def command(settings: Settings, reference: str, key: str, files: bool, remote: b
     signer = open_signing_key(key)
     if files:
         from kitops_core.cli.transfer import transfer
-        from kitops_core.verbs.sign_files import sign_files
+        from kitops_core.kits.sign_files import sign_files
 
         with transfer(settings, written="sent") as control:
             attached = sign_files(reference, key=signer, remote=where, **control)
     else:
-        from kitops_core.verbs.attest import sign
+        from kitops_core.evidence.attest import sign
 
         attached = sign(reference, key=signer, remote=where, **settings.api())
     say_attached(settings, "signed", attached, as_json)

@@ -16,7 +16,7 @@ def command(settings: Settings, source: str, names: tuple[str, ...], remote: boo
 
     Works in the local store, with --remote in the registry. A name that another kit has moves to this one.
     """
-    from kitops_core.verbs.manage import tag
+    from kitops_core.kits.naming import tag
 
     record = tag(source, names, remote=remote, **settings.api())
     if as_json:

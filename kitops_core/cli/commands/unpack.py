@@ -81,7 +81,7 @@ def command(
     or both: model, datasets:train,test or docs:README.md. An entry is taken when any filter takes it.
     """
     from kitops_core.cli.transfer import transfer
-    from kitops_core.verbs.unpack import unpack
+    from kitops_core.kits.unpack import unpack
 
     policy, file_public = verification_policy(keys), load_public_keys(file_keys)
     with transfer(settings, written="fetched") as control:

@@ -48,7 +48,7 @@ def command(
     """
     if not (key or identity or issuer or trust_root):
         raise click.UsageError("Give --key, or --certificate-identity with its issuer and --trust-root.")
-    from kitops_core.verbs.verify import verify
+    from kitops_core.evidence.verify import verify
 
     verified = verify(
         reference,

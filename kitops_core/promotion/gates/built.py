@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.oci.media_types import ANNOTATION_CREATED
 from kitops_core.promotion.gates.result import GateResult, passed, refused
 from kitops_core.promotion.gates.trusted import NoEvidenceError, counted, keys_of, past_time, required
-from kitops_core.provenance.predicate_types import SLSA_PROVENANCE
-from kitops_core.text import duration_text
+from kitops_core.wording import duration_text
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.slsa_read import Build
+    from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.gate_models import Age, BuiltBy
     from kitops_core.promotion.gates.candidate import Candidate
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.provenance.evidence import Evidence
-    from kitops_core.provenance.slsa_read import Build
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,6 @@ def _matches(text: str, pattern: str) -> bool:
 
 
 def _build(item: Evidence) -> Build:
-    from kitops_core.provenance.slsa_read import read_build
+    from kitops_core.evidence.slsa_read import read_build
 
     return read_build(item.statement.predicate if item.statement else {})

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kitops_core.errors import CancelledError, KitOpsError
 from kitops_core.events import Control
-from kitops_core.verbs.copy_graph import Attached
-from kitops_core.verbs.describe import StoredKit, read_kit
+from kitops_core.kits.copy_graph import Attached
+from kitops_core.kits.stored_kit import StoredKit, read_kit
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.statements import Evidence, EvidenceReader
+    from kitops_core.kits.find import FoundKit
     from kitops_core.oci.manifest import Manifest
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.provenance.evidence import Evidence, EvidenceReader
     from kitops_core.storage import Storage
-    from kitops_core.verbs.locate import FoundKit
 
 _T = TypeVar("_T")
 
@@ -116,7 +116,7 @@ class Candidate:
         Raises:
             KitOpsError: They cannot be read.
         """
-        from kitops_core.provenance.evidence import EvidenceReader
+        from kitops_core.evidence.statements import EvidenceReader
 
         where = (storage.place, digest)
         if where not in self._readers:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import IO, TYPE_CHECKING
 
 from kitops_core.promotion.gates.result import GateResult, passed, refused
-from kitops_core.text import duration_text
+from kitops_core.wording import duration_text
 
 if TYPE_CHECKING:
     from kitops_core.events import Control

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kitops_core.promotion.gates.result import GateResult, passed, refused
 from kitops_core.promotion.kitfile_fields import has_field
-from kitops_core.text import size_text
+from kitops_core.wording import size_text
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile

@@ -7,18 +7,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from kitops_core.evidence.predicate_types import TEST_RESULT
 from kitops_core.promotion.gates.result import GateResult, passed, refused
 from kitops_core.promotion.gates.trusted import NoEvidenceError, keys_of, past_time, required
-from kitops_core.provenance.predicate_types import TEST_RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.gate_models import Metric
     from kitops_core.promotion.gates.candidate import Candidate
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.provenance.evidence import Evidence
-    from kitops_core.provenance.keys import PublicKey
 
 _PASSING = ("PASSED", "WARNED")
 

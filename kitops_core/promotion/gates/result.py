@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kitops_core.provenance.secrets import redact_text
-from kitops_core.text import printable
+from kitops_core.evidence.secrets import redact_text
+from kitops_core.wording import printable
 
 if TYPE_CHECKING:
     from kitops_core.promotion.gates.candidate import Candidate

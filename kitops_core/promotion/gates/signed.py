@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kitops_core.evidence.predicate_types import APPROVAL, COSIGN_SIGN
 from kitops_core.promotion.gates.result import GateResult, passed, refused
 from kitops_core.promotion.gates.trusted import NoEvidenceError, counted, keys_of, past_time, shortfall
-from kitops_core.provenance.predicate_types import APPROVAL, COSIGN_SIGN
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.channel_models import Approvals
     from kitops_core.promotion.gate_models import Signed
     from kitops_core.promotion.gates.candidate import Candidate
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.provenance.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SignedGate:
 
     def _check_identity(self, candidate: Candidate) -> GateResult:
         from kitops_core.errors import VerificationError
-        from kitops_core.provenance.policy import VerificationPolicy, check
+        from kitops_core.evidence.verification import VerificationPolicy, check
 
         root = self.policy.path(self.spec.trust_root)
         wanted = VerificationPolicy(identity=self.spec.identity, issuer=self.spec.issuer, trust_root=root)

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import KitOpsError
-from kitops_core.provenance.predicate_types import SLSA_PROVENANCE, TEST_RESULT, predicate_name
-from kitops_core.text import parse_timestamp, timestamp_text
+from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT, predicate_name
+from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.gate_models import Keyed
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.provenance.evidence import Evidence
-    from kitops_core.provenance.keys import PublicKey
 
 MAX_SKEW = timedelta(minutes=5)
 """How far another machine's clock may be ahead of ours. What is dated later is not believed."""

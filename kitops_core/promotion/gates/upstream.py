@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
+from kitops_core.evidence.predicate_types import PROMOTION, SLSA_PROVENANCE
 from kitops_core.promotion.gates.built import made_at
 from kitops_core.promotion.gates.result import GateResult, passed, refused
 from kitops_core.promotion.gates.trusted import MAX_SKEW, NoEvidenceError
 from kitops_core.promotion.records import records_of, walk_records
-from kitops_core.provenance.predicate_types import PROMOTION, SLSA_PROVENANCE
-from kitops_core.text import duration_text, timestamp_text
+from kitops_core.wording import duration_text, timestamp_text
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.gates.candidate import Candidate
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.provenance.evidence import Evidence
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from kitops_core import __version__
 from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.kits.find import FoundKit, find_kit
+from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci import media_types
 from kitops_core.reference import DEFAULT_TAG, Reference, parse_reference
+from kitops_core.serving.manifests.choices import ManifestOptions, name_from
 from kitops_core.serving.manifests.jobs import pack_job, promote_cronjob
 from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
 from kitops_core.serving.manifests.kserve import format_of, inference_service, storage_container
-from kitops_core.serving.manifests.options import ManifestOptions, name_from
 from kitops_core.serving.manifests.pods import Manifest
 from kitops_core.serving.manifests.servers import deployment, image_volume, vllm
 from kitops_core.serving.vllm import option_arguments
-from kitops_core.verbs.describe import StoredKit, read_kit
-from kitops_core.verbs.locate import FoundKit, find_kit
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

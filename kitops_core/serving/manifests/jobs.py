@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitops_core.serving.manifests.options import ManifestOptions
+from kitops_core.serving.manifests.choices import ManifestOptions
 from kitops_core.serving.manifests.pods import (
     KEYS,
     REFERENCE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kitops_core.serving.manifests.options import ManifestOptions
+from kitops_core.serving.manifests.choices import ManifestOptions
 from kitops_core.serving.manifests.pods import Manifest, metadata, resources, restricted
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kitops_core.serving.manifests.options import ManifestOptions
+from kitops_core.serving.manifests.choices import ManifestOptions
 
 Manifest = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kitops_core.serving.manifests.options import ManifestOptions
+from kitops_core.serving.manifests.choices import ManifestOptions
 from kitops_core.serving.manifests.pods import (
     KEYS,
     MODELS,

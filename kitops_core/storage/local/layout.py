@@ -10,7 +10,7 @@ from typing import Any
 from kitops_core.errors import NotFoundError, StoreError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.oci.referrers import is_referrers_tag
+from kitops_core.oci.referrers_tag import is_referrers_tag
 from kitops_core.reference import check_tag, is_digest
 from kitops_core.storage.local.base import DirectoryStorage
 from kitops_core.storage.local.blobs import BlobDirectory

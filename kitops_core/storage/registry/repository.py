@@ -10,7 +10,7 @@ from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
-from kitops_core.oci.referrers import is_referrers_tag, subject_of
+from kitops_core.oci.referrers_tag import is_referrers_tag, subject_of
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
 from kitops_core.storage.registry.client import RegistryClient
@@ -18,7 +18,7 @@ from kitops_core.storage.registry.downloads import BlobStream
 from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.options import RegistryOptions
-from kitops_core.storage.registry.referrers import Referrers
+from kitops_core.storage.registry.referrers_list import Referrers
 from kitops_core.storage.registry.swap import swap
 from kitops_core.storage.registry.uploads import Uploader
 

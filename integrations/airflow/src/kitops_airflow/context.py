@@ -10,7 +10,7 @@ from kitops_core.record import Source
 
 if TYPE_CHECKING:
     from kitops_core.events import Event
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
@@ -36,7 +36,7 @@ def run_source(context: Mapping[str, Any]) -> Source:
 
 def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inputs: Sequence[str]) -> Provenance:
     """What is attached to a kit about the run: beside the source which try it was, what was measured, what went in."""
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
 
     ti = context["ti"]
     parameters: dict[str, Any] = {"try_number": ti.try_number}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.kits.diff import KitDiff
     from kitops_core.promotion.result import Promotion
-    from kitops_core.provenance.keys import PublicKey
     from kitops_core.reference import Reference
     from kitops_core.storage.registry import RegistryOptions
-    from kitops_core.verbs.diff import KitDiff
 
 MAX_LINES = 20
 
@@ -53,11 +53,11 @@ def measured(kit: Reference, keys: Sequence[PublicKey], registry: RegistryOption
     Raises:
         KitOpsError: What is attached to the kit cannot be read.
     """
+    from kitops_core.evidence.metrics import read_metrics
+    from kitops_core.evidence.predicate_types import TEST_RESULT
+    from kitops_core.evidence.statements import read_evidence
+    from kitops_core.kits.find import open_storage
     from kitops_core.promotion.gates.trusted import counted
-    from kitops_core.provenance.evidence import read_evidence
-    from kitops_core.provenance.metrics import read_metrics
-    from kitops_core.provenance.predicate_types import TEST_RESULT
-    from kitops_core.verbs.locate import open_storage
 
     storage = open_storage(kit, remote=True, registry=registry)
     try:

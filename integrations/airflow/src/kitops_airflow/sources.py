@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kitops_core.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.contents import Contents
+    from kitops_core.sources.contents import Contents
 
 _FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
@@ -29,7 +29,7 @@ def packable(source: Any) -> Iterator[str | Contents]:
     Raises:
         InvalidInputError: It is none of these.
     """
-    from kitops_core.verbs.contents import Contents
+    from kitops_core.sources.contents import Contents
 
     with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as name:
         stage = _Stage(Path(name))

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from kitops_core.errors import InvalidInputError
-from kitops_core.verbs.filters import parse_filters, takes_entry
+from kitops_core.kits.filters import parse_filters, takes_entry
 
 _HANDLES = (Any, object, ModelKit)
 

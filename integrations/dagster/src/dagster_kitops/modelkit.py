@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_kitops.serializers import load_object
 from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.kits.filters import parse_filters, takes_entry
+from kitops_core.kits.modelkit import MAX_READ_BYTES
+from kitops_core.kits.unpack import Unpacked
 from kitops_core.reference import parse_reference
-from kitops_core.verbs.filters import parse_filters, takes_entry
-from kitops_core.verbs.kit import MAX_READ_BYTES
-from kitops_core.verbs.unpack import Unpacked
 
 if TYPE_CHECKING:
     from dagster_kitops.resources import KitOpsResource

@@ -174,7 +174,7 @@ class Packer:
     def _provenance(
         source: Path | kitops.Contents | None, parents: Sequence[str], metrics: Mapping[str, float]
     ) -> kitops.Provenance:
-        from kitops_core.provenance.inputs import kit_input
+        from kitops_core.evidence.inputs import kit_input
 
         made = source.parameters if isinstance(source, kitops.Contents) else {}
         return kitops.Provenance(

@@ -14,13 +14,13 @@ from pydantic import Field
 
 import kitops_core as kitops
 from kitops_core.errors import IntegrityError, InvalidReferenceError, NotFoundError
+from kitops_core.kits.find import open_storage
 from kitops_core.record import ModelKitRecord, Source
 from kitops_core.reference import LOCAL_REGISTRY, parse_reference
-from kitops_core.verbs.locate import open_storage
 
 if TYPE_CHECKING:
     from kitops_core import LayerRecord
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
     from kitops_core.storage.registry import RegistryOptions
 
 

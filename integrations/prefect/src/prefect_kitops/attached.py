@@ -26,10 +26,10 @@ def read_attached(place: Place, digest: str) -> Attached:
     Raises:
         KitOpsError: The registry refused or failed.
     """
-    from kitops_core.provenance.evidence import read_evidence
-    from kitops_core.provenance.metrics import read_metrics
-    from kitops_core.provenance.predicate_types import TEST_RESULT, predicate_name
-    from kitops_core.verbs.locate import open_storage
+    from kitops_core.evidence.metrics import read_metrics
+    from kitops_core.evidence.predicate_types import TEST_RESULT, predicate_name
+    from kitops_core.evidence.statements import read_evidence
+    from kitops_core.kits.find import open_storage
 
     storage = open_storage(place.reference, remote=place.remote, registry=place.options)
     with closing(storage):

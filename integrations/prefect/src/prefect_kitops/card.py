@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kitops_core.text import size_text
+from kitops_core.wording import size_text
 from prefect_kitops.markdown import block, code, plain, table
 
 if TYPE_CHECKING:
+    from kitops_core.kits.diff import KitDiff
     from kitops_core.promotion.gates.result import GateResult
     from kitops_core.record import ModelKitRecord
-    from kitops_core.verbs.diff import KitDiff
     from prefect_kitops.attached import Attached
 
 

@@ -14,9 +14,9 @@ from prefect_kitops.reference import ModelKitRef
 
 if TYPE_CHECKING:
     from kitops_core.events import Cancel, Event
-    from kitops_core.provenance.slsa import Provenance
-    from kitops_core.verbs.contents import Contents
-    from kitops_core.verbs.packed_layer import CompressionName
+    from kitops_core.evidence.slsa import Provenance
+    from kitops_core.kits.packed_layer import CompressionName
+    from kitops_core.sources.contents import Contents
 
 
 def pack(

@@ -18,8 +18,8 @@ from prefect_kitops.markdown import code, plain, table
 from prefect_kitops.reference import ModelKitRef, key_of
 
 if TYPE_CHECKING:
+    from kitops_core.lineages.graph import Lineage, Node
     from kitops_core.promotion.records import PromotionRecord
-    from kitops_core.verbs.lineage.graph import Lineage, Node
 
 _MATERIALIZED = "prefect.asset.materialization."
 

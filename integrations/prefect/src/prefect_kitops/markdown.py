@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kitops_core.text import printable
+from kitops_core.wording import printable
 
 MAX_ROWS = 50
 """How many rows a table has, an artifact being for reading."""

@@ -19,7 +19,7 @@ from prefect_kitops.running import hints, in_thread, worth_retrying
 from prefect_kitops.source import plain_arguments
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.contents import Contents
+    from kitops_core.sources.contents import Contents
 
 P = ParamSpec("P")
 _DEPTH = 4
@@ -122,7 +122,7 @@ def _targets(reference: str, tags: Sequence[str]) -> list[str]:
 def _made(name: str, made: Any) -> tuple[str | os.PathLike[str] | Contents, Mapping[str, float] | None]:
     """What a function returned: something to pack, and the metrics it measured, if any."""
     from kitops_core.errors import InvalidInputError
-    from kitops_core.verbs.contents import Contents
+    from kitops_core.sources.contents import Contents
 
     source, metrics = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if isinstance(source, (str, os.PathLike, Contents)) and isinstance(metrics, (Mapping, type(None))):

@@ -18,9 +18,9 @@ from prefect_kitops.source import current_source, provenance_of
 
 if TYPE_CHECKING:
     from kitops_core.events import Cancel
+    from kitops_core.kits.packed_layer import CompressionName
     from kitops_core.record import ModelKitRecord
-    from kitops_core.verbs.contents import Contents
-    from kitops_core.verbs.packed_layer import CompressionName
+    from kitops_core.sources.contents import Contents
 
 
 def pack_and_tell(

@@ -16,7 +16,7 @@ from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import TASK_OPTIONS, hints, run_name
 
 if TYPE_CHECKING:
-    from kitops_core.verbs.packed_layer import CompressionName
+    from kitops_core.kits.packed_layer import CompressionName
 
 
 @task(name="pack-modelkit-layers", task_run_name=run_name("pack", "entries"), **TASK_OPTIONS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kitops_core.record import Source
 
 if TYPE_CHECKING:
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.slsa import Provenance
 
 _PLAIN = (str, int, float, bool, type(None))
 _MAX_TEXT = 1000
@@ -46,8 +46,8 @@ def provenance_of(parameters: Mapping[str, Any], metrics: Mapping[str, float], p
     """
     from prefect.context import AssetContext, TaskRunContext
 
-    from kitops_core.provenance.inputs import KIT_SCHEME
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.evidence.inputs import KIT_SCHEME
+    from kitops_core.evidence.slsa import Provenance
 
     context, run = AssetContext.get(), TaskRunContext.get()
     assets = context.upstream_assets | context.direct_asset_dependencies if context else ()

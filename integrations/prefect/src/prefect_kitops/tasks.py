@@ -25,8 +25,8 @@ from prefect_kitops.running import TASK_OPTIONS, hints, in_thread, run_logger, r
 
 if TYPE_CHECKING:
     from kitops_core.events import Cancel
-    from kitops_core.verbs.contents import Contents
-    from kitops_core.verbs.packed_layer import CompressionName
+    from kitops_core.kits.packed_layer import CompressionName
+    from kitops_core.sources.contents import Contents
 
 
 @task(name="pack-modelkit", task_run_name=run_name("pack", "reference"), **TASK_OPTIONS)

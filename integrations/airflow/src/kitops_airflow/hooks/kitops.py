@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     import kitops_core as kitops
     from kitops_core.events import Cancel, Event
+    from kitops_core.evidence.slsa import Provenance
     from kitops_core.kitfile import Kitfile
-    from kitops_core.provenance.slsa import Provenance
+    from kitops_core.kits.unpack import Unpacked
     from kitops_core.record import LayerRecord, ModelKitRecord, Source
     from kitops_core.reference import Reference
+    from kitops_core.sources.contents import Contents
     from kitops_core.storage.registry import RegistryOptions
-    from kitops_core.verbs.contents import Contents
-    from kitops_core.verbs.unpack import Unpacked
 
 
 class KitOpsHook(BaseHook):
@@ -301,7 +301,7 @@ class KitOpsHook(BaseHook):
         Raises:
             DeniedError, RegistryError: The registry refused or failed.
         """
-        from kitops_core.verbs.locate import digest_of, open_storage
+        from kitops_core.kits.find import digest_of, open_storage
 
         target = self.reference(reference)
         storage = open_storage(target, remote=True, registry=self.options(reference, retries=retries))

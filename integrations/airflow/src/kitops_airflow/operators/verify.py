@@ -48,7 +48,7 @@ class KitVerifyOperator(KitReader):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Verify, and return what was verified."""
-        from kitops_core.verbs.verify import verify
+        from kitops_core.evidence.verify import verify
 
         hook = self.hook()
         reference = hook.reference(self.kit(context))

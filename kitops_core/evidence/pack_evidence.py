@@ -1,0 +1,188 @@
+"""What a pack says about how the kit was made: put together before the first byte is sent, attached before the tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.events import Control
+from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
+from kitops_core.kits.find import find_kit
+from kitops_core.oci.manifest import Descriptor
+from kitops_core.record import Source
+from kitops_core.reference import Reference, parse_reference
+from kitops_core.storage import Storage
+
+if TYPE_CHECKING:
+    from kitops_core.evidence.inputs import Input
+    from kitops_core.evidence.keys import SigningKey
+    from kitops_core.evidence.slsa import Provenance
+    from kitops_core.evidence.statements import Evidence
+    from kitops_core.kitfile import Kitfile
+    from kitops_core.storage.registry import RegistryOptions
+
+FindSame = Callable[[Sequence[Mapping[str, Any]], Mapping[str, Any]], "int | None"]
+"""Which of the predicates that are there says the same as a new one, if any."""
+
+
+@dataclass(frozen=True)
+class PackEvidence:
+    """Statements about a kit that is being packed.
+
+    Attributes:
+        source: The pipeline run, with the git state that was found and without secrets.
+        parents: References, pinned by digest, of the kits it was made from.
+        key: What to sign with, if anything.
+        created: The time to stamp on what is attached; now where nobody says.
+        statements: Predicate types and predicates, each with how to find one that says the same.
+    """
+
+    source: Source
+    parents: tuple[str, ...]
+    key: SigningKey | None = None
+    created: datetime | None = None
+    statements: tuple[tuple[str, Mapping[str, Any], FindSame], ...] = ()
+
+    def attach(self, storage: Storage, subject: Descriptor, control: Control) -> None:
+        """Attach what is not attached already."""
+        for predicate_type, predicate, find_same in self.statements:
+            attach_new(
+                storage,
+                subject,
+                predicate_type,
+                predicate,
+                find_same,
+                key=self.key,
+                created=self.created,
+                control=control,
+            )
+
+
+def prepare_evidence(
+    provenance: Provenance | None,
+    made_by: Source,
+    kitfile: Kitfile,
+    directory: Path | None,
+    *,
+    key: SigningKey | str | Path | None,
+    store: Path | None,
+    registry: RegistryOptions | None,
+) -> PackEvidence:
+    """Find out all that is to be said: the git state, and the digests of parent kits.
+
+    Without provenance nothing is attached and no registry is asked: of the Kitfile's parent kit only a digest that is
+    known here gets into the record.
+
+    Args:
+        provenance: What to say.
+        made_by: The pipeline run.
+        kitfile: The Kitfile.
+        directory: Where git is asked for the commit; ``None`` where the files come from no checkout.
+        key: What to sign with, or where to load it from.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+
+    Raises:
+        InvalidInputError: An input, a metric, a parameter or the key cannot be used.
+        NotFoundError: A parent kit is not there.
+        DeniedError, RegistryError, StoreError: A parent kit could not be looked up.
+    """
+    from kitops_core.evidence.secrets import redact_text
+
+    named = kitfile.model_reference()
+    model = parse_reference(named) if named else None
+    if provenance is None:
+        if key is not None:
+            raise InvalidInputError(
+                "a key to sign with is given, but nothing to sign", hint="give provenance too, or sign the kit later"
+            )
+        known = _known_here(model, store) if model else ""
+        return PackEvidence(replace(made_by, url=redact_text(made_by.url)), (known,) if known else ())
+
+    from kitops_core.evidence.inputs import Input, kit_input, parse_input
+    from kitops_core.evidence.metrics import metrics_predicate, says_metrics
+    from kitops_core.evidence.slsa import provenance_predicate, says_build, with_git, with_state
+
+    provenance = provenance if directory is None else with_git(provenance, directory, made_by)
+    inputs = [item if isinstance(item, Input) else parse_input(item) for item in provenance.inputs]
+    if model is not None:
+        inputs.append(kit_input(model))
+    pinned = [_pinned(item, store, registry) for item in inputs]
+    source = with_state(made_by, provenance)
+    statements: list[tuple[str, Mapping[str, Any], FindSame]] = [
+        (SLSA_PROVENANCE, provenance_predicate(provenance, source, pinned), says_build)
+    ]
+    if provenance.metrics:
+        measured = metrics_predicate(provenance.metrics, time=provenance.finished, url=source.url)
+        statements.append((TEST_RESULT, measured, says_metrics))
+    parents = dict.fromkeys(str(item.kit.with_digest(item.kit.digest)) for item in pinned if item.kit is not None)
+    return PackEvidence(source, tuple(parents), load_key(key), provenance.finished, tuple(statements))
+
+
+def attach_new(
+    storage: Storage,
+    subject: Descriptor,
+    predicate_type: str,
+    predicate: Mapping[str, Any],
+    find_same: FindSame,
+    *,
+    key: SigningKey | None,
+    created: datetime | None = None,
+    control: Control,
+) -> Evidence:
+    """Attach a statement, unless one that says the same is there, signed by the same key where there is one."""
+    from kitops_core.evidence.statement import statement_for
+    from kitops_core.evidence.statements import attach_statement, read_evidence
+
+    there = [
+        (item, item.statement.predicate)
+        for item in read_evidence(storage, subject.digest, predicate_type=predicate_type, control=control)
+        if item.statement is not None
+        and item.statement.about(subject.digest)
+        and (key is None or item.verified_by([key.public]))
+    ]
+    said = find_same([old for _, old in there], predicate)
+    if said is not None:
+        return there[said][0]
+    statement = statement_for(subject.digest, predicate_type, predicate)
+    return attach_statement(storage, subject, statement, key=key, control=control, created=created)
+
+
+def load_key(key: SigningKey | str | Path | None) -> SigningKey | None:
+    """The key itself, where it is not loaded yet."""
+    from kitops_core.evidence.keys import SigningKey
+
+    return key if key is None or isinstance(key, SigningKey) else SigningKey.load(key)
+
+
+def all_parents(*groups: Sequence[str]) -> tuple[str, ...]:
+    """Every parent once."""
+    return tuple(dict.fromkeys(parent for group in groups for parent in group))
+
+
+def _pinned(item: Input, store: Path | None, registry: RegistryOptions | None) -> Input:
+    """The input; a kit with the digest that its tag has now."""
+    from kitops_core.evidence.inputs import kit_input
+
+    reference = item.kit
+    if reference is None or reference.digest:
+        return item
+    found = find_kit(str(reference), store=store, registry=registry)
+    found.storage.close()
+    return kit_input(found.reference, item.name)
+
+
+def _known_here(reference: Reference, store: Path | None) -> str:
+    """The reference pinned, where it is or the local store has it; an empty string otherwise."""
+    if reference.digest:
+        return str(reference.with_digest(reference.digest))
+    try:
+        found = find_kit(str(reference), remote=False, store=store)
+    except NotFoundError:
+        return ""
+    found.storage.close()
+    return str(found.reference.with_digest(found.reference.digest))

@@ -1,0 +1,326 @@
+"""What is attached to a manifest: statements, signed or not, and other blobs, as OCI referrers.
+
+Signed statements are written and read as cosign v3 does it, so that both see each other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Control
+from kitops_core.evidence.bundle import BUNDLE, MAX_BUNDLE_BYTES, Bundle, build_bundle, parse_bundle
+from kitops_core.evidence.dsse import Envelope
+from kitops_core.evidence.predicate_types import (
+    ANNOTATION_PREDICATE,
+    ANNOTATION_UNSIGNED_PREDICATE,
+    annotated_type,
+    predicate_name,
+)
+from kitops_core.evidence.statement import PAYLOAD_TYPE, Statement, parse_statement
+from kitops_core.oci import media_types
+from kitops_core.oci.blob import BlobSource, BytesSource
+from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
+from kitops_core.storage import Storage
+
+if TYPE_CHECKING:
+    from kitops_core.evidence.keys import PublicKey, SigningKey
+
+ANNOTATION_CONTENT = "dev.sigstore.bundle.content"
+
+MAX_REFERRERS = 2000
+"""How many referrers of one manifest are read; whoever can write to a repository could add any number."""
+MAX_TOTAL_BYTES = 256 * 1024 * 1024
+"""How many bytes of statements of one manifest are taken into memory."""
+_MAX_KEPT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One referrer of a manifest, with the statement it holds, if any.
+
+    Attributes:
+        digest: Digest of the referrer's own manifest.
+        subject: Digest of the manifest it is attached to.
+        artifact_type: The referrer's artifact type.
+        predicate_type: The predicate type of the statement; an empty string where there is none.
+        statement: The statement, ``None`` where there is none or it could not be read.
+        bundle: The bundle with the signature, ``None`` where the statement is unsigned.
+        annotations: The referrer's annotations.
+        title: The file name that its layer is annotated with, or an empty string.
+        size: Bytes of its layers.
+        created: When it was made as its annotation says it (RFC 3339), or an empty string; not to be trusted.
+        problem: Why it could not be read, or an empty string.
+    """
+
+    digest: str
+    subject: str
+    artifact_type: str
+    predicate_type: str = ""
+    statement: Statement | None = field(default=None, repr=False)
+    bundle: Bundle | None = field(default=None, repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    size: int = 0
+    created: str = ""
+    problem: str = ""
+
+    def verified_by(self, keys: Sequence[PublicKey]) -> PublicKey | None:
+        """The key that signed the statement, if it is one of these and the statement is about :attr:`subject`."""
+        if self.bundle is None or self.statement is None or not self.statement.about(self.subject):
+            return None
+        return self.bundle.envelope.verified_by(keys)
+
+
+def attach_statement(
+    storage: Storage,
+    subject: Descriptor,
+    statement: Statement,
+    *,
+    key: SigningKey | None = None,
+    control: Control | None = None,
+    created: datetime | None = None,
+) -> Evidence:
+    """Attach a statement to a manifest, signed where a key is given. The manifest itself does not change.
+
+    See :func:`write_statement` for the arguments and the errors.
+    """
+    referrer, evidence = write_statement(storage, subject, statement, key=key, control=control, created=created)
+    storage.put_manifest(referrer)
+    return evidence
+
+
+def write_statement(
+    storage: Storage,
+    subject: Descriptor,
+    statement: Statement,
+    *,
+    key: SigningKey | None = None,
+    control: Control | None = None,
+    created: datetime | None = None,
+) -> tuple[Manifest, Evidence]:
+    """Write the blobs of a statement that is to be attached; it is attached once the storage has the manifest too.
+
+    Args:
+        storage: Where the manifest is.
+        subject: The manifest's descriptor.
+        statement: What to attach.
+        key: Sign with it, as cosign does.
+        control: Progress and cancelling.
+        created: The time to stamp on the referrer, ``None`` for now.
+
+    Returns:
+        The referrer's manifest, and what will be read back from it.
+
+    Raises:
+        InvalidInputError: The predicate cannot be written as JSON.
+        DeniedError, RegistryError, StoreError: The storage refused or failed.
+    """
+    control = control or Control()
+    payload = statement.to_json()
+    bundle = None
+    data, kind = payload, PAYLOAD_TYPE
+    annotations = {ANNOTATION_UNSIGNED_PREDICATE: statement.predicate_type}
+    if key is not None:
+        bundle = build_bundle(Envelope.sign(PAYLOAD_TYPE, payload, key), key.public.hint)
+        data, kind = bundle.raw, BUNDLE
+        annotations = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type}
+    when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    annotations[media_types.ANNOTATION_CREATED] = when
+    layer = storage.write_blob(BytesSource(data, kind, predicate_name(statement.predicate_type)), control).descriptor
+    manifest = _write_config(storage, subject, layer, kind, annotations, control)
+    return manifest, Evidence(
+        digest=manifest.digest,
+        subject=subject.digest,
+        artifact_type=kind,
+        predicate_type=statement.predicate_type,
+        statement=statement,
+        bundle=bundle,
+        annotations=annotations,
+        size=len(data),
+        created=when,
+    )
+
+
+def attach_blob(
+    storage: Storage,
+    subject: Descriptor,
+    data: bytes | BlobSource,
+    *,
+    artifact_type: str,
+    media_type: str = "",
+    title: str = "",
+    annotations: Mapping[str, str] | None = None,
+    control: Control | None = None,
+) -> Descriptor:
+    """Attach any blob to a manifest. The same blob attached twice is one referrer.
+
+    Args:
+        storage: Where the manifest is.
+        subject: The manifest's descriptor.
+        data: The blob.
+        artifact_type: What it is: ``application/vnd.cyclonedx+json``.
+        media_type: The blob's own media type, where it is another.
+        title: A file name for those who fetch it.
+        annotations: Annotations of the referrer.
+        control: Progress and cancelling.
+
+    Returns:
+        The referrer's descriptor.
+
+    Raises:
+        IntegrityError: The bytes are not those the source announced.
+        DeniedError, RegistryError, StoreError: The storage refused or failed.
+    """
+    control = control or Control()
+    kind = media_type or artifact_type
+    source = BytesSource(data, kind, title or artifact_type) if isinstance(data, bytes) else data
+    written = storage.write_blob(source, control).descriptor
+    titled = {media_types.ANNOTATION_TITLE: title} if title else {}
+    layer = Descriptor(kind, written.digest, written.size, titled)
+    manifest = _write_config(storage, subject, layer, artifact_type, annotations or {}, control)
+    storage.put_manifest(manifest)
+    return manifest.descriptor
+
+
+def _write_config(
+    storage: Storage,
+    subject: Descriptor,
+    layer: Descriptor,
+    artifact_type: str,
+    annotations: Mapping[str, str],
+    control: Control,
+) -> Manifest:
+    config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+    return build_manifest(
+        artifact_type=artifact_type,
+        config=storage.write_blob(config, control).descriptor,
+        layers=[layer],
+        annotations=annotations,
+        subject=Descriptor(subject.media_type, subject.digest, subject.size),
+    )
+
+
+def read_evidence(
+    storage: Storage, digest: str, *, predicate_type: str = "", control: Control | None = None
+) -> list[Evidence]:
+    """What is attached to a manifest, oldest listed first. Nothing is verified yet.
+
+    A referrer that cannot be read is in the list with its ``problem``.
+
+    Args:
+        storage: Where the manifest is.
+        digest: The manifest's digest.
+        predicate_type: Only statements of this type; those that are annotated as another are not fetched.
+        control: Progress and cancelling.
+
+    Raises:
+        IntegrityError: There are too many referrers.
+        DeniedError, RegistryError, StoreError: The storage refused or failed.
+    """
+    return EvidenceReader(storage, digest, control).read(predicate_type)
+
+
+class EvidenceReader:
+    """Reads what is attached to one manifest: the list at once, and each referrer once, when it is asked for.
+
+    Attributes:
+        referrers: The list.
+        manifests: Manifests of those that were read, by digest; without the largest ones.
+
+    Args:
+        storage: Where the manifest is.
+        digest: The manifest's digest.
+        control: Progress and cancelling.
+
+    Raises:
+        IntegrityError: There are too many referrers.
+        DeniedError, RegistryError, StoreError: The storage refused or failed.
+    """
+
+    def __init__(self, storage: Storage, digest: str, control: Control | None = None) -> None:
+        self._storage = storage
+        self._digest = digest
+        self._control = control or Control()
+        self.referrers = storage.referrers(digest)
+        self.manifests: dict[str, Manifest] = {}
+        if len(self.referrers) > MAX_REFERRERS:
+            raise IntegrityError(
+                f"{storage.name}@{digest} has {len(self.referrers)} referrers, the limit is {MAX_REFERRERS}",
+                hint="remove those that are no longer needed",
+            )
+        self._found: dict[str, Evidence] = {}
+        self._left = MAX_TOTAL_BYTES
+
+    def read(self, predicate_type: str = "") -> list[Evidence]:
+        """What is attached, or the statements of one type; see :func:`read_evidence`."""
+        return [
+            evidence
+            for referrer in self.referrers
+            if not predicate_type or annotated_type(referrer.annotations) in ("", predicate_type)
+            if (evidence := self._evidence(referrer)).problem or predicate_type in ("", evidence.predicate_type)
+        ]
+
+    def _evidence(self, referrer: Descriptor) -> Evidence:
+        if referrer.digest not in self._found:
+            try:
+                manifest = self._storage.manifest(referrer.digest)
+            except (NotFoundError, IntegrityError) as error:
+                return Evidence(referrer.digest, self._digest, referrer.artifact_type, problem=str(error))
+            if len(manifest.raw) <= _MAX_KEPT_BYTES:
+                self.manifests[manifest.digest] = manifest
+            evidence = _read(self._storage, manifest, self._digest, self._left, self._control)
+            self._left -= evidence.size if evidence.statement else 0
+            self._found[referrer.digest] = evidence
+        return self._found[referrer.digest]
+
+
+def _read(storage: Storage, manifest: Manifest, digest: str, left: int, control: Control) -> Evidence:
+    where = f"{storage.name}@{manifest.digest}"
+    kind = manifest.artifact_type or manifest.config.media_type
+    size = sum(layer.size for layer in manifest.layers)
+    created = manifest.annotations.get(media_types.ANNOTATION_CREATED, "")
+    bundle, statement, problem = None, None, ""
+    try:
+        if manifest.subject is None or manifest.subject.digest != digest:
+            raise IntegrityError(f"{where} is listed as attached to {digest}, and is attached to another manifest")
+        if kind in (BUNDLE, PAYLOAD_TYPE):
+            raw = _only_layer(storage, manifest, kind, where, left, control)
+            bundle = parse_bundle(raw, where) if kind == BUNDLE else None
+            statement = _statement(bundle, raw, where)
+    except (NotFoundError, IntegrityError) as error:
+        problem = str(error)
+    return Evidence(
+        digest=manifest.digest,
+        subject=digest,
+        artifact_type=kind,
+        predicate_type=statement.predicate_type if statement else "",
+        statement=statement,
+        bundle=bundle,
+        annotations=manifest.annotations,
+        title=next((layer.annotations.get(media_types.ANNOTATION_TITLE, "") for layer in manifest.layers), ""),
+        size=size,
+        created=created,
+        problem=problem,
+    )
+
+
+def _only_layer(storage: Storage, manifest: Manifest, kind: str, where: str, left: int, control: Control) -> bytes:
+    layers = [layer for layer in manifest.layers if layer.media_type == kind]
+    if len(layers) != 1:
+        raise IntegrityError(f"{where}: one layer of type {kind} is expected, not {len(layers)}")
+    if layers[0].size > left:
+        raise IntegrityError(f"{where}: not read, for {MAX_TOTAL_BYTES} bytes of statements are the limit")
+    with storage.open_blob(layers[0], control) as reader:
+        return reader.read_all(MAX_BUNDLE_BYTES)
+
+
+def _statement(bundle: Bundle | None, raw: bytes, where: str) -> Statement:
+    if bundle is None:
+        return parse_statement(raw, where)
+    if bundle.envelope.payload_type != PAYLOAD_TYPE:
+        raise IntegrityError(f"{where}: the bundle signs no in-toto statement")
+    return parse_statement(bundle.envelope.payload, where)

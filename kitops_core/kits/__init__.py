@@ -1,0 +1,1 @@
+"""What is done with whole kits: pack, copy, unpack, read, compare, list, tag, remove."""

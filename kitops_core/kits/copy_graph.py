@@ -1,0 +1,204 @@
+"""One manifest, all it names and all that is attached to it, from storage to storage with few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Control, Event
+from kitops_core.evidence.predicate_types import annotated_type, predicate_name
+from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE, MODELKIT_CONFIG
+from kitops_core.parallel import run_all
+from kitops_core.storage import Storage, Written
+
+
+def copy_manifest(
+    source: Storage,
+    target: Storage,
+    manifest: Manifest,
+    tags: Sequence[str],
+    control: Control,
+    *,
+    referrers: bool = False,
+    held: bool = False,
+    known: Attached | None = None,
+    attach: Callable[[], Sequence[Manifest]] = tuple,
+) -> list[Written]:
+    """Copy one manifest's blobs, then its referrers, then the manifest, and point the tags at it.
+
+    Who sees the manifest in the target, or the tag, sees what is attached to it as well. Within one repository there
+    is nothing to copy, and where the target has the manifest its blobs are not asked for.
+
+    Args:
+        source: Where the manifest is.
+        target: Where it shall be.
+        manifest: The manifest.
+        tags: Tags to point at it; without any, it is stored under its digest only.
+        control: Progress and cancelling.
+        referrers: Also copy all that is attached to it, recursively.
+        held: Whether the target is known to have the manifest.
+        known: What is attached to it in the source, where somebody has looked already.
+        attach: Called when all that the manifest needs is in the target: gives more referrers of it, which are put
+            along with those copied.
+
+    Returns:
+        What became of each blob, in the manifest's order.
+
+    Raises:
+        IntegrityError: A blob or referrer is not what it should be; the message names it.
+    """
+    same = source.place == target.place
+    held = held or same or target.holds(manifest)
+    if held:
+        written = [_present(blob, name, control) for blob, name in _named(manifest)]
+    else:
+        config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
+        tasks = [
+            partial(_copy_blob, source, target, blob, name, fresh=blob.digest == config)
+            for blob, name in _named(manifest)
+        ]
+        written = run_all(tasks, control)
+    attached: list[Manifest] = []
+    if referrers and not same:
+        attached = _copy_referrers(source, target, manifest, control, not held, known)
+    attached += attach()
+    if attached:
+        target.put_referrers(attached)
+    control.check()
+    if tags or not held:
+        target.put_manifest(manifest, tags)
+    return written
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What is attached to a manifest.
+
+    Attributes:
+        referrers: The list of it.
+        manifests: Manifests of the list that were read, by digest.
+    """
+
+    referrers: Sequence[Descriptor]
+    manifests: Mapping[str, Manifest]
+
+
+def _copy_referrers(
+    source: Storage, target: Storage, manifest: Manifest, control: Control, fresh: bool, known: Attached | None
+) -> list[Manifest]:
+    """Copy what is attached to a manifest, and what is attached to that in turn, the outermost first.
+
+    Args:
+        source: Where they are.
+        target: Where they shall be.
+        manifest: The manifest, whose blobs the target has: an image over a kit's layers has the same.
+        control: Progress and cancelling.
+        fresh: Whether the target cannot have any.
+        known: What is known to be attached to the manifest.
+
+    Returns:
+        Those attached to the manifest itself: their blobs are in the target, and they are still to be put.
+    """
+    listed = {manifest.digest: known.referrers} if known else {}
+    there = {blob.digest for blob in manifest.blobs}
+    seen, rounds = {manifest.digest}, []
+    subjects = [(manifest.digest, fresh)]
+    while subjects:
+        control.check()
+        tasks = [partial(_missing, source, target, subject, new, listed.get(subject)) for subject, new in subjects]
+        found = run_all(tasks, control)
+        attached = [one for some in found for one in some if one.descriptor.digest not in seen]
+        seen |= {one.descriptor.digest for one in attached}
+        rounds.append([one for one in attached if not one.there])
+        subjects = [(one.descriptor.digest, not one.there) for one in attached]
+    read = known.manifests if known else {}
+    manifests: list[Manifest] = []
+    for missing in reversed(rounds):
+        if manifests:
+            target.put_referrers(manifests)
+        manifests = run_all([partial(_read_referrer, source, one, read) for one in missing], control)
+        blobs = {blob.digest: (blob, name) for one in manifests for blob, name in _named(one)}
+        missing_blobs = [blob for digest, blob in blobs.items() if digest not in there]
+        run_all([partial(_copy_blob, source, target, *blob, fresh=True) for blob in missing_blobs], control)
+        control.check()
+    return manifests
+
+
+@dataclass(frozen=True)
+class _Referrer:
+    """A referrer the source lists for ``subject``, and whether it is ``there`` in the target."""
+
+    descriptor: Descriptor
+    subject: str
+    there: bool
+
+
+def _missing(
+    source: Storage, target: Storage, subject: str, fresh: bool, listed: Sequence[Descriptor] | None, control: Control
+) -> list[_Referrer]:
+    control.check()
+    found = source.referrers(subject) if listed is None else listed
+    there = {descriptor.digest for descriptor in target.referrers(subject)} if found and not fresh else set()
+    return [_Referrer(descriptor, subject, descriptor.digest in there) for descriptor in found]
+
+
+def _read_referrer(source: Storage, attached: _Referrer, read: Mapping[str, Manifest], control: Control) -> Manifest:
+    control.check()
+    where = f"cannot copy what is attached to {source.name}@{attached.subject}"
+    hint = "remove it there, or copy the kit without what is attached"
+    try:
+        manifest = read.get(attached.descriptor.digest) or source.manifest(attached.descriptor.digest)
+    except (IntegrityError, NotFoundError) as error:
+        raise IntegrityError(f"{where}: {error.message}", hint=hint) from error
+    if manifest.subject is None or manifest.subject.digest != attached.subject:
+        raise IntegrityError(f"{where}: {manifest.digest} is listed there and refers to something else", hint=hint)
+    return manifest
+
+
+def _copy_blob(
+    source: Storage, target: Storage, blob: Descriptor, name: str, control: Control, *, fresh: bool
+) -> Written:
+    return target.write_blob(_StoredBlob(source, blob, name, control), control, mount_from=[source.name], fresh=fresh)
+
+
+def _present(blob: Descriptor, name: str, control: Control) -> Written:
+    control.emit(Event("finish", name, blob.size, blob.size, "present"))
+    return Written(blob, "present")
+
+
+def _named(manifest: Manifest) -> list[tuple[Descriptor, str]]:
+    """The blobs of a manifest, each with a name for people: its file's, else that of what the manifest is."""
+    what = predicate_name(annotated_type(manifest.annotations)) or manifest.artifact_type
+    kit = manifest.config.media_type == MODELKIT_CONFIG
+    names = {blob.digest: what or blob.digest[:19] for blob in manifest.layers}
+    names[manifest.config.digest] = "Kitfile" if kit else "config"
+    for blob in manifest.layers:
+        if title := blob.annotations.get(ANNOTATION_FILEPATH) or blob.annotations.get(ANNOTATION_TITLE):
+            names[blob.digest] = title
+    return [(blob, names[blob.digest]) for blob in manifest.blobs]
+
+
+@dataclass(frozen=True)
+class _StoredBlob:
+    """A blob of one storage as the source for another; reading checks its digest."""
+
+    storage: Storage
+    known: Descriptor
+    name: str
+    control: Control
+    verified = True
+
+    @property
+    def media_type(self) -> str:
+        return self.known.media_type
+
+    @property
+    def size(self) -> int:
+        return self.known.size
+
+    def stream(self) -> Iterator[memoryview]:
+        with self.storage.open_blob(self.known, self.control) as reader:
+            yield from reader.chunks()

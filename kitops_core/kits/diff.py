@@ -1,0 +1,191 @@
+"""What differs between two kits: layers, and what their Kitfiles say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from kitops_core.kits.find import FoundKit, find_kit
+from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
+
+if TYPE_CHECKING:
+    from kitops_core.storage.registry import RegistryOptions
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """A layer that one kit has and the other has not, or has with other bytes.
+
+    Layers are told apart by section and path, and compared by the digest of their uncompressed bytes: a kit packed
+    again with another compression has the same contents.
+
+    Attributes:
+        change: ``added``, ``removed`` or ``changed``, going from the first kit to the second.
+        section: The Kitfile section.
+        path: The path in the kit.
+        before: Bytes as stored in the first kit; 0 where it has no such layer.
+        after: Bytes as stored in the second kit; 0 where it has no such layer.
+    """
+
+    change: Literal["added", "removed", "changed"]
+    section: str
+    path: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """A field of the Kitfile that differs.
+
+    Attributes:
+        field: Where it is: ``package.version``, ``model.parameters.max_depth``, ``datasets[1].name``.
+        before: Its value in the first kit; ``None`` where it has none.
+        after: Its value in the second kit; ``None`` where it has none.
+    """
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class KitDiff:
+    """What differs, going from the first kit to the second.
+
+    Attributes:
+        before: The first kit, pinned to its digest.
+        after: The second kit, pinned to its digest.
+        same: Whether both are the very same kit.
+        layers: Layers that differ.
+        fields: Fields of the Kitfile that differ.
+        shared_size: Bytes of layers that both have.
+        before_storage: Which storage the first kit was read from: ``registry``, ``local store`` or ``layout``.
+        after_storage: Which storage the second kit was read from.
+    """
+
+    before: str
+    after: str
+    same: bool
+    layers: tuple[LayerChange, ...]
+    fields: tuple[FieldChange, ...]
+    shared_size: int
+    before_storage: str = ""
+    after_storage: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The difference as JSON."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "same": self.same,
+            "layers": [dict(vars(change)) for change in self.layers],
+            "fields": [dict(vars(change)) for change in self.fields],
+            "shared_size": self.shared_size,
+            "before_storage": self.before_storage,
+            "after_storage": self.after_storage,
+        }
+
+
+def diff(
+    before: str,
+    after: str,
+    *,
+    remote: bool | None = None,
+    store: Path | None = None,
+    registry: RegistryOptions | None = None,
+) -> KitDiff:
+    """Compare two kits without reading their layers.
+
+    As in the reference CLI, ``local://`` or ``remote://`` before a reference says where to look for that kit.
+
+    Args:
+        before: The first kit.
+        after: The second kit.
+        remote: ``True`` looks in registries, ``False`` in the local store, ``None`` in the first that has a kit.
+        store: The local store's directory, where it is not the default.
+        registry: How to talk to registries.
+
+    Raises:
+        NotFoundError: One of them is not there.
+    """
+    first = _find(before, remote, store, registry)
+    with closing(first.storage):
+        second = _find(after, remote, store, registry)
+        with closing(second.storage):
+            return compare(first, second)
+
+
+def compare(first: FoundKit, second: FoundKit) -> KitDiff:
+    """Compare two kits that were found; see :func:`diff`."""
+    one = read_kit(first.storage, first.manifest)
+    two = read_kit(second.storage, second.manifest)
+    layers = tuple(_layer_changes(one, two))
+    moved = {(change.section, change.path) for change in layers}
+    return KitDiff(
+        before=str(first.reference),
+        after=str(second.reference),
+        same=first.manifest.digest == second.manifest.digest,
+        layers=layers,
+        fields=tuple(_field_changes("", _plain(one), _plain(two))),
+        shared_size=sum(layer.descriptor.size for key, layer in _by_path(two).items() if key not in moved),
+        before_storage=first.where,
+        after_storage=second.where,
+    )
+
+
+def _find(text: str, remote: bool | None, store: Path | None, registry: RegistryOptions | None) -> FoundKit:
+    for prefix, place in (("local://", False), ("remote://", True)):
+        if text.startswith(prefix):
+            text, remote = text.removeprefix(prefix), place
+    return find_kit(text, remote=remote, store=store, registry=registry)
+
+
+def _by_path(kit: StoredKit) -> dict[tuple[str, str], StoredLayer]:
+    return {(layer.type.section, layer.entry.path): layer for layer in kit.layers}
+
+
+def _layer_changes(one: StoredKit, two: StoredKit) -> Iterator[LayerChange]:
+    old, new = _by_path(one), _by_path(two)
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key), new.get(key)
+        size_before = before.descriptor.size if before else 0
+        size_after = after.descriptor.size if after else 0
+        if before is None:
+            yield LayerChange("added", *key, size_before, size_after)
+        elif after is None:
+            yield LayerChange("removed", *key, size_before, size_after)
+        elif before.diff_id != after.diff_id:
+            yield LayerChange("changed", *key, size_before, size_after)
+
+
+def _plain(kit: StoredKit) -> Any:
+    """The Kitfile as plain data, without the digests of its entries, which follow from their bytes."""
+    data = kit.kitfile.model_dump(by_alias=True, exclude_defaults=True)
+    model = data.get("model", {})
+    lists = (data.get(key, []) for key in ("code", "datasets", "docs", "prompts", "mcpServers"))
+    for entry in (model, *model.get("parts", []), *chain.from_iterable(lists)):
+        entry.pop("digest", None)
+        entry.pop("diffId", None)
+    return data
+
+
+def _field_changes(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys([*before, *after]):
+            yield from _field_changes(f"{path}.{key}" if path else str(key), before.get(key), after.get(key))
+    elif isinstance(before, list) and isinstance(after, list) and (_has_mapping(before) or _has_mapping(after)):
+        for index in range(max(len(before), len(after))):
+            old = before[index] if index < len(before) else None
+            new = after[index] if index < len(after) else None
+            yield from _field_changes(f"{path}[{index}]", old, new)
+    elif before != after or type(before) is not type(after):
+        yield FieldChange(path, before, after)
+
+
+def _has_mapping(values: list[Any]) -> bool:
+    return any(isinstance(value, Mapping) for value in values)

@@ -1,0 +1,144 @@
+"""The last steps of making a kit, wherever its files come from: layers, manifest, evidence, tags, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Control, Event
+from kitops_core.evidence.pack_evidence import PackEvidence, all_parents
+from kitops_core.kits.packed_layer import FinishedLayer
+from kitops_core.kits.packing import Recipe, store_kit
+from kitops_core.oci import media_types
+from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.parallel import run_all
+from kitops_core.record import LayerRecord, ModelKitRecord
+from kitops_core.reference import Reference
+from kitops_core.storage import Storage
+
+if TYPE_CHECKING:
+    from kitops_core.kitfile import Kitfile
+
+
+class Layer(Protocol):
+    """A layer on its way into a storage."""
+
+    @property
+    def path(self) -> str:
+        """The entry's path in the kit."""
+
+    @property
+    def size(self) -> int:
+        """Exact length of the uncompressed layer in bytes."""
+
+    @property
+    def known(self) -> Descriptor | None:
+        """Its descriptor without annotations, once it is known."""
+
+    @property
+    def outcome(self) -> str:
+        """``written``, ``present`` or ``mounted``."""
+
+    def write(self, storage: Storage, size_before: int, control: Control) -> None:
+        """Write it, unless the storage has it; ``size_before`` is its size in the kit that is replaced, or -1."""
+
+    def finished(self) -> FinishedLayer:
+        """What the config and the manifest say of it."""
+
+    def record(self) -> LayerRecord:
+        """The layer in the shared record."""
+
+
+def write_kit(
+    recipe: Recipe,
+    layers: Sequence[Layer],
+    storage: Storage,
+    before: Mapping[str, str],
+    evidence: PackEvidence,
+    control: Control,
+) -> Manifest:
+    """Blobs, manifest, evidence, then the tags; no blob and no tag where the tags hold this very kit already.
+
+    Args:
+        recipe: How the layers become a kit.
+        layers: The layers, in the Kitfile's order.
+        storage: Where to.
+        before: The tags, each with the digest it has now.
+        evidence: What to say of how the kit was made.
+        control: Progress and cancelling.
+    """
+    if all(layer.known for layer in layers):
+        _, manifest = recipe.assemble([layer.finished() for layer in layers])
+        if set(before.values()) == {manifest.digest}:
+            for layer in layers:
+                control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
+            evidence.attach(storage, manifest.descriptor, control)
+            return manifest
+    likely = sizes_before(storage, next(iter(before.values())))
+    run_all([partial(_write, group, storage, likely) for group in _apart(layers)], control)
+    config, manifest = recipe.assemble([layer.finished() for layer in layers])
+    if set(before.values()) == {manifest.digest}:
+        evidence.attach(storage, manifest.descriptor, control)
+    else:
+        store_kit(config, manifest, storage, before, evidence, control)
+    return manifest
+
+
+def kit_record(
+    target: Reference,
+    tags: tuple[str, ...],
+    manifest: Manifest,
+    kitfile: Kitfile,
+    layers: Sequence[Layer],
+    before: Mapping[str, str],
+    evidence: PackEvidence,
+    parents: Sequence[str] = (),
+    origin: str = "",
+) -> ModelKitRecord:
+    """The record of a kit that was just written."""
+    sent = sum(layer.known.size for layer in layers if layer.known and layer.outcome == "written")
+    return ModelKitRecord(
+        digest=manifest.digest,
+        reference=str(target.with_tag(tags[0])),
+        registry=target.registry,
+        repository=target.repository,
+        tag=tags[0],
+        tags=tags,
+        size=manifest.size,
+        kit=kitfile.package.model_dump(exclude_defaults=True),
+        layers=tuple(layer.record() for layer in layers),
+        changed=set(before.values()) != {manifest.digest},
+        previous_digest=before[tags[0]],
+        source=evidence.source,
+        parents=all_parents(parents, evidence.parents),
+        created=manifest.annotations.get(media_types.ANNOTATION_CREATED, ""),
+        sent=sent,
+        reused=manifest.size - manifest.config.size - sent,
+        origin=origin,
+    )
+
+
+def sizes_before(storage: Storage, digest: str) -> dict[str, int]:
+    """Path and size of the layers of the kit that the tag has now, where it has one."""
+    if not digest:
+        return {}
+    try:
+        layers = storage.manifest(digest).layers
+    except (IntegrityError, NotFoundError):  # an image or an index had the tag, or it went meanwhile
+        return {}
+    return {layer.annotations.get(media_types.ANNOTATION_FILEPATH, ""): layer.size for layer in layers}
+
+
+def _apart(layers: Sequence[Layer]) -> list[list[Layer]]:
+    """The layers, the largest first; those that are known to be the same bytes are written one after the other."""
+    groups: dict[str, list[Layer]] = {}
+    for index, layer in sorted(enumerate(layers), key=lambda item: -item[1].size):
+        groups.setdefault(layer.known.digest if layer.known else str(index), []).append(layer)
+    return list(groups.values())
+
+
+def _write(group: Sequence[Layer], storage: Storage, likely: Mapping[str, int], control: Control) -> None:
+    for layer in group:
+        layer.write(storage, likely.get(layer.path, -1), control)

@@ -1,0 +1,66 @@
+"""HTML and SVG that cannot be broken out of: text is escaped unless it was made here."""
+
+from __future__ import annotations
+
+import html
+
+from kitops_core.wording import printable
+
+_VOID = frozenset({"br", "meta", "path", "rect"})
+
+
+class Markup(str):
+    """Text that is markup already. Only this module makes it from other text."""
+
+    __slots__ = ()
+
+
+Child = str | Markup | None
+
+
+def element(name: str, /, *children: Child, **attributes: object) -> Markup:
+    """One element. Children that are no markup become text; ``None`` is left out.
+
+    Args:
+        name: The tag.
+        *children: What is in it.
+        **attributes: Its attributes; ``None`` is left out, a trailing ``_`` goes and other ``_`` become ``-``.
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Markup(f"<{name}{written}/>" if name in ("path", "rect") else f"<{name}{written}>")
+    return Markup(f"<{name}{written}>{join(*children)}</{name}>")
+
+
+def join(*children: Child) -> Markup:
+    """Several children after each other."""
+    return Markup("".join(_child(child) for child in children if child is not None))
+
+
+def lines(text: str) -> Markup:
+    """Text of several lines; all other control characters are written out."""
+    return Markup("\n".join(_escape(line) for line in text.splitlines()))
+
+
+def raw(text: str) -> Markup:
+    """Markup that is a constant of this package: the style sheet."""
+    return Markup(text)
+
+
+def link(text: str, url: str) -> Markup:
+    """A link where the URL is of the web, else only the text: nothing else may be followed from a page."""
+    if not url.lower().startswith(("https://", "http://")):
+        return element("span", text)
+    return element("a", text, href=url, rel="noreferrer noopener nofollow")
+
+
+def _child(child: str) -> str:
+    return child if isinstance(child, Markup) else _escape(child)
+
+
+def _escape(value: object) -> str:
+    return html.escape(printable(value), quote=True)

@@ -1,0 +1,1 @@
+"""Bills of materials: what a kit is made of, as CycloneDX."""

@@ -1,0 +1,1 @@
+"""Where the files of a kit come from: a directory, or contents by name."""

@@ -1,1 +1,0 @@
-"""What can be done with kits: pack files, copy between storages, unpack, read, compare, name and remove."""
