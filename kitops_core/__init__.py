@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kitops_core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from kitops_core.errors import CancelledError as CancelledError
     from kitops_core.errors import ConflictError as ConflictError
@@ -70,7 +72,7 @@ if TYPE_CHECKING:
     from kitops_core.kits.unpack import Unpacked as Unpacked
     from kitops_core.kits.unpack import unpack as unpack
     from kitops_core.lineages.build import lineage as lineage
-    from kitops_core.lineages.graph import Lineage as Lineage
+    from kitops_core.lineages.lineage import Lineage as Lineage
     from kitops_core.promotion.approve import approve as approve
     from kitops_core.promotion.channel_models import Channel as Channel
     from kitops_core.promotion.channels import ChannelState as ChannelState
@@ -102,8 +104,6 @@ if TYPE_CHECKING:
 
     # Type checkers take a name as exported only where it is imported as itself, or assigned.
     open = _open_kit
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "kitops_core.errors": (
@@ -150,7 +150,7 @@ _HOMES = {
     "kitops_core.sources.generate": "generate_kitfile",
     "kitops_core.kits.modelkit": "ModelKit open=open_kit",
     "kitops_core.lineages.build": "lineage",
-    "kitops_core.lineages.graph": "Lineage",
+    "kitops_core.lineages.lineage": "Lineage",
     "kitops_core.kits.naming": "list_kits remove remove_all tag",
     "kitops_core.kits.pack": "pack",
     "kitops_core.evidence.referrers": "Referrer Referrers referrers",

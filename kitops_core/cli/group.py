@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from kitops_core import __version__
 from kitops_core.cli.options import CONTEXT, Command, global_options
 from kitops_core.cli.summary import COMMANDS, help_text
+from kitops_core.version import __version__
 
 
 class LazyGroup(click.Group):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from kitops_core import __version__
 from kitops_core.cli.output import answer, count_text, size_text
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import InvalidInputError
 from kitops_core.reference import Reference, parse_reference
+from kitops_core.version import __version__
 
 if TYPE_CHECKING:
     from kitops_core.serving.resolved import Selection

@@ -13,7 +13,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kitops_core import __version__
 from kitops_core.errors import IntegrityError, InvalidInputError, RegistryError, UnsafeLayerError
 from kitops_core.events import Control
 from kitops_core.importing.hub_asking import asked
@@ -27,6 +26,7 @@ from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, ret
 from kitops_core.storage.registry.hosts import follow, origin
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.transport import Backoff, Response, Transport, read_refusal
+from kitops_core.version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kitops_core.lineages.graph import Edge, Lineage
+from kitops_core.lineages.graph import Edge, Graph
 from kitops_core.lineages.wording import node_standing, standing, title
 from kitops_core.wording import printable
 
 
-def tree(lineage: Lineage) -> str:
+def tree(lineage: Graph) -> str:
     """The tree, one line a node. What was shown already is named again, but not what is behind it."""
     lines = [_line(lineage, lineage.root)]
     _branch(lineage, lineage.root, "", (lineage.root,), {lineage.root}, lines)
@@ -16,9 +16,7 @@ def tree(lineage: Lineage) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _branch(
-    lineage: Lineage, child: str, indent: str, path: tuple[str, ...], shown: set[str], lines: list[str]
-) -> None:
+def _branch(lineage: Graph, child: str, indent: str, path: tuple[str, ...], shown: set[str], lines: list[str]) -> None:
     edges = lineage.parents(child)
     for edge in edges:
         last = edge is edges[-1]
@@ -33,7 +31,7 @@ def _branch(
             _branch(lineage, edge.parent, indent + ("    " if last else "│   "), (*path, edge.parent), shown, lines)
 
 
-def _line(lineage: Lineage, identity: str, edge: Edge | None = None) -> str:
+def _line(lineage: Graph, identity: str, edge: Edge | None = None) -> str:
     node = lineage.node(identity)
     parts = [title(node)]
     if edge is not None:

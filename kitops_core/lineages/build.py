@@ -16,7 +16,8 @@ from kitops_core.evidence.slsa_read import Build, read_build
 from kitops_core.kits.find import FoundKit, find_kit, open_storage
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.lineages.claims import key_name, make_claim
-from kitops_core.lineages.graph import Edge, Lineage, Node, Relation, Status
+from kitops_core.lineages.graph import Edge, Node, Relation, Status
+from kitops_core.lineages.lineage import Lineage
 from kitops_core.reference import Reference, parse_reference
 
 if TYPE_CHECKING:

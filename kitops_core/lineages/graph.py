@@ -123,8 +123,8 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Lineage:
-    """What a kit was made from.
+class Graph:
+    """What a kit was made from, for all that draws it.
 
     Attributes:
         root: Id of the kit.
@@ -158,21 +158,3 @@ class Lineage:
             "keys": list(self.keys),
             "complete": self.complete,
         }
-
-    def to_text(self) -> str:
-        """A tree for the terminal."""
-        from kitops_core.lineages.as_text import tree
-
-        return tree(self)
-
-    def to_mermaid(self) -> str:
-        """A Mermaid flowchart, for Markdown."""
-        from kitops_core.lineages.mermaid import flowchart
-
-        return flowchart(self)
-
-    def to_html(self) -> str:
-        """One self-contained page: no script, no font, no request."""
-        from kitops_core.lineages.page import page
-
-        return page(self)

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kitops_core.lineages.graph import Edge, Lineage
+from kitops_core.lineages.graph import Edge, Graph
 
 WIDTH, HEIGHT = 256, 84
 """Size of a node's card, in pixels."""
@@ -42,7 +42,7 @@ class Layout:
     routes: tuple[tuple[Point, ...], ...]
 
 
-def lay_out(lineage: Lineage) -> Layout:
+def lay_out(lineage: Graph) -> Layout:
     """Place a lineage's nodes and route its edges."""
     backward = _backward(lineage)
     columns_of = _columns(lineage, backward)
@@ -66,7 +66,7 @@ def lay_out(lineage: Lineage) -> Layout:
     return _place(lineage, columns, set(columns_of), passing)
 
 
-def _backward(lineage: Lineage) -> set[int]:
+def _backward(lineage: Graph) -> set[int]:
     """Positions of the edges that close a cycle, found depth first without recursion."""
     outgoing: dict[str, list[tuple[int, str]]] = {node.id: [] for node in lineage.nodes}
     for index, edge in enumerate(lineage.edges):
@@ -93,7 +93,7 @@ def _backward(lineage: Lineage) -> set[int]:
     return backward
 
 
-def _columns(lineage: Lineage, backward: set[int]) -> dict[str, int]:
+def _columns(lineage: Graph, backward: set[int]) -> dict[str, int]:
     """A node's column: the length of the longest way from the kit."""
     edges = [edge for index, edge in enumerate(lineage.edges) if index not in backward]
     columns = {node.id: 0 for node in lineage.nodes}
@@ -129,7 +129,7 @@ def _order(columns: Sequence[list[str]], links: Sequence[tuple[str, str]]) -> No
 
 
 def _place(
-    lineage: Lineage, columns: Sequence[list[str]], cards: set[str], passing: Mapping[int, Sequence[str]]
+    lineage: Graph, columns: Sequence[list[str]], cards: set[str], passing: Mapping[int, Sequence[str]]
 ) -> Layout:
     gaps = [_GAP_OF_MANY if len(column) > _MANY else _GAP_Y for column in columns]
     heights = [

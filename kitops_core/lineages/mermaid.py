@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitops_core.lineages.graph import Lineage, Node
+from kitops_core.lineages.graph import Graph, Node
 from kitops_core.lineages.wording import node_standing, short, standing, title, tone
 from kitops_core.wording import printable
 
@@ -10,7 +10,7 @@ _SHAPES = {"kit": ("[", "]"), "data": ("[(", ")]"), "commit": ("([", "])")}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:/@-")
 
 
-def flowchart(lineage: Lineage) -> str:
+def flowchart(lineage: Graph) -> str:
     """The chart: what a kit was made from points to it; a line is broken where nobody trusted says so."""
     names = {node.id: f"n{index}" for index, node in enumerate(lineage.nodes)}
     lines = ["flowchart LR"]
@@ -35,6 +35,6 @@ def escape(text: str) -> str:
     return "".join(c if c in _PLAIN else f"#{ord(c)};" for c in printable(text))
 
 
-def _label(node: Node, lineage: Lineage) -> str:
+def _label(node: Node, lineage: Graph) -> str:
     lines = [title(node), short(node.digest) if node.kind != "commit" else "", node_standing(node, lineage)]
     return "<br/>".join(escape(line) for line in lines if line)

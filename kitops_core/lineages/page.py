@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from kitops_core.lineages.graph import Lineage, Node
+from kitops_core.lineages.graph import Graph, Node
 from kitops_core.lineages.markup import Markup, element, join, raw
 from kitops_core.lineages.sections import badge, details_of, kit_sections
 from kitops_core.lineages.style import STYLE
@@ -14,7 +14,7 @@ from kitops_core.lineages.wording import node_standing, title, tone
 from kitops_core.wording import count_text, printable, size_text
 
 
-def page(lineage: Lineage) -> str:
+def page(lineage: Graph) -> str:
     """The page as text. The same lineage gives the same page."""
     root = lineage.node(lineage.root)
     anchors = {node.id: "kit" if node is root else f"node-{index}" for index, node in enumerate(lineage.nodes)}
@@ -48,7 +48,7 @@ def _head(name: str) -> Markup:
     )
 
 
-def _header(root: Node, lineage: Lineage) -> Markup:
+def _header(root: Node, lineage: Graph) -> Markup:
     kits = sum(node.kind == "kit" for node in lineage.nodes) - 1
     data = sum(node.kind == "data" for node in lineage.nodes)
     package = root.package
@@ -74,7 +74,7 @@ def _header(root: Node, lineage: Lineage) -> Markup:
     )
 
 
-def _graph(lineage: Lineage, anchors: dict[str, str]) -> Markup:
+def _graph(lineage: Graph, anchors: dict[str, str]) -> Markup:
     said = "" if lineage.edges else "Nothing says what it was made from."
     said = said if lineage.complete else "More is named than can be shown."
     graph = element(
@@ -103,13 +103,13 @@ def _sample(kind: str) -> Markup:
     return element("svg", line, width=34, height=8, aria_hidden="true")
 
 
-def _others(nodes: list[Node], lineage: Lineage, anchors: dict[str, str]) -> Markup | None:
+def _others(nodes: list[Node], lineage: Graph, anchors: dict[str, str]) -> Markup | None:
     if not nodes:
         return None
     return join(element("h2", "Parents and inputs"), *(details_of(node, lineage, anchors[node.id]) for node in nodes))
 
 
-def _trust(lineage: Lineage) -> str:
+def _trust(lineage: Graph) -> str:
     if lineage.keys:
         return f"Signatures were checked with {', '.join(lineage.keys)}."
     return "No key was given, so no signature was checked."

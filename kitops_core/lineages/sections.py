@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kitops_core.lineages.graph import Claim, Lineage, Node
+from kitops_core.lineages.graph import Claim, Graph, Node
 from kitops_core.lineages.markup import Child, Markup, element, join, lines, link
 from kitops_core.lineages.wording import moment, node_standing, short, standing, title, tone
 from kitops_core.wording import size_text
@@ -36,7 +36,7 @@ def badge(text: str, mood: str = "plain") -> Markup:
     return element("span", text, class_=f"badge {mood}")
 
 
-def kit_sections(node: Node, lineage: Lineage, heading: str = "h2") -> list[Markup]:
+def kit_sections(node: Node, lineage: Graph, heading: str = "h2") -> list[Markup]:
     """All that is known of a kit that was read, each part under a heading."""
     parts = [
         _metrics(node, lineage),
@@ -52,7 +52,7 @@ def kit_sections(node: Node, lineage: Lineage, heading: str = "h2") -> list[Mark
     ]
 
 
-def details_of(node: Node, lineage: Lineage, anchor: str) -> Markup:
+def details_of(node: Node, lineage: Graph, anchor: str) -> Markup:
     """A parent or an input, folded up until somebody asks."""
     state = node_standing(node, lineage)
     summary = element(
@@ -73,7 +73,7 @@ def details_of(node: Node, lineage: Lineage, anchor: str) -> Markup:
     return element("details", summary, element("div", *inside, class_="inside", id=anchor))
 
 
-def _metrics(node: Node, lineage: Lineage) -> Part | None:
+def _metrics(node: Node, lineage: Graph) -> Part | None:
     items = [
         element(
             "li",
@@ -89,7 +89,7 @@ def _metrics(node: Node, lineage: Lineage) -> Part | None:
     return ("Metrics", element("ul", *items, class_="metrics")) if items else None
 
 
-def _builds(node: Node, lineage: Lineage) -> Part | None:
+def _builds(node: Node, lineage: Graph) -> Part | None:
     lists = []
     for claim in node.claims:
         if claim.kind != "provenance" or not claim.facts:
@@ -102,7 +102,7 @@ def _builds(node: Node, lineage: Lineage) -> Part | None:
     return ("How it was made", join(*lists)) if lists else None
 
 
-def _promotions(node: Node, lineage: Lineage) -> Part | None:
+def _promotions(node: Node, lineage: Graph) -> Part | None:
     claims = [claim for claim in node.claims if claim.kind == "promotion"]
     claims.sort(key=lambda claim: claim.facts.get("time", claim.created))
     header = ("When", "Action", "Channel", "To", "By", "Before", "Standing")
@@ -123,7 +123,7 @@ def _promotions(node: Node, lineage: Lineage) -> Part | None:
     return ("Promotions", _table(header, rows)) if rows else None
 
 
-def _evidence(node: Node, lineage: Lineage) -> Part | None:
+def _evidence(node: Node, lineage: Graph) -> Part | None:
     rows: list[list[Child]] = []
     for claim in node.claims:
         what = claim.predicate_type or claim.artifact_type

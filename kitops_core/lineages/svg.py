@@ -6,7 +6,7 @@ import itertools
 import unicodedata
 from collections.abc import Mapping
 
-from kitops_core.lineages.graph import Edge, Lineage, Node
+from kitops_core.lineages.graph import Edge, Graph, Node
 from kitops_core.lineages.layout import HEIGHT, WIDTH, Layout, Point, lay_out
 from kitops_core.lineages.markup import Markup, element, join
 from kitops_core.lineages.wording import node_standing, short, standing, title, tone
@@ -16,7 +16,7 @@ _SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "plain": "·"}
 _TITLE_CELLS, _DIGEST_CELLS, _STATE_CELLS = 25, 34, 29
 
 
-def drawing(lineage: Lineage, anchors: Mapping[str, str]) -> Markup:
+def drawing(lineage: Graph, anchors: Mapping[str, str]) -> Markup:
     """The graph. Each card links to the part of the page that ``anchors`` names for its node."""
     layout = lay_out(lineage)
     arrow = element(
@@ -44,7 +44,7 @@ def drawing(lineage: Lineage, anchors: Mapping[str, str]) -> Markup:
     )
 
 
-def _line(edge: Edge, route: tuple[Point, ...], lineage: Lineage) -> Markup:
+def _line(edge: Edge, route: tuple[Point, ...], lineage: Graph) -> Markup:
     start = route[0]
     steps = [f"M{start[0]:g} {start[1]:g}"]
     for before, after in itertools.pairwise(route):
@@ -58,7 +58,7 @@ def _line(edge: Edge, route: tuple[Point, ...], lineage: Lineage) -> Markup:
     )
 
 
-def _card(node: Node, layout: Layout, lineage: Lineage, anchor: str) -> Markup:
+def _card(node: Node, layout: Layout, lineage: Graph, anchor: str) -> Markup:
     x, y = layout.places[node.id]
     mood = tone(node, lineage)
     state = node_standing(node, lineage)

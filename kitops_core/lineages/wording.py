@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitops_core.lineages.graph import Claim, Edge, Lineage, Node
+from kitops_core.lineages.graph import Claim, Edge, Graph, Node
 from kitops_core.wording import parse_timestamp, printable
 
 
@@ -24,7 +24,7 @@ def moment(time: str) -> str:
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else time
 
 
-def standing(item: Claim | Edge, lineage: Lineage) -> str:
+def standing(item: Claim | Edge, lineage: Graph) -> str:
     """Who vouches for a claim or an edge."""
     if isinstance(item, Edge) and not item.claim:
         return "in the kit, by a tag as it is now" if item.by_tag else "in the kit"
@@ -35,7 +35,7 @@ def standing(item: Claim | Edge, lineage: Lineage) -> str:
     return "signed, by none of the keys given" if lineage.keys else "signed, not checked"
 
 
-def node_standing(node: Node, lineage: Lineage) -> str:
+def node_standing(node: Node, lineage: Graph) -> str:
     """What is wrong with a node, or who vouches for it by a signature or provenance."""
     if node.kind == "commit":
         return {True: "files differed", False: "clean", None: ""}[node.dirty]
@@ -52,7 +52,7 @@ def node_standing(node: Node, lineage: Lineage) -> str:
     return standing(max(claims, key=lambda claim: claim.signed), lineage)
 
 
-def tone(node: Node, lineage: Lineage) -> str:
+def tone(node: Node, lineage: Graph) -> str:
     """How a node's standing is to be taken: ``good``, ``warn``, ``bad`` or ``plain``."""
     if node.kind != "kit":
         return "warn" if node.dirty or (node.kind == "data" and not node.digest) else "plain"

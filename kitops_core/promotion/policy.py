@@ -4,21 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from kitops_core.errors import NotFoundError, PolicyError
+from kitops_core.errors import InvalidReferenceError, NotFoundError, PolicyError
+from kitops_core.oci.referrers_tag import is_referrers_tag
 from kitops_core.promotion.channel_models import Channel, TrustPolicy, is_key_file
 from kitops_core.promotion.fields import Section, Text
-from kitops_core.promotion.policy_problems import find_problems
-from kitops_core.reference import Reference, parse_reference
+from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
+from kitops_core.promotion.kitfile_fields import field_problem
+from kitops_core.promotion.version_tags import template_problem
+from kitops_core.reference import Reference, check_tag, parse_reference
 
 if TYPE_CHECKING:
     from kitops_core.evidence.keys import PublicKey
+
+
+Place = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """Something that must be mended.
+
+    Attributes:
+        place: The field, step by step, as the file has it.
+        text: What is wrong with it.
+    """
+
+    place: Place
+    text: str
+
+    def __str__(self) -> str:
+        return f"{place_text(self.place)}: {self.text}" if self.place else self.text
+
+
+def place_text(place: Place) -> str:
+    """A field as people write it: ``channels.prod.gates[0].metric.min``."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return text.removeprefix(".")
 
 
 class PromotionPolicy(Section):
@@ -116,3 +143,141 @@ class PromotionPolicy(Section):
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_problems(policy: PromotionPolicy) -> list[Problem]:
+    """Everything that is wrong with a policy whose parts are well formed by themselves."""
+    problems = [*_kit_problems(policy)]
+    if policy.trust is not None:
+        problems += _key_problems(policy, ("trust", "keys"), policy.trust.keys)
+    for name, channel in policy.channels.items():
+        problems += _channel_problems(policy, name, channel)
+    problems += _cycles(policy)
+    problems += _shared_targets(policy)
+    return problems
+
+
+def _kit_problems(policy: PromotionPolicy) -> Iterator[Problem]:
+    reference = _reference(policy.kit)
+    if isinstance(reference, str):
+        yield Problem(("kit",), reference)
+    elif reference.tag or reference.digest:
+        yield Problem(("kit",), f"'{policy.kit}' names one kit; write the repository only: {reference.name}")
+
+
+def _channel_problems(policy: PromotionPolicy, name: str, channel: Channel) -> Iterator[Problem]:
+    place: Place = ("channels", name)
+    try:
+        check_tag(name)
+    except InvalidReferenceError as error:
+        yield Problem(place, f"the name of a channel follows the rules of a tag: {error.hint}")
+    if is_referrers_tag(name):
+        yield Problem(place, "tags of this form only hold what is attached to a kit")
+    if channel.from_ and channel.from_ not in policy.channels:
+        yield Problem((*place, "from"), _unknown_channel(policy, channel.from_))
+    if channel.soak is not None and not channel.from_:
+        yield Problem((*place, "soak"), "needs 'from': the time is counted in the channel a kit comes from")
+    yield from _target_problems(channel, (*place, "target"))
+    if channel.approvals is not None:
+        keys = channel.approvals.keys
+        yield from _key_problems(policy, (*place, "approvals", "keys"), keys)
+        yield from _needed_problems((*place, "approvals", "needed"), channel.approvals.needed, keys)
+    for index, template in enumerate(channel.version_tags):
+        problem = template_problem(template)
+        if problem:
+            yield Problem((*place, "version_tags", index), problem)
+    for index, gate in enumerate(channel.gates):
+        yield from _gate_problems(policy, (*place, "gates", index), gate)
+
+
+def _target_problems(channel: Channel, place: Place) -> Iterator[Problem]:
+    if not channel.target:
+        return
+    reference = _reference(channel.target)
+    if isinstance(reference, str):
+        yield Problem(place, reference)
+    elif reference.digest:
+        yield Problem(place, f"'{channel.target}' names a digest; a channel is a tag, which kits move through")
+
+
+def _gate_problems(policy: PromotionPolicy, place: Place, gate: GateModel) -> Iterator[Problem]:
+    for kind in ("signed", "provenance", "metric"):
+        keyed = getattr(gate, kind)
+        if isinstance(keyed, Keyed):
+            yield from _keyed_problems(policy, (*place, kind), keyed)
+    if isinstance(gate.metric, Metric) and gate.metric.not_worse_than:
+        other = gate.metric.not_worse_than
+        if other not in policy.channels:
+            yield Problem((*place, "metric", "not_worse_than"), _unknown_channel(policy, other))
+    for index, field in enumerate(gate.required or ()):
+        problem = field_problem(field)
+        if problem:
+            yield Problem((*place, "required", index), problem)
+
+
+def _keyed_problems(policy: PromotionPolicy, place: Place, gate: Keyed) -> Iterator[Problem]:
+    if gate.key:
+        yield from (Problem((*place, "key"), problem.text) for problem in _key_problems(policy, (), [gate.key]))
+    yield from _key_problems(policy, (*place, "keys"), gate.keys)
+    if not isinstance(gate, Signed):
+        return
+    if gate.identity:
+        if not policy.path(gate.trust_root).is_file():
+            yield Problem((*place, "trust_root"), f"there is no file {policy.path(gate.trust_root)}")
+    elif not gate.key_names and policy.trust is None:
+        yield Problem(place, "names nobody: give key, keys or identity here, or keys under trust")
+    else:
+        keys = gate.key_names or (policy.trust.keys if policy.trust else ())
+        yield from _needed_problems((*place, "needed"), gate.needed, keys)
+
+
+def _key_problems(policy: PromotionPolicy, place: Place, keys: Sequence[str]) -> Iterator[Problem]:
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            yield Problem((*place, index), f"{key} is there already")
+        elif is_key_file(key) and not policy.path(key).is_file():
+            yield Problem((*place, index), f"there is no file {policy.path(key)}")
+
+
+def _needed_problems(place: Place, needed: int, keys: Sequence[str]) -> Iterator[Problem]:
+    if needed > len(set(keys)):
+        yield Problem(place, f"{needed} of {len(set(keys))} keys can never be met")
+
+
+def _cycles(policy: PromotionPolicy) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for start in policy.channels:
+        path: dict[str, None] = {}
+        name = start
+        while name in policy.channels and name not in path and name not in seen:
+            path[name] = None
+            name = policy.channels[name].from_
+        if name in path:
+            circle = list(path)[list(path).index(name) :]
+            yield Problem(("channels", name, "from"), f"goes round in a circle: {' from '.join([*circle, name])}")
+        seen |= path.keys()
+
+
+def _shared_targets(policy: PromotionPolicy) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], str] = {}
+    for name in policy.channels:
+        try:
+            target = policy.target(name)
+        except InvalidReferenceError:
+            continue
+        first = seen.setdefault((target.name.lower(), target.tag), name)
+        if first != name:
+            yield Problem(("channels", name, "target"), f"{target} is the channel {first} already")
+
+
+def _reference(text: str) -> Reference | str:
+    try:
+        return parse_reference(text)
+    except InvalidReferenceError as error:
+        return f"{error.message}; {error.hint}"
+
+
+def _unknown_channel(policy: PromotionPolicy, name: str) -> str:
+    close = get_close_matches(name, policy.channels, 1)
+    guess = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(policy.channels)}"
+    return f"there is no channel '{name}'; {guess}"

@@ -15,8 +15,7 @@ from kitops_core.errors import NotFoundError, PolicyError
 from kitops_core.kitfile.scalars import resolve
 from kitops_core.kitfile.yaml_decode import Decoder
 from kitops_core.kitfile.yaml_nodes import ListNode, MapNode, Node, ScalarNode, YamlError, parse_document
-from kitops_core.promotion.policy import PromotionPolicy
-from kitops_core.promotion.policy_problems import Place, Problem
+from kitops_core.promotion.policy import Place, Problem, PromotionPolicy
 
 MAX_POLICY_BYTES = 1024 * 1024
 _HINT = "write kit: registry/repository, and channels: with the name of each"

@@ -20,7 +20,8 @@ from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
 from kitops_core.kits.find import find_kit
 from kitops_core.lineages import build
-from kitops_core.lineages.graph import Edge, Lineage, Node
+from kitops_core.lineages.graph import Edge, Node
+from kitops_core.lineages.lineage import Lineage
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from browser import Page, browser_page
 from lineages import HOSTILE, churn, hostile
 
-from kitops_core.lineages.graph import Lineage
+from kitops_core.lineages.lineage import Lineage
 from kitops_core.wording import printable
 
 SCHEMES, WIDTHS = ("light", "dark"), (360, 1280)

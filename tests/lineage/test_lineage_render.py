@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lineages import HOSTILE, churn, hostile
 
-from kitops_core.lineages.graph import Edge, Lineage, Node
+from kitops_core.lineages.graph import Edge, Node
 from kitops_core.lineages.layout import HEIGHT, WIDTH, lay_out
+from kitops_core.lineages.lineage import Lineage
 from kitops_core.lineages.markup import element, lines, link
 from kitops_core.lineages.mermaid import escape
 from kitops_core.lineages.svg import fit

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kitops_core.lineages.graph import Claim, Edge, Lineage, Node
+from kitops_core.lineages.graph import Claim, Edge, Node
+from kitops_core.lineages.lineage import Lineage
 from kitops_core.record import LayerRecord
 
 HOSTILE = "</title></pre></svg><img src=x onerror=alert(1)>\"'&<script>document.title='owned'</script>\u202e\x1b[31m"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 
-from kitops_core import __version__
 from kitops_core.cli.options import new_command
 from kitops_core.cli.output import answer, answer_json
 from kitops_core.cli.settings import Settings
+from kitops_core.version import __version__
 
 
 @new_command("version")

@@ -9,7 +9,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitops_core import __version__
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.kits.stored_kit import StoredKit, read_kit
@@ -22,6 +21,7 @@ from kitops_core.serving.manifests.kserve import format_of, inference_service, s
 from kitops_core.serving.manifests.pods import Manifest
 from kitops_core.serving.manifests.servers import deployment, image_volume, vllm
 from kitops_core.serving.vllm import option_arguments
+from kitops_core.version import __version__
 
 if TYPE_CHECKING:
     from kitops_core.storage.registry import RegistryOptions

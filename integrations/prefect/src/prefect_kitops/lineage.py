@@ -18,7 +18,8 @@ from prefect_kitops.markdown import code, plain, table
 from prefect_kitops.reference import ModelKitRef, key_of
 
 if TYPE_CHECKING:
-    from kitops_core.lineages.graph import Lineage, Node
+    from kitops_core.lineages.graph import Node
+    from kitops_core.lineages.lineage import Lineage
     from kitops_core.promotion.records import PromotionRecord
 
 _MATERIALIZED = "prefect.asset.materialization."
