@@ -20,7 +20,7 @@ from registry_fixture import PASSWORD, USERNAME, TlsRegistry, TokenRegistry, ser
 from token_server import ISSUER, SERVICE, token_server
 
 from kitops_core.storage import Storage
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore
 from kitops_core.storage.registry import RegistryRepository
 
 pytest_plugins = ["registry_plugin"]
@@ -125,7 +125,7 @@ def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     name = f"storage/{uuid.uuid4().hex}"
     storage: Storage
     if request.param == "local store":
-        storage = LocalStore().repository(f"localhost/{name}")
+        storage = LocalRepository(LocalStore(), f"localhost/{name}")
     else:
         address = request.getfixturevalue("registry" if request.param == "registry" else "referrers_registry")
         storage = RegistryRepository(address, name)

@@ -11,14 +11,14 @@ from kitops_core.reference import Reference
 
 def local_references(store: Path | None) -> list[str]:
     """Every tagged kit of the local store; none where it cannot be read, for a completion must not fail."""
-    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local import LocalRepository, LocalStore
 
     names = []
     try:
         local = LocalStore(store)
         for name in local.repositories():
             registry, _, path = name.partition("/")
-            with closing(local.repository(name)) as repository:
+            with closing(LocalRepository(local, name)) as repository:
                 names += [str(Reference(registry, path, tag)) for tag in repository.tags()]
     except KitOpsError:
         return []

@@ -36,9 +36,9 @@ def open_storage(
         from kitops_core.storage.registry import RegistryRepository
 
         return RegistryRepository(reference.registry, reference.repository, registry)
-    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local import LocalRepository, LocalStore
 
-    return LocalStore(store).repository(reference.name)
+    return LocalRepository(LocalStore(store), reference.name)
 
 
 class FoundKit(NamedTuple):

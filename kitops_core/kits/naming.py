@@ -44,13 +44,13 @@ def list_kits(
         remote = not reference.is_local_name and not reference.layout
         with closing(open_storage(reference, remote=remote, store=store, registry=registry)) as storage:
             return _records(storage, reference)
-    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local import LocalRepository, LocalStore
 
     local = LocalStore(store)
     records = []
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
-        with closing(local.repository(name)) as storage:
+        with closing(LocalRepository(local, name)) as storage:
             tagged = _records(storage, Reference(registry_name, path))
             records += tagged
             if untagged:
@@ -106,7 +106,7 @@ def remove(
     """Remove a kit by digest with all its tags, or by tag that tag only.
 
     In the local store, as in the reference CLI, a kit goes with its last tag. Blobs stay until
-    :meth:`~kitops_core.storage.local.LocalStore.gc` finds them unused.
+    :func:`~kitops_core.storage.local.collect_garbage` finds them unused.
 
     Args:
         reference: The kit.
@@ -146,13 +146,13 @@ def remove_all(*, tagged: bool = False, store: Path | None = None) -> list[str]:
     Raises:
         StoreError: The store cannot be read or written.
     """
-    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local import LocalRepository, LocalStore
 
     local = LocalStore(store)
     removed = []
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
-        with closing(local.repository(name)) as storage:
+        with closing(LocalRepository(local, name)) as storage:
             keep = set() if tagged else _with_attached(storage, {digest_of(storage, tag) for tag in storage.tags()})
             for manifest in storage.manifests():
                 if manifest.digest not in keep:

@@ -24,7 +24,7 @@ from kitops_core.evidence.statements import attach_blob
 from kitops_core.evidence.verification import VerificationPolicy, check
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.storage import Storage
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore
 
 WHO, ISSUER = "trainer@example.com", "https://accounts.example.com"
 
@@ -36,7 +36,7 @@ def sigstore() -> FakeSigstore:
 
 @pytest.fixture
 def storage() -> Storage:
-    return LocalStore().repository("localhost/keyless")
+    return LocalRepository(LocalStore(), "localhost/keyless")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from kitops_core.events import Control
 from kitops_core.kits.find import find_kit
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import parse_manifest
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_every_way_of_writing_layers_gives_the_files_back(
 @pytest.mark.parametrize("name", ["foreign/modelpack-by-modctl", "foreign/files-by-oras"])
 def test_kits_of_other_tools_are_read(name: str, tmp_path: Path) -> None:
     artifact = load_artifact(name)
-    with closing(LocalStore().repository("localhost/foreign")) as storage:
+    with closing(LocalRepository(LocalStore(), "localhost/foreign")) as storage:
         for digest, data in artifact.blobs.items():
             if digest != artifact.manifest_digest:
                 storage.write_blob(BytesSource(data, "application/octet-stream"), Control())

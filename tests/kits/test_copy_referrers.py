@@ -23,7 +23,7 @@ from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest, sha25
 from kitops_core.oci.media_types import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, EMPTY_DIGEST, IMAGE_INDEX
 from kitops_core.oci.referrers_tag import fallback_tag
 from kitops_core.storage import Storage
-from kitops_core.storage.local import LayoutRepository, LocalStore
+from kitops_core.storage.local import LayoutRepository, LocalRepository, LocalStore
 from kitops_core.storage.registry import RegistryRepository
 from kitops_core.storage.registry.manifests import RawManifest
 
@@ -71,7 +71,7 @@ def attached(storage: Storage, digest: str) -> dict[str, Any]:
 @pytest.fixture(params=["local", "layout", "registry"])
 def somewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
     if request.param == "local":
-        storage: Storage = LocalStore(tmp_path).repository("example.com/copy")
+        storage: Storage = LocalRepository(LocalStore(tmp_path), "example.com/copy")
     elif request.param == "layout":
         storage = LayoutRepository(tmp_path / "layout", create=True)
     else:

@@ -104,8 +104,8 @@ class TestWithTheExtra:
 
 def _bundle(name: str, referrer: str) -> bytes:
     from kitops_core.events import Control
-    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local import LocalRepository, LocalStore
 
-    storage = LocalStore().repository(f"localhost/{name}")
+    storage = LocalRepository(LocalStore(), f"localhost/{name}")
     with storage.open_blob(storage.manifest(referrer).layers[0], Control()) as reader:
         return reader.read_all(100_000)

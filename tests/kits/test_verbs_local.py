@@ -12,7 +12,7 @@ import pytest
 
 import kitops_core as kitops
 from kitops_core.events import Event
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalStore, collect_garbage
 
 KITFILE = """\
 manifestVersion: 1.0.0
@@ -291,7 +291,7 @@ def test_naming_and_removing(bundle: Path) -> None:
     kitops.remove(f"churn@{record.digest}")
     kitops.remove("registry.example.com/ml/churn:1.0")
     assert kitops.list_kits() == []
-    report = LocalStore().gc(grace_seconds=0)
+    report = collect_garbage(LocalStore(), grace_seconds=0)
     assert report is not None
     with pytest.raises(kitops.NotFoundError, match="not in the local store"):
         kitops.open("churn:1")

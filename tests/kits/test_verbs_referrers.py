@@ -13,7 +13,7 @@ from fault_proxy import FaultProxy
 
 import kitops_core as kitops
 from kitops_core.oci.manifest import Manifest
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore, collect_garbage
 from kitops_core.storage.registry import RegistryRepository
 
 pytestmark = pytest.mark.slow
@@ -36,12 +36,12 @@ def name(either_faults: FaultProxy) -> str:
 
 def attach_here(name: str, digest: str, content: bytes = b"signature") -> Manifest:
     """Attach something to a kit of the local store."""
-    with closing(LocalStore().repository(name)) as storage:
+    with closing(LocalRepository(LocalStore(), name)) as storage:
         return attach(storage, storage.manifest(digest), content)
 
 
 def here(name: str, digest: str) -> list[str]:
-    with closing(LocalStore().repository(name)) as storage:
+    with closing(LocalRepository(LocalStore(), name)) as storage:
         return [descriptor.digest for descriptor in storage.referrers(digest)]
 
 
@@ -92,7 +92,7 @@ def test_pull_leaves_what_is_attached_unless_asked(bundle: Path, name: str, tmp_
     stores = [tmp_path / "without", tmp_path / "with"]
     kitops.pull(f"{name}:1", store=stores[0])
     kitops.pull(f"{name}:1", store=stores[1], referrers=True)
-    found = [LocalStore(store).repository(name).referrers(kit.digest) for store in stores]
+    found = [LocalRepository(LocalStore(store), name).referrers(kit.digest) for store in stores]
     assert [[d.digest for d in some] for some in found] == [[], [signature.digest]]
 
 
@@ -129,16 +129,16 @@ def test_removing_and_collecting_keep_what_is_attached_to_kits_that_stay(bundle:
     new = kitops.pack(bundle, "churn:1")
     of_old, of_new = attach_here(name, old.digest, b"old"), attach_here(name, new.digest, b"new")
     of_of_new = attach_here(name, of_new.digest, b"of the new")
-    with closing(LocalStore().repository(name)) as storage:  # a tag of its own, once, puts it among the kits
+    with closing(LocalRepository(LocalStore(), name)) as storage:  # a tag of its own, once, puts it among the kits
         storage.tag(of_new.descriptor, "signature")
         storage.untag("signature")
     assert [kit.digest for kit in kitops.list_kits(untagged=True)] == [new.digest, old.digest]
     assert kitops.remove_all() == [f"{name}@{old.digest}".removeprefix("localhost/")]
-    LocalStore().gc(grace_seconds=0)
+    collect_garbage(LocalStore(), grace_seconds=0)
     assert here(name, new.digest) == [of_new.digest]
     assert here(name, of_new.digest) == [of_of_new.digest]
     assert here(name, old.digest) == []
-    with closing(LocalStore().repository(name)) as storage, pytest.raises(kitops.NotFoundError):
+    with closing(LocalRepository(LocalStore(), name)) as storage, pytest.raises(kitops.NotFoundError):
         storage.manifest(of_old.digest)
 
 
@@ -147,5 +147,5 @@ def test_what_is_attached_goes_with_the_last_kit(bundle: Path) -> None:
     attach_here("localhost/churn", kit.digest)
     kitops.remove("churn:1")
     assert kitops.list_kits(untagged=True) == []
-    LocalStore().gc(grace_seconds=0)
+    collect_garbage(LocalStore(), grace_seconds=0)
     assert not list((LocalStore().root / "blobs" / "sha256").iterdir())

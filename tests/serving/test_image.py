@@ -25,7 +25,7 @@ from kitops_core.errors import (
 from kitops_core.kitfile import Kitfile
 from kitops_core.kits.find import find_kit
 from kitops_core.oci import media_types
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalStore, collect_garbage
 
 KITFILE = """\
 manifestVersion: 1.0.0
@@ -277,10 +277,10 @@ def test_the_local_store_takes_no_tags_for_images_and_lists_none(bundle: Path, n
 def test_collecting_the_local_store_keeps_a_kits_image_and_removes_it_with_the_kit(bundle: Path) -> None:
     kitops.pack(bundle, "qwen:1")
     image = kitops.image("qwen:1")
-    LocalStore().gc(grace_seconds=0)
+    collect_garbage(LocalStore(), grace_seconds=0)
     assert parts(f"qwen@{image.digest}")[0]["subject"]
     kitops.remove("qwen:1")
-    LocalStore().gc(grace_seconds=0)
+    collect_garbage(LocalStore(), grace_seconds=0)
     with pytest.raises(NotFoundError):
         find_kit(f"qwen@{image.digest}")
 

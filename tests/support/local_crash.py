@@ -18,7 +18,7 @@ from typing import Any
 from local_kits import StreamSource, put_kit, put_referrer
 
 from kitops_core.events import Control
-from kitops_core.storage.local import LocalRepository, LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore, collect_garbage
 
 NAME = "localhost/kit"
 CHANGING = ("open", "write", "fchmod", "replace", "link", "unlink", "mkdir")
@@ -26,7 +26,7 @@ CHANGING = ("open", "write", "fchmod", "replace", "link", "unlink", "mkdir")
 
 def repository(home: Path) -> LocalRepository:
     """The repository all scenarios work on."""
-    return LocalStore(home, fsync=False).repository(NAME)
+    return LocalRepository(LocalStore(home, fsync=False), NAME)
 
 
 def prepare(home: Path) -> None:
@@ -63,7 +63,7 @@ SCENARIOS: dict[str, Callable[[Path], object]] = {
     "delete": _delete,
     "referrer": _referrer,
     "tag-referrer": _tag_referrer,
-    "gc": lambda home: LocalStore(home, fsync=False).gc(0),
+    "gc": lambda home: collect_garbage(LocalStore(home, fsync=False), 0),
 }
 
 

@@ -25,10 +25,10 @@ def command(settings: Settings, dry_run: bool, grace: str, as_json: bool) -> Non
     seconds = parse_duration(grace)
     from kitops_core.cli.transfer import stoppable
     from kitops_core.events import Control
-    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local import LocalStore, collect_garbage
 
     with stoppable() as cancel:
-        report = LocalStore(settings.store).gc(seconds, dry_run, control=Control(cancel=cancel))
+        report = collect_garbage(LocalStore(settings.store), seconds, dry_run, control=Control(cancel=cancel))
     if as_json:
         answer_json(asdict(report))
         return

@@ -20,11 +20,20 @@ change made to the same repository *while it runs* can be lost, ours as well as 
 (pack it again); its blobs stay until ``gc``. What it drops from ``index.json`` is put back with our next change.
 """
 
-from kitops_core.storage.local.gc import GcReport
+from kitops_core.storage.local.gc import GcReport, collect_garbage
 from kitops_core.storage.local.home import store_home
 from kitops_core.storage.local.layer_cache import CachedLayer, LayerCache
 from kitops_core.storage.local.layout import LayoutRepository
 from kitops_core.storage.local.repository import LocalRepository
 from kitops_core.storage.local.store import LocalStore
 
-__all__ = ["CachedLayer", "GcReport", "LayerCache", "LayoutRepository", "LocalRepository", "LocalStore", "store_home"]
+__all__ = [
+    "CachedLayer",
+    "GcReport",
+    "LayerCache",
+    "LayoutRepository",
+    "LocalRepository",
+    "LocalStore",
+    "collect_garbage",
+    "store_home",
+]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitops_core.errors import IntegrityError
 from kitops_core.events import Control
@@ -18,9 +18,9 @@ from kitops_core.reference import is_digest
 from kitops_core.storage.local.blobs import BlobDirectory
 from kitops_core.storage.local.files import remove_file, store_errors
 from kitops_core.storage.local.index import ANNOTATION_REF_NAME, Entry
+from kitops_core.storage.local.store import LocalStore
 
-if TYPE_CHECKING:
-    from kitops_core.storage.local.store import LocalStore
+DEFAULT_GRACE_SECONDS = 24 * 3600.0
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
@@ -44,8 +44,29 @@ class GcReport:
     dry_run: bool = False
 
 
-def collect(store: LocalStore, grace_seconds: float, dry_run: bool, control: Control, patience: float) -> GcReport:
-    """Remove what no kit needs; see :meth:`kitops_core.storage.local.store.LocalStore.gc`."""
+def collect_garbage(
+    store: LocalStore,
+    grace_seconds: float = DEFAULT_GRACE_SECONDS,
+    dry_run: bool = False,
+    *,
+    control: Control | None = None,
+    patience: float = 60.0,
+) -> GcReport:
+    """Remove the blobs no kit needs.
+
+    Args:
+        store: The store.
+        grace_seconds: Spare what is younger, for the sake of the reference CLI, which takes no locks. Our own
+            writers are safe with 0.
+        dry_run: Only say what would go.
+        control: Cancelling.
+        patience: How many seconds to wait for writers of this store to finish.
+
+    Raises:
+        StoreError: An index file is broken, the store cannot be written, or writers did not finish.
+        IntegrityError: A kit's manifest was altered, so nobody can tell which blobs it needs.
+    """
+    control = control or Control()
     if not store.root.is_dir():
         return GcReport(dry_run=dry_run)
     store.prepare()

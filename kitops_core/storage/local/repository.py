@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
@@ -14,9 +13,7 @@ from kitops_core.reference import check_tag, is_digest
 from kitops_core.storage.local.base import DirectoryStorage
 from kitops_core.storage.local.index import Entry, digests, new_entry
 from kitops_core.storage.local.locks import FileLock
-
-if TYPE_CHECKING:
-    from kitops_core.storage.local.store import LocalStore
+from kitops_core.storage.local.store import LocalStore
 
 
 class LocalRepository(DirectoryStorage):

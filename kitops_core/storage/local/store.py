@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kitops_core.events import Control
 from kitops_core.reference import is_digest
@@ -23,12 +22,6 @@ from kitops_core.storage.local.index import ANNOTATION_REF_NAME, Entry, IndexFil
 from kitops_core.storage.local.layer_cache import LayerCache
 from kitops_core.storage.local.layout_file import ensure_layout_file
 from kitops_core.storage.local.locks import FileLock
-
-if TYPE_CHECKING:
-    from kitops_core.storage.local.gc import GcReport
-    from kitops_core.storage.local.repository import LocalRepository
-
-DEFAULT_GRACE_SECONDS = 24 * 3600.0
 
 
 class LocalStore:
@@ -56,40 +49,9 @@ class LocalStore:
         """
         return self.files.repositories()
 
-    def repository(self, name: str) -> LocalRepository:
-        """The repository ``name`` (``registry/repository``), which need not exist yet."""
-        from kitops_core.storage.local.repository import LocalRepository
-
-        return LocalRepository(self, name)
-
     def layer_cache(self) -> LayerCache:
         """What is known of layers packed before, so that unchanged files are not read again."""
         return LayerCache(self.home / "cache" / "layers")
-
-    def gc(
-        self,
-        grace_seconds: float = DEFAULT_GRACE_SECONDS,
-        dry_run: bool = False,
-        *,
-        control: Control | None = None,
-        patience: float = 60.0,
-    ) -> GcReport:
-        """Remove the blobs no kit needs.
-
-        Args:
-            grace_seconds: Spare what is younger, for the sake of the reference CLI, which takes no locks. Our own
-                writers are safe with 0.
-            dry_run: Only say what would go.
-            control: Cancelling.
-            patience: How many seconds to wait for writers of this store to finish.
-
-        Raises:
-            StoreError: An index file is broken, the store cannot be written, or writers did not finish.
-            IntegrityError: A kit's manifest was altered, so nobody can tell which blobs it needs.
-        """
-        from kitops_core.storage.local.gc import collect
-
-        return collect(self, grace_seconds, dry_run, control or Control(), patience)
 
     def blobs(self, name: str) -> BlobDirectory:
         """The blobs of the store, for the repository that messages shall name."""

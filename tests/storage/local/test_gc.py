@@ -14,7 +14,7 @@ from local_kits import StreamSource, blob_digests, digests_of, put_kit, put_refe
 from kitops_core.errors import CancelledError, IntegrityError, NotFoundError, StoreError
 from kitops_core.events import Cancel, Control
 from kitops_core.oci.manifest import sha256_digest
-from kitops_core.storage.local import GcReport, LocalRepository, LocalStore
+from kitops_core.storage.local import GcReport, LocalRepository, LocalStore, collect_garbage
 
 NAME = "localhost/kit"
 
@@ -26,13 +26,13 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.fixture
 def repository(store: LocalStore) -> Iterator[LocalRepository]:
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     yield repository
     repository.close()
 
 
 def write_garbage(store: LocalStore, data: bytes = b"garbage") -> str:
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     digest = repository.write_blob(StreamSource(data), Control()).descriptor.digest
     repository.close()
     return digest
@@ -45,7 +45,7 @@ def age(store: LocalStore, digest: str, seconds: float) -> None:
 
 
 def test_collecting_where_there_is_no_store_makes_none(store: LocalStore, tmp_path: Path) -> None:
-    assert store.gc() == GcReport()
+    assert collect_garbage(store) == GcReport()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_blobs_that_no_kit_names_go_and_kits_stay_whole(store: LocalStore, repos
     kept = [put_kit(repository, f"1.{i}", model=bytes([i]) * 100) for i in range(3)]
     repository.close()
     garbage = write_garbage(store)
-    report = store.gc(0)
+    report = collect_garbage(store, 0)
     assert report == GcReport((garbage,), len(b"garbage"))
     assert blob_digests(store.root) == digests_of(*kept)
     for manifest in kept:
@@ -65,10 +65,10 @@ def test_a_dry_run_says_the_same_and_removes_nothing(store: LocalStore, reposito
     repository.close()
     repository.delete(deleted.digest)
     before = blob_digests(store.root)
-    report = store.gc(0, dry_run=True)
+    report = collect_garbage(store, 0, dry_run=True)
     assert blob_digests(store.root) == before
     assert report.dry_run
-    real = store.gc(0)
+    real = collect_garbage(store, 0)
     assert (report.removed, report.freed) == (real.removed, real.freed)
     assert set(real.removed) == digests_of(deleted)
 
@@ -76,7 +76,7 @@ def test_a_dry_run_says_the_same_and_removes_nothing(store: LocalStore, reposito
 def test_young_blobs_are_spared_by_default(store: LocalStore) -> None:
     young, old = write_garbage(store, b"young"), write_garbage(store, b"old")
     age(store, old, 25 * 3600)
-    report = store.gc()
+    report = collect_garbage(store)
     assert (report.removed, report.spared) == ((old,), 1)
     assert blob_digests(store.root) == {young}
 
@@ -86,7 +86,7 @@ def test_a_blob_found_present_is_young_again(store: LocalStore, repository: Loca
     age(store, descriptor.digest, 48 * 3600)
     repository.write_blob(StreamSource(b"layer", known=descriptor), Control())
     repository.close()
-    assert store.gc().removed == ()
+    assert collect_garbage(store).removed == ()
 
 
 def test_untagged_kits_are_kits(store: LocalStore, repository: LocalRepository) -> None:
@@ -94,20 +94,20 @@ def test_untagged_kits_are_kits(store: LocalStore, repository: LocalRepository) 
     put_kit(repository, "latest", model=b"2")
     by_digest = put_kit(repository, model=b"3")
     repository.close()
-    assert store.gc(0).removed == ()
+    assert collect_garbage(store, 0).removed == ()
     read_kit(repository, moved_from.digest)
     read_kit(repository, by_digest.digest)
 
 
 def test_layers_shared_with_a_deleted_kit_stay(store: LocalStore, repository: LocalRepository) -> None:
     first = put_kit(repository, "1.0", model=b"same")
-    other = store.repository("localhost/other")
+    other = LocalRepository(store, "localhost/other")
     second = put_kit(other, "1.0", model=b"same")
     other.close()
     repository.close()
     assert first.digest == second.digest
     repository.delete(first.digest)
-    assert store.gc(0).removed == ()
+    assert collect_garbage(store, 0).removed == ()
     read_kit(other, "1.0")
 
 
@@ -116,10 +116,10 @@ def test_referrers_live_as_long_as_their_subject(store: LocalStore, repository: 
     signature = put_referrer(repository, subject.descriptor, b"signature")
     counter_signature = put_referrer(repository, signature.descriptor, b"signature of the signature")
     repository.close()
-    assert store.gc(0).removed == ()
+    assert collect_garbage(store, 0).removed == ()
     assert [d.digest for d in repository.referrers(signature.digest)] == [counter_signature.digest]
     repository.delete(subject.digest)
-    assert set(store.gc(0).removed) == digests_of(subject, signature, counter_signature)
+    assert set(collect_garbage(store, 0).removed) == digests_of(subject, signature, counter_signature)
     assert store.files.read_index() == []
     with pytest.raises(NotFoundError):
         repository.resolve(signature.digest)
@@ -131,7 +131,7 @@ def test_a_tagged_referrer_outlives_its_subject(store: LocalStore, repository: L
     repository.tag(signature.descriptor, "keep")
     repository.close()
     repository.delete(subject.digest)
-    store.gc(0)
+    collect_garbage(store, 0)
     assert blob_digests(store.root) == digests_of(signature)
 
 
@@ -139,7 +139,7 @@ def test_files_a_killed_writer_left_go(store: LocalStore, repository: LocalRepos
     put_kit(repository, "1.0")
     repository.close()
     (store.scratch / "left-behind.123").write_bytes(b"12345")
-    report = store.gc()
+    report = collect_garbage(store)
     assert (report.unfinished, report.freed) == (1, 5)
     assert list(store.scratch.iterdir()) == []
 
@@ -150,7 +150,7 @@ def test_it_waits_for_a_writer_that_has_not_put_its_manifest_yet(
     """Without a grace: only the lock keeps the writer's blobs."""
     repository.write_blob(StreamSource(b"weights"), Control())
     reports: list[GcReport] = []
-    collector = threading.Thread(target=lambda: reports.append(store.gc(0)))
+    collector = threading.Thread(target=lambda: reports.append(collect_garbage(store, 0)))
     collector.start()
     time.sleep(0.1)
     assert reports == []
@@ -164,19 +164,19 @@ def test_it_waits_for_a_writer_that_has_not_put_its_manifest_yet(
 def test_it_says_so_when_a_writer_does_not_finish(store: LocalStore, repository: LocalRepository) -> None:
     repository.write_blob(StreamSource(b"weights"), Control())
     with pytest.raises(StoreError, match="another process is writing") as caught:
-        store.gc(0, patience=0.1)
+        collect_garbage(store, 0, patience=0.1)
     assert caught.value.hint
     cancel = Cancel()
     cancel.cancel()
     with pytest.raises(CancelledError):
-        store.gc(0, control=Control(cancel=cancel))
+        collect_garbage(store, 0, control=Control(cancel=cancel))
 
 
 def test_a_repository_nobody_closed_holds_it_up_only_as_long_as_it_exists(store: LocalStore) -> None:
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     put_kit(repository, "1.0")
     del repository
-    assert store.gc(0, patience=1).removed == ()
+    assert collect_garbage(store, 0, patience=1).removed == ()
 
 
 def test_a_writer_waits_for_the_collector_and_can_be_cancelled(store: LocalStore, repository: LocalRepository) -> None:
@@ -199,11 +199,11 @@ def test_nothing_is_removed_while_it_is_unknown_what_a_kit_needs(
     path.write_bytes(manifest.raw[:-1] + b" ")
     before = blob_digests(store.root)
     with pytest.raises(IntegrityError, match=manifest.digest) as caught:
-        store.gc(0)
+        collect_garbage(store, 0)
     assert "remove that kit" in caught.value.hint
     assert blob_digests(store.root) == before
     repository.delete(manifest.digest)
-    assert set(store.gc(0).removed) == before
+    assert set(collect_garbage(store, 0).removed) == before
 
 
 def test_a_broken_list_stops_it(store: LocalStore, repository: LocalRepository) -> None:
@@ -211,7 +211,7 @@ def test_a_broken_list_stops_it(store: LocalStore, repository: LocalRepository) 
     repository.close()
     store.files.manifests_path(NAME).write_text("{")
     with pytest.raises(StoreError, match="broken"):
-        store.gc(0)
+        collect_garbage(store, 0)
     assert len(blob_digests(store.root)) == 3
 
 
@@ -222,7 +222,7 @@ def test_a_layer_that_looks_like_a_manifest_does_not_keep_anything(
     bait = b'{"schemaVersion":2,"layers":[{"digest":"' + garbage.encode() + b'"}]}'
     put_kit(repository, "1.0", model=bait)
     repository.close()
-    assert store.gc(0).removed == (garbage,)
+    assert collect_garbage(store, 0).removed == (garbage,)
 
 
 def test_what_is_no_blob_is_left_alone(store: LocalStore, repository: LocalRepository) -> None:
@@ -231,6 +231,6 @@ def test_what_is_no_blob_is_left_alone(store: LocalStore, repository: LocalRepos
     (store.root / "blobs" / "sha256" / "README").write_text("mine")
     (store.root / "blobs" / "notes").mkdir()
     (store.root / "blobs" / "notes" / sha256_digest(b"")[7:]).write_text("mine")
-    store.gc(0)
+    collect_garbage(store, 0)
     assert (store.root / "blobs" / "sha256" / "README").exists()
     assert list((store.root / "blobs" / "notes").iterdir())

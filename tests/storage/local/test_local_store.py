@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.fixture
 def repository(store: LocalStore) -> Iterator[LocalRepository]:
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     yield repository
     repository.close()
 
@@ -78,7 +78,7 @@ class TestHome:
 
 class TestReading:
     def test_an_empty_store_has_nothing_and_reading_makes_nothing(self, store: LocalStore) -> None:
-        repository = store.repository(NAME)
+        repository = LocalRepository(store, NAME)
         assert store.repositories() == []
         assert list(repository.tags()) == []
         assert repository.manifests() == []
@@ -99,7 +99,7 @@ class TestReading:
     ) -> None:
         manifest = put_kit(repository, "1.0")
         with pytest.raises(NotFoundError):
-            store.repository("localhost/other").resolve(manifest.digest)
+            LocalRepository(store, "localhost/other").resolve(manifest.digest)
 
     def test_a_blob_that_is_not_a_manifest_cannot_be_resolved(self, repository: LocalRepository) -> None:
         manifest = put_kit(repository, "1.0")
@@ -183,7 +183,7 @@ class TestWritingBlobs:
         self, store: LocalStore, repository: LocalRepository
     ) -> None:
         descriptor = repository.write_blob(StreamSource(b"shared"), Control()).descriptor
-        other = store.repository("localhost/other")
+        other = LocalRepository(store, "localhost/other")
         written = other.write_blob(StreamSource(b"shared", known=descriptor), Control(), mount_from=[NAME])
         other.close()
         assert written.outcome == "present"
@@ -235,9 +235,11 @@ class TestWritingBlobs:
         """With a file size limit in a process of its own, which is what a full disk looks like from inside."""
         script = (
             "import resource, sys; from pathlib import Path; from local_kits import *;"
-            "from kitops_core.storage.local import LocalStore; from kitops_core.errors import StoreError\n"
+            "from kitops_core.storage.local import LocalRepository, LocalStore\n"
+            "from kitops_core.errors import StoreError\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-            "store = LocalStore(Path(sys.argv[1]), fsync=False); repository = store.repository('localhost/full')\n"
+            "store = LocalStore(Path(sys.argv[1]), fsync=False)\n"
+            "repository = LocalRepository(store, 'localhost/full')\n"
             "put_kit(repository, 'small')\n"
             "try: put_kit(repository, 'large', model=bytes(200_000))\n"
             "except StoreError as error: print(error, '|', error.hint)\n"
@@ -254,7 +256,7 @@ class TestWritingBlobs:
             pytest.skip("mounting is not allowed here")
         try:
             store = LocalStore(tmp_path / "home")
-            repository = store.repository(NAME)
+            repository = LocalRepository(store, NAME)
             put_kit(repository, "small")
             with pytest.raises(StoreError, match="No space left") as caught:
                 put_kit(repository, "large", model=bytes(400_000))
@@ -268,7 +270,7 @@ class TestWritingBlobs:
 
     def test_a_file_in_the_stores_place_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "home").write_text("")
-        repository = LocalStore(tmp_path / "home").repository(NAME)
+        repository = LocalRepository(LocalStore(tmp_path / "home"), NAME)
         with pytest.raises(StoreError, match=f"cannot make the directory {tmp_path}/home"):
             put_kit(repository, "1.0")
 
@@ -277,14 +279,15 @@ class TestWritingBlobs:
         for parent in (tmp_path, *tmp_path.parents):
             if parent.stat().st_uid == 0 and not stat.S_IMODE(parent.stat().st_mode) & 0o005:
                 parent.chmod(parent.stat().st_mode | 0o055)
-        repository = LocalStore(tmp_path / "home").repository("localhost/kit")
+        repository = LocalRepository(LocalStore(tmp_path / "home"), "localhost/kit")
         put_kit(repository, "1.0")
         repository.close()
         script = (
             "import os, sys; from pathlib import Path; from local_kits import *\n"
-            "from kitops_core.storage.local import LocalStore; from kitops_core.errors import StoreError\n"
+            "from kitops_core.storage.local import LocalRepository, LocalStore\n"
+            "from kitops_core.errors import StoreError\n"
             "os.setgid(65534); os.setuid(65534)\n"
-            "repository = LocalStore(Path(sys.argv[1])).repository('localhost/kit')\n"
+            "repository = LocalRepository(LocalStore(Path(sys.argv[1])), 'localhost/kit')\n"
             "assert list(repository.tags()) == ['1.0']; read_kit(repository, '1.0')\n"
             "try: put_kit(repository, '2.0')\n"
             "except StoreError as error: print(error, '|', error.hint)\n"
@@ -324,7 +327,7 @@ class TestManifestsAndTags:
         repository.tag(manifest.descriptor, "prod")
         assert list(repository.tags()) == ["1.0", "prod"]
         with pytest.raises(NotFoundError):
-            store.repository("localhost/other").tag(manifest.descriptor, "prod")
+            LocalRepository(store, "localhost/other").tag(manifest.descriptor, "prod")
         with pytest.raises(InvalidReferenceError):
             repository.tag(manifest.descriptor, "no/slash")
         assert store.repositories() == [NAME]
@@ -352,7 +355,7 @@ class TestManifestsAndTags:
         self, store: LocalStore, repository: LocalRepository
     ) -> None:
         manifest = put_kit(repository, "1.0")
-        other = store.repository("localhost/other")
+        other = LocalRepository(store, "localhost/other")
         put_kit(other, "1.0")
         other.close()
         repository.delete(manifest.digest)
@@ -436,7 +439,7 @@ class TestBrokenFiles:
 
     def test_one_broken_repository_does_not_stop_another(self, store: LocalStore, repository: LocalRepository) -> None:
         put_kit(repository, "1.0")
-        other = store.repository("localhost/other")
+        other = LocalRepository(store, "localhost/other")
         put_kit(other, "1.0", model=b"2")
         (store.root / f"{encoded(NAME)}-tags.json").write_text("{")
         put_kit(other, "2.0", model=b"3")
@@ -462,7 +465,7 @@ class TestBrokenFiles:
         repository.untag("gone")
 
     def test_a_name_too_long_for_a_file_is_an_error(self, store: LocalStore) -> None:
-        repository = store.repository("localhost/" + "a" * 240)
+        repository = LocalRepository(store, "localhost/" + "a" * 240)
         with pytest.raises(StoreError, match="File name too long") as caught:
             put_kit(repository, "1.0")
         assert "shorter" in caught.value.hint

@@ -10,7 +10,7 @@ from local_kits import KitStyleStore, blob_digests, digests_of, encoded, put_kit
 
 from kitops_core.errors import NotFoundError
 from kitops_core.oci import media_types
-from kitops_core.storage.local import LocalRepository, LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore, collect_garbage
 
 NAME = "registry.example.com/ml/churn"
 
@@ -26,14 +26,14 @@ def store(tmp_path: Path, kit: KitStyleStore) -> LocalStore:
 
 
 def put(store: LocalStore, *tags: str, model: bytes = b"weights", name: str = NAME) -> str:
-    repository = store.repository(name)
+    repository = LocalRepository(store, name)
     digest = put_kit(repository, *tags, model=model).digest
     repository.close()
     return digest
 
 
 def repository_of(store: LocalStore) -> LocalRepository:
-    return store.repository(NAME)
+    return LocalRepository(store, NAME)
 
 
 class TestWeReadWhatKitWrote:
@@ -199,7 +199,7 @@ class TestCollectingAStoreThatKitUses:
     def test_its_kits_are_live(self, kit: KitStyleStore, store: LocalStore) -> None:
         kit.pack(NAME, "1.0", b"by kit")
         before = blob_digests(kit.root)
-        assert store.gc(0).removed == ()
+        assert collect_garbage(store, 0).removed == ()
         assert blob_digests(kit.root) == before
 
     def test_kits_it_keeps_in_lists_of_a_newer_version_are_live(self, kit: KitStyleStore, store: LocalStore) -> None:
@@ -212,15 +212,15 @@ class TestCollectingAStoreThatKitUses:
         kit.untag(NAME, "1.0")
         (kit.root / f"{encoded(NAME)}-index.json").unlink()
         before = blob_digests(kit.root)
-        assert store.gc(0).removed == ()
+        assert collect_garbage(store, 0).removed == ()
         assert blob_digests(kit.root) == before
 
     def test_what_it_is_just_pulling_is_young_and_spared(self, kit: KitStyleStore, store: LocalStore) -> None:
         kit.blob(b"half a kit", "x")
         (kit.root / "ingest" / "partial").write_bytes(b"half a blob")
-        report = store.gc()
+        report = collect_garbage(store)
         assert (report.removed, report.unfinished, report.spared) == ((), 0, 1)
-        report = store.gc(0)
+        report = collect_garbage(store, 0)
         assert (len(report.removed), report.unfinished) == (1, 1)
 
     def test_an_entry_that_another_tool_tagged_in_the_index_is_live(
@@ -231,7 +231,7 @@ class TestCollectingAStoreThatKitUses:
         kit.write("index.json", {"schemaVersion": 2, "manifests": [tagged]})
         for file in ("index", "tags"):
             (kit.root / f"{encoded(NAME)}-{file}.json").unlink()
-        assert store.gc(0).removed == ()
+        assert collect_garbage(store, 0).removed == ()
 
 
 def text(store: LocalStore, file: str) -> dict[str, object]:

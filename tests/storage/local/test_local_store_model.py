@@ -14,7 +14,7 @@ from local_kits import blob_digests, put_kit, read_kit
 
 from kitops_core.errors import NotFoundError
 from kitops_core.oci.manifest import Manifest
-from kitops_core.storage.local import LayoutRepository, LocalRepository, LocalStore
+from kitops_core.storage.local import LayoutRepository, LocalRepository, LocalStore, collect_garbage
 
 TAGS = st.sampled_from(["a", "b", "c"])
 KITS = st.integers(0, 3)
@@ -33,7 +33,7 @@ class TagsLikeADictionary(RuleBasedStateMachine):
         self.put(3, set())
 
     def open(self) -> LocalRepository | LayoutRepository:
-        return LocalStore(self.directory, fsync=False).repository("localhost/kit")
+        return LocalRepository(LocalStore(self.directory, fsync=False), "localhost/kit")
 
     def teardown(self) -> None:
         self.storage.close()
@@ -87,7 +87,7 @@ class TagsLikeADictionary(RuleBasedStateMachine):
     @rule()
     def collect(self) -> None:
         self.storage.close()
-        LocalStore(self.directory, fsync=False).gc(0)
+        collect_garbage(LocalStore(self.directory, fsync=False), 0)
         assert len(blob_digests(self.directory / "storage")) == 3 * len(self.known)
 
     @invariant()

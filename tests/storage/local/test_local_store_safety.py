@@ -19,7 +19,7 @@ from local_kits import StreamSource, blob_digests, digests_of, encoded, put_kit,
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import sha256_digest
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore, collect_garbage
 
 WRITERS = 24
 LONG = {"by-digest", "move", "referrer", "tag-referrer"}
@@ -42,26 +42,26 @@ class TestManyProcesses:
     def test_24_pack_a_tag_each_of_one_repository(self, tmp_path: Path) -> None:
         script = (
             "import sys, time; from pathlib import Path; from local_kits import put_kit\n"
-            "from kitops_core.storage.local import LocalStore\n"
+            "from kitops_core.storage.local import LocalRepository, LocalStore\n"
             "home, number = Path(sys.argv[1]), sys.argv[2]\n"
             "(home / f'ready-{number}').touch()\n"
             "while not (home / 'go').exists(): time.sleep(0.001)\n"
-            "repository = LocalStore(home).repository('localhost/kit')\n"
+            "repository = LocalRepository(LocalStore(home), 'localhost/kit')\n"
             "put_kit(repository, f'v{number}', model=number.encode() * 10_000)\n"
         )
         processes = [start_python(script, tmp_path, number) for number in range(WRITERS)]
         wait_until(lambda: len(list(tmp_path.glob("ready-*"))) == WRITERS)
         (tmp_path / "go").touch()
         assert [process.wait(60) for process in processes] == [0] * WRITERS
-        repository = LocalStore(tmp_path).repository(NAME)
+        repository = LocalRepository(LocalStore(tmp_path), NAME)
         assert sorted(repository.tags()) == sorted(f"v{number}" for number in range(WRITERS))
         for number in range(WRITERS):
             assert str(number).encode() * 10_000 in read_kit(repository, f"v{number}").values()
-        assert LocalStore(tmp_path).gc(0).removed == ()
+        assert collect_garbage(LocalStore(tmp_path), 0).removed == ()
         check_reference_cli_invariants(LocalStore(tmp_path))
 
     def test_threads_that_share_one_repository(self, tmp_path: Path) -> None:
-        repository = LocalStore(tmp_path, fsync=False).repository(NAME)
+        repository = LocalRepository(LocalStore(tmp_path, fsync=False), NAME)
         threads = [
             threading.Thread(target=put_kit, args=(repository, f"v{number}"), kwargs={"model": b"%d" % number})
             for number in range(WRITERS)
@@ -77,10 +77,10 @@ class TestManyProcesses:
         """Every writer deletes its kit and packs one with the same layer, which the collector would love to take."""
         script = (
             "import sys; from pathlib import Path; from local_kits import put_kit\n"
-            "from kitops_core.storage.local import LocalStore\n"
+            "from kitops_core.storage.local import LocalRepository, LocalStore\n"
             "store = LocalStore(Path(sys.argv[1]), fsync=False)\n"
             "for round in range(60):\n"
-            "    repository = store.repository(f'localhost/{sys.argv[2]}')\n"
+            "    repository = LocalRepository(store, f'localhost/{sys.argv[2]}')\n"
             "    for tag in list(repository.tags()): repository.delete(repository.resolve(tag).digest)\n"
             "    put_kit(repository, f'v{round}', model=b'shared by all')\n"
             "    repository.close()\n"
@@ -89,12 +89,12 @@ class TestManyProcesses:
         processes = [start_python(script, tmp_path, number) for number in range(3)]
         collected = 0
         while any(process.poll() is None for process in processes):
-            store.gc(0)
+            collect_garbage(store, 0)
             collected += 1
         assert [process.wait() for process in processes] == [0, 0, 0]
         assert collected > 3
         for number in range(3):
-            assert b"shared by all" in read_kit(store.repository(f"localhost/{number}"), "v59").values()
+            assert b"shared by all" in read_kit(LocalRepository(store, f"localhost/{number}"), "v59").values()
 
 
 class TestAKillAtAnyPoint:
@@ -113,7 +113,7 @@ class TestAKillAtAnyPoint:
             store = LocalStore(tmp_path / str(point), fsync=False)
             check_reference_cli_invariants(store)
             assert tags_of(store) in (before[0], after[0])
-            store.gc(0)
+            collect_garbage(store, 0)
             assert contents(store) in (before, after), "as if it had never begun, or had come to its end"
             check_nothing_but_kits(store)
             put_new_kit(store)
@@ -127,7 +127,7 @@ class TestAKillAtAnyPoint:
         for point in range(1, points + 1):
             store = LocalStore(tmp_path / str(point), fsync=False)
             assert set(tags_of(store)) in (set(), {"new", "new-too"})
-            store.gc(0)
+            collect_garbage(store, 0)
             check_nothing_but_kits(store)
             put_new_kit(store)
 
@@ -135,9 +135,9 @@ class TestAKillAtAnyPoint:
     def test_at_random_moments_with_several_writers(self, tmp_path: Path) -> None:
         script = (
             "import sys; from pathlib import Path; from local_kits import *\n"
-            "from kitops_core.storage.local import LocalStore\n"
+            "from kitops_core.storage.local import LocalRepository, LocalStore\n"
             "home, writer = Path(sys.argv[1]), sys.argv[2]\n"
-            "repository = LocalStore(home, fsync=False).repository('localhost/kit')\n"
+            "repository = LocalRepository(LocalStore(home, fsync=False), 'localhost/kit')\n"
             "for number in range(10**6):\n"
             "    kit = put_kit(repository, f'{writer}-{number % 5}', model=f'{writer} {number}'.encode() * 5000)\n"
             "    if number % 3 == 0: put_referrer(repository, kit.descriptor, f'{writer} {number}'.encode())\n"
@@ -145,7 +145,7 @@ class TestAKillAtAnyPoint:
         )
         dice = random.Random(20261123)
         store = LocalStore(tmp_path, fsync=False)
-        packed = put_kit(store.repository(NAME), "untouched", model=b"untouched")
+        packed = put_kit(LocalRepository(store, NAME), "untouched", model=b"untouched")
         for _ in range(20):
             processes = [start_python(script, tmp_path, writer) for writer in "abc"]
             time.sleep(0.3 + dice.random() * 0.4)
@@ -154,16 +154,16 @@ class TestAKillAtAnyPoint:
             assert {process.wait(10) for process in processes} == {-signal.SIGKILL}
             check_reference_cli_invariants(store)
             for tag in tags_of(store):
-                read_kit(store.repository(NAME), tag)
+                read_kit(LocalRepository(store, NAME), tag)
         assert len(tags_of(store)) > 5
-        store.gc(0)
+        collect_garbage(store, 0)
         check_nothing_but_kits(store)
-        assert store.repository(NAME).resolve("untouched").digest == packed.digest
+        assert LocalRepository(store, NAME).resolve("untouched").digest == packed.digest
 
     def test_a_kit_that_another_process_tagged_meanwhile_is_not_dropped(self, tmp_path: Path) -> None:
         """The note of a killed writer names a manifest that somebody else gave a tag since."""
         store = LocalStore(tmp_path, fsync=False)
-        repository = store.repository(NAME)
+        repository = LocalRepository(store, NAME)
         digest = put_kit(repository, "1.0").digest
         store.note_pending(NAME, digest)
         put_kit(repository, "2.0", model=b"2")
@@ -173,7 +173,7 @@ class TestAKillAtAnyPoint:
     @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"repository": "x", "digest": "../../x"}'])
     def test_a_broken_note_is_no_obstacle(self, tmp_path: Path, note: bytes) -> None:
         store = LocalStore(tmp_path, fsync=False)
-        repository = store.repository(NAME)
+        repository = LocalRepository(store, NAME)
         put_kit(repository, "1.0")
         (store.own / "pending.json").write_bytes(note)
         put_kit(repository, "2.0", model=b"2")
@@ -197,13 +197,13 @@ def kill_at_every_point(template: Path, scenario: str, target: Path) -> int:
 
 
 def tags_of(store: LocalStore) -> dict[str, str]:
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     return {tag: repository.resolve(tag).digest for tag in repository.tags()}
 
 
 def contents(store: LocalStore) -> tuple[dict[str, str], set[str], set[str]]:
     """Tags, kits, and everything that index.json lists."""
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     manifests = {d.digest for d in repository.manifests()}
     return tags_of(store), manifests, {entry["digest"] for entry in store.files.read_index()}
 
@@ -221,7 +221,7 @@ def check_reference_cli_invariants(store: LocalStore) -> None:
 
 def check_nothing_but_kits(store: LocalStore) -> None:
     """After collecting: every kit can be read, and no other blob or file is there."""
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     listed = [entry["digest"] for entry in store.files.read_index()]
     for digest in listed:
         read_kit(repository, digest)
@@ -231,7 +231,7 @@ def check_nothing_but_kits(store: LocalStore) -> None:
 
 
 def put_new_kit(store: LocalStore) -> None:
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     put_kit(repository, "afterwards", model=b"life goes on")
     repository.close()
     read_kit(repository, "afterwards")
@@ -247,21 +247,21 @@ def wait_until(condition: object, seconds: float = 60) -> None:
 def test_a_referrer_of_an_absent_kit_waits_for_it_until_it_is_collected(tmp_path: Path) -> None:
     """Copying may bring the signature before the kit."""
     store = LocalStore(tmp_path, fsync=False)
-    repository = store.repository(NAME)
-    subject = put_kit(LocalStore(tmp_path / "other", fsync=False).repository(NAME), "1.0")
+    repository = LocalRepository(store, NAME)
+    subject = put_kit(LocalRepository(LocalStore(tmp_path / "other", fsync=False), NAME), "1.0")
     signature = put_referrer(repository, subject.descriptor)
     put_kit(repository, "1.0")
     repository.close()
-    store.gc(0)
+    collect_garbage(store, 0)
     assert [d.digest for d in repository.referrers(subject.digest)] == [signature.digest]
 
 
 def test_a_killed_writers_blobs_are_cleared(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, fsync=False)
-    repository = store.repository(NAME)
+    repository = LocalRepository(store, NAME)
     repository.write_blob(StreamSource(b"half a kit"), Control())
     repository.close()
-    assert store.gc(0).removed == (sha256_digest(b"half a kit"),)
+    assert collect_garbage(store, 0).removed == (sha256_digest(b"half a kit"),)
     with pytest.raises(NotFoundError):
         repository.resolve("latest")
 
@@ -272,9 +272,9 @@ def test_a_new_store_may_be_made_and_collected_at_once(tmp_path: Path, monkeypat
 
     def beaten(source: Path, target: Path) -> None:
         monkeypatch.setattr(os, "link", link)
-        LocalStore(tmp_path, fsync=False).gc(0)
+        collect_garbage(LocalStore(tmp_path, fsync=False), 0)
         link(source, target)
 
     monkeypatch.setattr(os, "link", beaten)
-    read = put_kit(store.repository(NAME), "1.0")
-    assert store.repository(NAME).resolve("1.0").digest == read.digest
+    read = put_kit(LocalRepository(store, NAME), "1.0")
+    assert LocalRepository(store, NAME).resolve("1.0").digest == read.digest

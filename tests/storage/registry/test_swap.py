@@ -30,7 +30,7 @@ from kitops_core.errors import (
 from kitops_core.events import Cancel, Control, Event
 from kitops_core.oci.manifest import Manifest
 from kitops_core.storage import Storage
-from kitops_core.storage.local import LayoutRepository, LocalStore
+from kitops_core.storage.local import LayoutRepository, LocalRepository, LocalStore
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def now(storage: Storage, tag: str = TAG) -> str:
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
     """Each kind of storage."""
     if request.param == "local":
-        storage: Storage = LocalStore(tmp_path).repository("example.com/swap")
+        storage: Storage = LocalRepository(LocalStore(tmp_path), "example.com/swap")
     elif request.param == "layout":
         storage = LayoutRepository(tmp_path / "layout", create=True)
     else:
@@ -87,7 +87,10 @@ def test_a_tag_that_is_elsewhere_stays_there_and_the_error_says_where(anywhere: 
 
 def test_a_manifest_that_is_not_here_cannot_be_swapped_in(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    with closing(store.repository("example.com/a")) as here, closing(store.repository("example.com/b")) as there:
+    with (
+        closing(LocalRepository(store, "example.com/a")) as here,
+        closing(LocalRepository(store, "example.com/b")) as there,
+    ):
         manifest = put_kit(there)
         put_kit(here, content=b"other")
         with pytest.raises(NotFoundError):
@@ -129,7 +132,7 @@ def test_of_many_writers_at_once_exactly_one_wins_in_a_registry(registry: str, c
 
 def test_of_many_writers_at_once_exactly_one_wins_in_the_local_store(tmp_path: Path) -> None:
     def opener() -> Storage:
-        return LocalStore(tmp_path).repository("example.com/swap")
+        return LocalRepository(LocalStore(tmp_path), "example.com/swap")
 
     with closing(opener()) as storage:
         before = put_kit(storage, (TAG,)).digest
@@ -141,12 +144,12 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from kitops_core.errors import LostRaceError
-from kitops_core.storage.local import LocalStore
+from kitops_core.storage.local import LocalRepository, LocalStore
 from kitops_core.storage.registry import RegistryOptions
 from kitops_core.storage.registry import RegistryRepository
 place, name, digest, before, at = sys.argv[1:]
 if place.startswith("/"):
-    storage = LocalStore(Path(place)).repository(name)
+    storage = LocalRepository(LocalStore(Path(place)), name)
 else:
     storage = RegistryRepository(place, name, RegistryOptions(settle=2.0))
 manifest = storage.manifest(digest)
@@ -164,7 +167,7 @@ except LostRaceError:
 def test_of_many_processes_at_once_exactly_one_wins(registry: str, tmp_path: Path, kind: str) -> None:
     name = f"example.com/swap-{uuid4().hex}"
     place = str(tmp_path) if kind == "local store" else registry
-    local = LocalStore(tmp_path).repository(name)
+    local = LocalRepository(LocalStore(tmp_path), name)
     with closing(local if kind == "local store" else RegistryRepository(registry, name, fast())) as storage:
         before = put_kit(storage, (TAG,)).digest
         manifests = [put_kit(storage, content=bytes([index])) for index in range(5)]
