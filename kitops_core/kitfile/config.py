@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from kitops_core.errors import IntegrityError
 from kitops_core.kitfile import go_json
-from kitops_core.kitfile.entries import all_entries
 from kitops_core.kitfile.fields import own_fields, packed_fields
 
-if TYPE_CHECKING:
-    from kitops_core.kitfile.model import Kitfile
+
+def encode(kitfile: BaseModel, layers: Mapping[int, tuple[str, str]]) -> bytes:
+    """The config's bytes; ``layers`` maps the ``id()`` of an entry to its layer's digest and diffId."""
+    return go_json.dumps(_encode_section(kitfile, layers), sort_keys=False).encode()
 
 
-def encode(kitfile: Kitfile, layers: Mapping[str, tuple[str, str]]) -> bytes:
-    """The config's bytes; ``layers`` maps addresses to digest and diffId, other entries keep their own."""
-    info = {id(entry): layers.get(address, (entry.digest, entry.diff_id)) for address, _, entry in all_entries(kitfile)}
-    return go_json.dumps(_encode_section(kitfile, info), sort_keys=False).encode()
-
-
-def _encode_section(section: BaseModel, info: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+def _encode_section(section: BaseModel, layers: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for field in own_fields(type(section)):
         value = getattr(section, field.attribute)
@@ -32,13 +27,13 @@ def _encode_section(section: BaseModel, info: Mapping[int, tuple[str, str]]) -> 
                 out[field.key] = go_json.Sorted(value)
         elif field.kind == "section":
             if value is not None:
-                out[field.key] = _encode_section(value, info)
+                out[field.key] = _encode_section(value, layers)
         elif field.kind == "sections":
             if value:
-                out[field.key] = [_encode_section(item, info) for item in value]
+                out[field.key] = [_encode_section(item, layers) for item in value]
         elif value or field.always:
             out[field.key] = value
-    for key, digest in zip(("digest", "diffId"), info.get(id(section), ()), strict=False):
+    for key, digest in zip(("digest", "diffId"), layers.get(id(section), ()), strict=False):
         if digest:
             out[key] = digest
     return out

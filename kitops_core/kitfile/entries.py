@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.oci.media_types import Section
 from kitops_core.reference import parse_reference
-
-if TYPE_CHECKING:
-    from kitops_core.kitfile.model import Kitfile
-
-
-class AnyEntry(Protocol):
-    """What the entries of all sections have."""
-
-    path: str
-    digest: str
-    diff_id: str
 
 
 @dataclass(frozen=True)
@@ -64,44 +51,3 @@ def is_modelkit_reference(path: str) -> bool:
         return not parse_reference(path).layout
     except InvalidReferenceError:
         return False
-
-
-def all_entries(kitfile: Kitfile) -> Iterator[tuple[str, Section, AnyEntry]]:
-    """Every entry with its address and section, in layer order, whether it has a layer or not."""
-    if kitfile.model is not None:
-        yield "model", "model", kitfile.model
-        for index, part in enumerate(kitfile.model.parts):
-            yield f"model.parts[{index}]", "modelpart", part
-    for index, code in enumerate(kitfile.code):
-        yield f"code[{index}]", "code", code
-    for index, dataset in enumerate(kitfile.datasets):
-        yield f"datasets[{index}]", "dataset", dataset
-    for index, docs in enumerate(kitfile.docs):
-        yield f"docs[{index}]", "docs", docs
-    for index, prompt in enumerate(kitfile.prompts):
-        yield f"prompts[{index}]", "prompt", prompt
-    for index, server in enumerate(kitfile.mcp_servers):
-        yield f"mcpServers[{index}]", "mcpb", server
-
-
-def list_entries(kitfile: Kitfile) -> list[KitEntry]:
-    """The entries that have a layer, in layer order."""
-    found = []
-    for address, section, entry in all_entries(kitfile):
-        if section == "model" and (not entry.path or is_modelkit_reference(entry.path)):
-            continue
-        remote: str = getattr(entry, "remote_path", "")
-        if remote:
-            continue
-        found.append(
-            KitEntry(
-                address,
-                section,
-                clean_path(entry.path),
-                name=getattr(entry, "name", ""),
-                license=getattr(entry, "license", ""),
-                digest=entry.digest,
-                diff_id=entry.diff_id,
-            )
-        )
-    return found

@@ -6,17 +6,18 @@ said" and is not written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from kitops_core.errors import IntegrityError, KitfileError
 from kitops_core.kitfile import config
-from kitops_core.kitfile.entries import KitEntry, is_modelkit_reference, list_entries
+from kitops_core.kitfile.entries import KitEntry, clean_path, is_modelkit_reference
 from kitops_core.kitfile.plain_values import plain
+from kitops_core.oci.media_types import Section
 
 MANIFEST_VERSION = "1.0.0"
 KITFILE_NAMES = ("Kitfile", "kitfile", ".kitfile")
@@ -37,6 +38,14 @@ class _Section(BaseModel):
         alias_generator=to_camel, populate_by_name=True, extra="forbid", validate_assignment=True, defer_build=True
     )
     always: ClassVar[frozenset[str]] = frozenset()
+
+
+class AnyEntry(Protocol):
+    """What the entries of all sections have."""
+
+    path: str
+    digest: str
+    diff_id: str
 
 
 class _Entry(_Section):
@@ -207,32 +216,53 @@ class Kitfile(_Section):
         unknown = set(layers) - {entry.address for entry in self.entries()}
         if unknown:
             raise ValueError(f"not entries of this Kitfile: {', '.join(sorted(unknown))}")
-        return config.encode(self, layers)
+        info = {
+            id(entry): layers.get(address, (entry.digest, entry.diff_id)) for address, _, entry in self.all_entries()
+        }
+        return config.encode(self, info)
+
+    def all_entries(self) -> Iterator[tuple[str, Section, AnyEntry]]:
+        """Every entry with its address and section, in layer order, whether it has a layer or not."""
+        if self.model is not None:
+            yield "model", "model", self.model
+            for index, part in enumerate(self.model.parts):
+                yield f"model.parts[{index}]", "modelpart", part
+        for index, code in enumerate(self.code):
+            yield f"code[{index}]", "code", code
+        for index, dataset in enumerate(self.datasets):
+            yield f"datasets[{index}]", "dataset", dataset
+        for index, docs in enumerate(self.docs):
+            yield f"docs[{index}]", "docs", docs
+        for index, prompt in enumerate(self.prompts):
+            yield f"prompts[{index}]", "prompt", prompt
+        for index, server in enumerate(self.mcp_servers):
+            yield f"mcpServers[{index}]", "mcpb", server
 
     def entries(self) -> list[KitEntry]:
         """Everything that has a layer, in layer order.
 
         A model without a path or with a ModelKit reference and a dataset with a ``remotePath`` are not in it.
         """
-        return list_entries(self)
+        return [
+            KitEntry(
+                address,
+                section,
+                clean_path(entry.path),
+                name=getattr(entry, "name", ""),
+                license=getattr(entry, "license", ""),
+                digest=entry.digest,
+                diff_id=entry.diff_id,
+            )
+            for address, section, entry in self.all_entries()
+            if not getattr(entry, "remote_path", "")
+            and (section != "model" or (entry.path and not is_modelkit_reference(entry.path)))
+        ]
 
     def model_reference(self) -> str | None:
         """The ModelKit that ``model.path`` names, ``None`` where it is a path (see :func:`is_modelkit_reference`)."""
         if self.model is not None and is_modelkit_reference(self.model.path):
             return self.model.path
         return None
-
-    def validate_for_pack(self, where: str = "Kitfile") -> None:
-        """Check all that can be checked without looking at the files.
-
-        Raises:
-            KitfileError: Names every problem.
-        """
-        from kitops_core.kitfile.validation import find_problems
-
-        problems = find_problems(self)
-        if problems:
-            raise KitfileError(where, problems, hint="paths are relative to the context directory and stay inside it")
 
 
 def find_kitfile(directory: Path) -> Path | None:

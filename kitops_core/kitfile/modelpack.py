@@ -9,7 +9,7 @@ from typing import Any, cast
 from kitops_core.errors import IntegrityError
 from kitops_core.kitfile import go_json
 from kitops_core.kitfile.docker_model import describe_docker, docker_layer_type, docker_paths, is_docker_config
-from kitops_core.kitfile.entries import all_entries, clean_path, is_modelkit_reference
+from kitops_core.kitfile.entries import clean_path, is_modelkit_reference
 from kitops_core.kitfile.file_kinds import FileKind, file_kind
 from kitops_core.kitfile.match import KitView, check_path
 from kitops_core.kitfile.model import Code, Dataset, Docs, Kitfile, Model, ModelPart, Package, Prompt
@@ -40,7 +40,7 @@ def to_modelpack_config(kitfile: Kitfile, layers_diff_ids: Sequence[str], *, cre
         created: RFC 3339 time; left out when empty, so that equal inputs give equal bytes.
     """
     package = kitfile.package
-    licenses = {package.license, *(getattr(entry, "license", "") for _, _, entry in all_entries(kitfile))} - {""}
+    licenses = {package.license, *(getattr(entry, "license", "") for _, _, entry in kitfile.all_entries())} - {""}
     descriptor = {
         "createdAt": created,
         "authors": package.authors,

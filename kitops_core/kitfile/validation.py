@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from kitops_core.kitfile.entries import all_entries, clean_path, is_modelkit_reference
-
-if TYPE_CHECKING:
-    from kitops_core.kitfile.model import Dataset, Kitfile
+from kitops_core.errors import KitfileError
+from kitops_core.kitfile.entries import clean_path, is_modelkit_reference
+from kitops_core.kitfile.model import Dataset, Kitfile
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
@@ -17,11 +15,22 @@ _PART_TYPE = re.compile(r"\w[\w.-]*", re.ASCII)
 _PART_TYPE_MAX = 64
 
 
+def check_kitfile(kitfile: Kitfile, where: str = "Kitfile") -> None:
+    """Check all that can be checked before a pack without looking at the files; ``where`` names it in errors.
+
+    Raises:
+        KitfileError: Names every problem.
+    """
+    problems = find_problems(kitfile)
+    if problems:
+        raise KitfileError(where, problems, hint="paths are relative to the context directory and stay inside it")
+
+
 def find_problems(kitfile: Kitfile) -> list[str]:
     """Every problem that keeps a Kitfile from being packed, one sentence each, in the Kitfile's order."""
     problems = []
     users: dict[str, list[str]] = {}
-    for address, section, entry in all_entries(kitfile):
+    for address, section, entry in kitfile.all_entries():
         users.setdefault(clean_path(entry.path), []).append(address)
         if section != "model" or not is_modelkit_reference(entry.path):
             problem = path_problem(entry.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
@@ -11,9 +11,6 @@ from pydantic import BaseModel
 from kitops_core.kitfile import go_json
 from kitops_core.kitfile.fields import own_fields
 from kitops_core.kitfile.scalars import resolve
-
-if TYPE_CHECKING:
-    from kitops_core.kitfile.model import Kitfile
 
 _UNBROKEN = 1 << 30
 # Lines of printable text without indentation or trailing spaces: what a block scalar keeps exactly.
@@ -34,8 +31,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def write(kitfile: Kitfile) -> str:
-    """The Kitfile's YAML."""
+def write(kitfile: BaseModel) -> str:
+    """A Kitfile's YAML."""
     return yaml.dump(
         _section(kitfile),
         Dumper=_Dumper,

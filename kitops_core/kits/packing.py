@@ -118,7 +118,9 @@ def check_packable(kitfile: Kitfile, model_pack: bool, where: str) -> None:
         KitfileError: Names every problem.
         InvalidInputError: A ModelPack cannot hold it.
     """
-    kitfile.validate_for_pack(where)
+    from kitops_core.kitfile.validation import check_kitfile
+
+    check_kitfile(kitfile, where)
     if model_pack and kitfile.mcp_servers:
         raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
 

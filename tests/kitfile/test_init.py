@@ -10,6 +10,7 @@ from kitops_core.errors import SourceError
 from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, ModelPart, Prompt
 from kitops_core.kitfile.file_kinds import file_kind
 from kitops_core.kitfile.generator import generate
+from kitops_core.kitfile.validation import check_kitfile
 
 TEXTS = dict(LICENSES)
 
@@ -68,7 +69,7 @@ def test_a_small_project(make):
     assert kitfile.code == [Code(path="train.py")]
     assert kitfile.datasets == [Dataset(path="data.csv")]
     assert kitfile.docs == [Docs(path="README.md", description="Readme file")]
-    kitfile.validate_for_pack()
+    check_kitfile(kitfile)
     assert Kitfile.parse(kitfile.to_yaml()) == kitfile
 
 
@@ -165,7 +166,7 @@ def test_directories_are_taken_whole(make):
     assert paths(kitfile.prompts) == ["prompts/"]
     assert (kitfile.model.path, kitfile.model.name) == ("weights/m.gguf", "weights/m")
     assert paths(kitfile.model.parts) == ["tokenizer/", "weights/config.json"]
-    kitfile.validate_for_pack()
+    check_kitfile(kitfile)
 
 
 def test_depth_takes_subdirectories_file_by_file(make):

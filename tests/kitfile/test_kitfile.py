@@ -22,6 +22,7 @@ from kitops_core.kitfile import (
     find_kitfile,
     is_modelkit_reference,
 )
+from kitops_core.kitfile.validation import check_kitfile
 
 PACKED = load_cases(fails=False)
 
@@ -32,7 +33,7 @@ def parse(text):
 
 def problems_of(text):
     with pytest.raises(KitfileError) as caught:
-        parse(text).validate_for_pack("Kitfile")
+        check_kitfile(parse(text), "Kitfile")
     assert caught.value.exit_code == 3
     return list(caught.value.problems)
 
@@ -377,7 +378,7 @@ def test_a_model_path_may_name_a_modelkit(path):
     kitfile = Kitfile(model=Model(path=path, parts=[ModelPart(path="adapter.bin")]))
     assert kitfile.model_reference() == path
     assert [entry.address for entry in kitfile.entries()] == ["model.parts[0]"]
-    kitfile.validate_for_pack()
+    check_kitfile(kitfile)
 
 
 @pytest.mark.parametrize(
@@ -394,7 +395,7 @@ def test_other_model_paths_are_paths(path):
 
 def test_golden_kitfiles_that_can_be_packed_have_no_problems():
     for case in PACKED:
-        Kitfile.parse(case.kitfile).validate_for_pack()
+        check_kitfile(Kitfile.parse(case.kitfile))
 
 
 @pytest.mark.parametrize(
@@ -428,19 +429,19 @@ def test_what_the_reference_refuses_is_refused_with_the_problem_named(name, prob
 )
 def test_paths_are_relative_and_stay_inside(path, problem):
     with pytest.raises(KitfileError) as caught:
-        Kitfile(docs=[Docs(path=path)]).validate_for_pack("k")
+        check_kitfile(Kitfile(docs=[Docs(path=path)]), "k")
     assert problem in caught.value.message
     assert "docs[0]" in caught.value.message
 
 
 @pytest.mark.parametrize("path", ["...", "..a", "a/..", "a/../b", "ünï/ö d.txt", "a@b.csv", "~/x", "-x"])
 def test_unusual_paths_inside_the_context_are_fine(path):
-    Kitfile(docs=[Docs(path=path)]).validate_for_pack()
+    check_kitfile(Kitfile(docs=[Docs(path=path)]))
 
 
 def test_an_empty_path_is_the_context_itself():
     with pytest.raises(KitfileError, match=r"code\[0\], datasets\[0\] and prompts\[0\] use the same path '.'"):
-        Kitfile(code=[Code()], datasets=[Dataset(path="./")], prompts=[Prompt(path=".")]).validate_for_pack()
+        check_kitfile(Kitfile(code=[Code()], datasets=[Dataset(path="./")], prompts=[Prompt(path=".")]))
 
 
 def test_every_static_problem_is_named_at_once():
@@ -474,7 +475,7 @@ def test_every_static_problem_is_named_at_once():
 def test_the_type_of_a_part_is_a_short_word(type_, fine):
     kitfile = Kitfile(model=Model(path="m", parts=[ModelPart(path="a", type=type_)]))
     if fine:
-        kitfile.validate_for_pack()
+        check_kitfile(kitfile)
     else:
         with pytest.raises(KitfileError, match=r"model.parts\[0\]: the type"):
-            kitfile.validate_for_pack()
+            check_kitfile(kitfile)
