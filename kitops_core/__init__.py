@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from kitops_core.promotion.channel_models import Channel as Channel
     from kitops_core.promotion.channels import ChannelState as ChannelState
     from kitops_core.promotion.channels import channels as channels
-    from kitops_core.promotion.gates.result import GateResult as GateResult
+    from kitops_core.promotion.gate_result import GateResult as GateResult
     from kitops_core.promotion.history import history as history
     from kitops_core.promotion.policy import PromotionPolicy as PromotionPolicy
     from kitops_core.promotion.policy_file import load_policy as load_policy
@@ -116,7 +116,7 @@ _HOMES = {
     "kitops_core.kitfile": "Kitfile",
     "kitops_core.promotion.approve": "approve",
     "kitops_core.promotion.channels": "ChannelState channels",
-    "kitops_core.promotion.gates.result": "GateResult",
+    "kitops_core.promotion.gate_result": "GateResult",
     "kitops_core.promotion.history": "history",
     "kitops_core.promotion.channel_models": "Channel",
     "kitops_core.promotion.policy": "PromotionPolicy",

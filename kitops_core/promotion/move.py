@@ -24,10 +24,10 @@ from kitops_core.kits.copy_graph import copy_manifest
 from kitops_core.kits.find import FoundKit, digest_of
 from kitops_core.oci.manifest import Manifest
 from kitops_core.promotion.actor import current_actor
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
 from kitops_core.promotion.gates.evaluate import evaluate
-from kitops_core.promotion.gates.result import GateResult
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy

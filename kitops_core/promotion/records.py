@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from kitops_core.errors import IntegrityError, InvalidReferenceError
+from kitops_core.evidence.counted import counted
 from kitops_core.evidence.predicate_types import PROMOTION
-from kitops_core.promotion.gates.result import GateResult
-from kitops_core.promotion.gates.trusted import counted
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.record import Source
 from kitops_core.reference import Reference, is_digest, parse_reference
 from kitops_core.wording import parse_timestamp, timestamp_text

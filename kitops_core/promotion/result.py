@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from kitops_core.promotion.gates.result import GateResult
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.record import ModelKitRecord
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import kitops_core as kitops
 from kitops_core.errors import CancelledError, RegistryError
 from kitops_core.events import Cancel, Control
 from kitops_core.kits.find import FoundKit, find_kit
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
 from kitops_core.promotion.gates.evaluate import evaluate
-from kitops_core.promotion.gates.result import GateResult
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import parse_policy
 from kitops_core.storage.registry import RegistryOptions

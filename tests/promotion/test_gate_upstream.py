@@ -8,7 +8,7 @@ import pytest
 from promotion_world import NOW, RELEASE, STRANGER, World
 
 import kitops_core as kitops
-from kitops_core.promotion.gates.result import GateResult
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.policy import PromotionPolicy
 
 HOUR = timedelta(hours=1)

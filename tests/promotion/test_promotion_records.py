@@ -14,7 +14,7 @@ from kitops_core.errors import IntegrityError
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.statement import parse_statement, statement_for
 from kitops_core.evidence.statements import Evidence, read_evidence
-from kitops_core.promotion.gates.result import GateResult
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.records import PromotionRecord, parse_record, records_of, walk_records
 from kitops_core.record import Source
 

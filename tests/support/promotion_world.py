@@ -16,10 +16,10 @@ from kitops_core.evidence.predicate_types import APPROVAL, COSIGN_SIGN, PROMOTIO
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
 from kitops_core.kits.find import FoundKit, find_kit
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
 from kitops_core.promotion.gates.evaluate import evaluate
-from kitops_core.promotion.gates.result import GateResult
 from kitops_core.promotion.gates.signed import approval_predicate
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import parse_policy

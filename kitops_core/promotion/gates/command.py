@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING
 
-from kitops_core.promotion.gates.result import GateResult, passed, refused
+from kitops_core.promotion.gate_result import GateResult
+from kitops_core.promotion.gates.gate import passed, refused
 from kitops_core.wording import duration_text
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kitops_core.promotion.gates.result import Gate
+from kitops_core.promotion.gates.gate import Gate
 
 if TYPE_CHECKING:
     from kitops_core.promotion.gate_models import GateModel

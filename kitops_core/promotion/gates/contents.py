@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kitops_core.promotion.gates.result import GateResult, passed, refused
+from kitops_core.promotion.gate_result import GateResult
+from kitops_core.promotion.gates.gate import passed, refused
 from kitops_core.promotion.kitfile_fields import has_field
 from kitops_core.wording import size_text
 

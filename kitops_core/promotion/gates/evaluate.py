@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kitops_core.errors import CancelledError, KitOpsError
+from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
-from kitops_core.promotion.gates.result import Gate, GateResult, refused
+from kitops_core.promotion.gates.gate import Gate, refused
 from kitops_core.promotion.gates.trusted import NoEvidenceError
 
 

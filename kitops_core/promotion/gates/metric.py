@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from kitops_core.evidence.predicate_types import TEST_RESULT
-from kitops_core.promotion.gates.result import GateResult, passed, refused
+from kitops_core.promotion.gate_result import GateResult
+from kitops_core.promotion.gates.gate import passed, refused
 from kitops_core.promotion.gates.trusted import NoEvidenceError, keys_of, past_time, required
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import KitOpsError
+from kitops_core.evidence.counted import counted
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT, predicate_name
 from kitops_core.wording import parse_timestamp, timestamp_text
 
@@ -33,22 +34,6 @@ def keys_of(policy: PromotionPolicy, gate: Keyed) -> tuple[PublicKey, ...]:
         InvalidInputError: A key cannot be read.
     """
     return policy.keys(gate.key_names) or policy.trusted
-
-
-def counted(
-    evidence: Sequence[Evidence], digest: str, predicate_type: str, keys: Sequence[PublicKey]
-) -> list[Evidence]:
-    """The statements of a type about ``digest`` that count. Without keys, unsigned ones do as well."""
-    return [
-        item
-        for item in evidence
-        if item.predicate_type == predicate_type
-        and not item.problem
-        and item.subject == digest
-        and item.statement is not None
-        and item.statement.about(digest)
-        and (not keys or item.verified_by(keys) is not None)
-    ]
 
 
 def required(

@@ -53,11 +53,11 @@ def measured(kit: Reference, keys: Sequence[PublicKey], registry: RegistryOption
     Raises:
         KitOpsError: What is attached to the kit cannot be read.
     """
+    from kitops_core.evidence.counted import counted
     from kitops_core.evidence.metrics import read_metrics
     from kitops_core.evidence.predicate_types import TEST_RESULT
     from kitops_core.evidence.statements import read_evidence
     from kitops_core.kits.find import open_storage
-    from kitops_core.promotion.gates.trusted import counted
 
     storage = open_storage(kit, remote=True, registry=registry)
     try:

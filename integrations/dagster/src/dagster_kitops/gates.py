@@ -11,7 +11,7 @@ from dagster_kitops.identity import identity
 from kitops_core.reference import parse_reference
 
 if TYPE_CHECKING:
-    from kitops_core.promotion.gates.result import GateResult
+    from kitops_core.promotion.gate_result import GateResult
     from kitops_core.promotion.result import Promotion
 
 

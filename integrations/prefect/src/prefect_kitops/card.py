@@ -10,7 +10,7 @@ from prefect_kitops.markdown import block, code, plain, table
 
 if TYPE_CHECKING:
     from kitops_core.kits.diff import KitDiff
-    from kitops_core.promotion.gates.result import GateResult
+    from kitops_core.promotion.gate_result import GateResult
     from kitops_core.record import ModelKitRecord
     from prefect_kitops.attached import Attached
 

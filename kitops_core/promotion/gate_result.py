@@ -1,16 +1,12 @@
-"""What a gate found, and what a gate is."""
+"""What became of one gate, as results show it and records keep it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.wording import printable
-
-if TYPE_CHECKING:
-    from kitops_core.promotion.gates.candidate import Candidate
 
 MAX_LINE = 240
 """Characters of a name or a detail; statements and commands of others may say as much as they like."""
@@ -47,35 +43,6 @@ class GateResult:
             "detail": self.detail,
             "evidence": list(self.evidence),
         }
-
-
-class Gate(Protocol):
-    """One condition. Every gate of a channel is asked, also after another one refused."""
-
-    @property
-    def kind(self) -> str:
-        """The gate's kind, as ``promotion.yaml`` calls it."""
-
-    @property
-    def name(self) -> str:
-        """What it asks for, in one line; shown where it cannot be evaluated."""
-
-    def check(self, candidate: Candidate) -> GateResult:
-        """Look at the evidence.
-
-        Raises:
-            KitOpsError: The evidence cannot be read. Whoever asks takes that as a refusal.
-        """
-
-
-def passed(gate: Gate, detail: str = "", *, name: str = "", evidence: Sequence[str] = ()) -> GateResult:
-    """The result of a gate that lets the candidate through; ``name`` where what was found belongs into it."""
-    return GateResult(name or gate.name, True, detail, gate.kind, tuple(evidence))
-
-
-def refused(gate: Gate, detail: str, *, evidence: Sequence[str] = ()) -> GateResult:
-    """The result of a gate that refuses, and why."""
-    return GateResult(gate.name, False, detail, gate.kind, tuple(evidence))
 
 
 def _line(text: str) -> str:

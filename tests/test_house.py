@@ -1,0 +1,86 @@
+"""The shape of the core: what may import what. Imports inside functions and for type checkers count like all others."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import kitops_core
+
+ROOT = Path(kitops_core.__file__).parent
+MAX_LINES = 400
+ORCHESTRATORS = {"airflow", "prefect", "dagster", "kitops_airflow", "prefect_kitops", "dagster_kitops"}
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Dotted names of all modules below ``root``, a package's own module by the package's name."""
+    found = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports, as far as one can tell without running it; ours are all absolute."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def graph(root: Path) -> dict[str, set[str]]:
+    """Each module to the modules of ours that it imports."""
+    known = modules(root)
+    return {
+        name: {target for dotted in imported(path) if (target := _module(dotted, known)) is not None}
+        for name, path in known.items()
+    }
+
+
+def _module(dotted: str, known: Mapping[str, Path]) -> str | None:
+    """The module a dotted name is or is in: ``a.b.Name`` is in ``a.b``."""
+    return dotted if dotted in known else next((n for n in (dotted.rpartition(".")[0],) if n in known), None)
+
+
+def going_round(edges: Mapping[str, set[str]]) -> list[str]:
+    """The modules in circles, found by taking away what imports nothing that is left, until nothing more goes."""
+    left = {name: set(targets) for name, targets in edges.items()}
+    while done := {name for name, targets in left.items() if not targets & left.keys()}:
+        for name in done:
+            del left[name]
+    # What only leads into a circle is taken away as well, from the other side.
+    while done := left.keys() - set().union(*(left[name] for name in left)):
+        for name in done:
+            del left[name]
+    return sorted(left)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert going_round(graph(ROOT)) == []
+
+
+def test_no_module_has_more_than_400_lines() -> None:
+    sizes = {name: len(path.read_text().splitlines()) for name, path in modules(ROOT).items()}
+    assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
+
+
+def test_the_core_knows_no_orchestrator() -> None:
+    found = {name: {dotted.partition(".")[0] for dotted in imported(path)} for name, path in modules(ROOT).items()}
+    assert {name: roots & ORCHESTRATORS for name, roots in found.items() if roots & ORCHESTRATORS} == {}
+
+
+class TestTheseTestsThemselves:
+    def test_a_circle_is_seen_wherever_its_imports_stand(self, tmp_path: Path) -> None:
+        package = tmp_path / "house"
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        (package / "a.py").write_text("def f():\n    from house import b\n")
+        (package / "b.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.c\n")
+        (package / "c.py").write_text("from house.a import f\n")
+        (package / "above.py").write_text("from house.a import f\nfrom house.below import g\n")
+        (package / "below.py").write_text("import json\n\ndef g(): ...\n")
+        assert going_round(graph(package)) == ["house.a", "house.b", "house.c"]
