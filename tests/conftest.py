@@ -60,6 +60,13 @@ def referrers_registry() -> Iterator[str]:
         yield server.address
 
 
+@pytest.fixture(scope="session", params=["fallback tag", "referrers API"])
+def dropping_registry(request: pytest.FixtureRequest) -> Iterator[str]:
+    """``host:port`` of a stand-in for registries that drop what has no tag, without the referrers API and with it."""
+    with referrers_server(drops_untagged=True, api=request.param == "referrers API") as server:
+        yield server.address
+
+
 @pytest.fixture(params=["fallback tag", "referrers API"])
 def either_registry(request: pytest.FixtureRequest) -> str:
     """``host:port`` of a registry without the referrers API, then of one with it."""

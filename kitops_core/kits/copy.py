@@ -147,6 +147,8 @@ def copy(
             tags = [tag] if tag and previous != found.manifest.digest else []
             to_registry = to_remote and not destination.layout  # other storages are asked for each blob, for nothing
             held = to_registry and previous == found.manifest.digest
+            if tags and previous:
+                storage.keep_present(previous)
             written = copy_manifest(
                 found.storage, storage, found.manifest, tags, control, referrers=referrers, held=held
             )

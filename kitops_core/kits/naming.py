@@ -68,6 +68,8 @@ def tag(
 ) -> ModelKitRecord:
     """Give a kit further names: tags of its repository, or whole references.
 
+    A tag that has the kit already is left alone, and what another one had is kept.
+
     Args:
         reference: The kit.
         names: A tag (``prod``) or a reference (``registry/other:1.0``), each.
@@ -88,11 +90,21 @@ def tag(
         kit = read_kit(found.storage, found.manifest)  # before a tag points at something that is no kit
         for target in targets:
             if target.name == found.reference.name:
-                found.storage.tag(found.manifest.descriptor, target.tag)
+                if _takes(found.storage, target.tag, found.manifest.digest):
+                    found.storage.tag(found.manifest.descriptor, target.tag)
             else:
                 with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
-                    copy_manifest(found.storage, storage, found.manifest, [target.tag], Control())
+                    if _takes(storage, target.tag, found.manifest.digest):
+                        copy_manifest(found.storage, storage, found.manifest, [target.tag], Control())
         return kit.record(targets[0] if targets else found.reference)
+
+
+def _takes(storage: Storage, tag: str, digest: str) -> bool:
+    """Whether a tag has to be moved to have a digest; what it has instead is kept."""
+    present = digest_of(storage, tag)
+    if present and present != digest:
+        storage.keep_present(present)
+    return present != digest
 
 
 def remove(

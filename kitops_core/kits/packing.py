@@ -149,6 +149,8 @@ def store_kit(
         # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
         storage.put_manifest(manifest)
         evidence.attach(storage, manifest.descriptor, control)
+    for replaced in {*before.values()} - {"", manifest.digest}:
+        storage.keep_present(replaced)
     storage.put_manifest(manifest, [tag for tag, digest in before.items() if digest != manifest.digest])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from kitops_core.errors import InvalidReferenceError, NotFoundError, PolicyError
-from kitops_core.oci.referrers_tag import is_referrers_tag
+from kitops_core.oci.own_tags import is_listed
 from kitops_core.promotion.channel_models import Channel, TrustPolicy, is_key_file
 from kitops_core.promotion.fields import Section, Text
 from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
@@ -171,7 +171,7 @@ def _channel_problems(policy: PromotionPolicy, name: str, channel: Channel) -> I
         check_tag(name)
     except InvalidReferenceError as error:
         yield Problem(place, f"the name of a channel follows the rules of a tag: {error.hint}")
-    if is_referrers_tag(name):
+    if not is_listed(name):
         yield Problem(place, "tags of this form only hold what is attached to a kit")
     if channel.from_ and channel.from_ not in policy.channels:
         yield Problem((*place, "from"), _unknown_channel(policy, channel.from_))

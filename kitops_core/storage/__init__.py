@@ -86,7 +86,23 @@ class Storage(Protocol):
         """
 
     def tags(self) -> Iterator[str]:
-        """Every tag, sorted, without the tags that only hold referrers (``sha256-<hex>``)."""
+        """Every tag, sorted, without the tags that only hold referrers (``sha256-<hex>``), and our own."""
+
+    def keep(self, manifest: Manifest, tag: str = "") -> None:
+        """Give a manifest that is here a tag of our own (:mod:`kitops_core.oci.own_tags`), so that it stays.
+
+        Does nothing where manifests stay without a tag: in the local store and in layouts.
+
+        Args:
+            manifest: The manifest.
+            tag: A log tag; by default the one that says the manifest's digest.
+        """
+
+    def keep_present(self, digest: str) -> None:
+        """Keep a manifest that is here already, if it is not kept; does nothing where it is gone."""
+
+    def own_tags(self) -> Iterator[str]:
+        """The tags of our own, sorted; none where manifests stay without a tag."""
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here."""

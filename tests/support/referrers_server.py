@@ -5,6 +5,10 @@ installed everywhere. This fake keeps to the spec where it matters here: ``OCI-S
 ``artifactType`` filters with ``OCI-Filters-Applied``, pages by ``Link``, uploads in one PUT or by PATCH, mounts, and
 deletes that remove nothing but what they name. It takes a manifest with a subject before the subject, as the spec
 demands, and refuses one whose blobs it does not have.
+
+It can also stand in for registries that drop what has no tag (as zot does by default when a manifest's last tag moves,
+and the clean-ups of others do later): the manifest goes at once, and with it what is attached to it and has no tag.
+And it can do without the referrers API.
 """
 
 from __future__ import annotations
@@ -55,6 +59,19 @@ class Repository:
                 entry["annotations"] = data["annotations"]
             found.append(entry)
         return found
+
+    def drop(self, digest: str) -> None:
+        """Drop a manifest that no tag and no index names, and then what is attached to it."""
+        if digest in self.tags.values() or any(digest in _children(raw) for _, raw in self.manifests.values()):
+            return
+        attached = [entry["digest"] for entry in self.referrers(digest)]
+        if self.manifests.pop(digest, None) is not None:
+            for one in attached:
+                self.drop(one)
+
+
+def _children(raw: bytes) -> list[str]:
+    return [entry["digest"] for entry in json.loads(raw).get("manifests") or []]
 
 
 def sha256(data: bytes) -> str:
@@ -168,16 +185,22 @@ class Handler(BaseHTTPRequestHandler):
         blobs = [data["config"], *data["layers"]] if "config" in data else []
         if any(blob["digest"] not in self.repository.blobs for blob in blobs):
             raise _Refused(400, "MANIFEST_BLOB_UNKNOWN")
+        before = self.repository.tags.get(self.target, digest)
         if self.target != digest:
             self.repository.tags[self.target] = digest
         self.repository.manifests.setdefault(digest, (self.headers["Content-Type"], self.body))
-        headers = {"OCI_Subject": data["subject"]["digest"]} if data.get("subject") else {}
+        if self.server.drops_untagged and before != digest:
+            self.repository.drop(before)
+        listed = self.server.api and data.get("subject")
+        headers = {"OCI_Subject": data["subject"]["digest"]} if listed else {}
         self._answer(201, Location=f"/v2/{self.name}/manifests/{digest}", Docker_Content_Digest=digest, **headers)
 
     def _manifests_delete(self) -> None:
         tags, manifests = self.repository.tags, self.repository.manifests
         if self.target in tags:
-            del tags[self.target]
+            digest = tags.pop(self.target)
+            if self.server.drops_untagged:
+                self.repository.drop(digest)
         elif manifests.pop(self.target, None) is None:
             raise _Refused(404, "MANIFEST_UNKNOWN")
         self.repository.tags = {tag: digest for tag, digest in tags.items() if digest in manifests}
@@ -190,6 +213,8 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps({"name": self.name, "tags": tags}).encode(), **link)
 
     def _referrers_get(self) -> None:
+        if not self.server.api:
+            raise _Refused(404, "UNSUPPORTED")
         entries, headers = self.repository.referrers(self.target), {}
         if kind := self.query.get("artifactType"):
             entries = [entry for entry in entries if entry.get("artifactType") == kind]
@@ -237,14 +262,18 @@ class ReferrersServer(ThreadingHTTPServer):
     Attributes:
         repositories: What it holds, by repository.
         page: How many tags or referrers an answer has at most.
+        drops_untagged: Whether a manifest goes when its last tag moves.
+        api: Whether it has the referrers API.
     """
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, page: int = PAGE) -> None:
+    def __init__(self, page: int = PAGE, *, drops_untagged: bool = False, api: bool = True) -> None:
         self.repositories: dict[str, Repository] = {}
         self.page = page
+        self.drops_untagged = drops_untagged
+        self.api = api
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -258,9 +287,9 @@ class ReferrersServer(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def referrers_server(page: int = PAGE) -> Iterator[ReferrersServer]:
+def referrers_server(page: int = PAGE, *, drops_untagged: bool = False, api: bool = True) -> Iterator[ReferrersServer]:
     """Run the fake until the block ends."""
-    with ReferrersServer(page) as server:
+    with ReferrersServer(page, drops_untagged=drops_untagged, api=api) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

@@ -47,6 +47,16 @@ class DirectoryStorage(ABC):
     def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it."""
 
+    def keep(self, manifest: Manifest, tag: str = "") -> None:  # noqa: B027 - nothing is to be done
+        """Do nothing: a manifest stays here without a tag."""
+
+    def keep_present(self, digest: str) -> None:  # noqa: B027 - nothing is to be done
+        """Do nothing: a manifest stays here without a tag."""
+
+    def own_tags(self) -> Iterator[str]:
+        """None."""
+        return iter(())
+
     @abstractmethod
     def _prepare_write(self, control: Control) -> None:
         """Make the directories, and take what keeps the collector away from blobs no manifest names yet."""

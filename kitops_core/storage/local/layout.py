@@ -10,7 +10,7 @@ from typing import Any
 from kitops_core.errors import NotFoundError, StoreError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.oci.referrers_tag import is_referrers_tag
+from kitops_core.oci.own_tags import is_listed
 from kitops_core.reference import check_tag, is_digest
 from kitops_core.storage.local.base import DirectoryStorage
 from kitops_core.storage.local.blobs import BlobDirectory
@@ -83,7 +83,7 @@ class LayoutRepository(DirectoryStorage):
             NotFoundError: There is no layout.
             StoreError: The layout is broken or of an unknown version.
         """
-        tags = {tag for entry in self._index() if (tag := _tag_of(entry)) and not is_referrers_tag(tag)}
+        tags = {tag for entry in self._index() if (tag := _tag_of(entry)) and is_listed(tag)}
         return iter(sorted(tags))
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:

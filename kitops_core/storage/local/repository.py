@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.oci.referrers_tag import is_referrers_tag
+from kitops_core.oci.own_tags import is_listed
 from kitops_core.reference import check_tag, is_digest
 from kitops_core.storage.local.base import DirectoryStorage
 from kitops_core.storage.local.index import Entry, digests, new_entry
@@ -90,7 +90,7 @@ class LocalRepository(DirectoryStorage):
             StoreError: An index file is broken.
         """
         tags = self._store.files.read_repository(self._name).tags
-        return (tag for tag in sorted(tags) if not is_referrers_tag(tag) and self._is_there(tags[tag]))
+        return (tag for tag in sorted(tags) if is_listed(tag) and self._is_there(tags[tag]))
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest of this repository.

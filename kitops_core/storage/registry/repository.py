@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError, RegistryError
+from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError, RegistryError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
-from kitops_core.oci.referrers_tag import is_referrers_tag, subject_of
+from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
+from kitops_core.oci.referrers_tag import subject_of
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
 from kitops_core.storage.registry.client import RegistryClient
@@ -50,6 +52,7 @@ class RegistryRepository:
         self._manifests = ManifestApi(self._endpoint, self._control)
         self._referrers = Referrers(self._endpoint, self._manifests, self._control)
         self._uploader = Uploader(self._endpoint)
+        self._kept: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -86,6 +89,8 @@ class RegistryRepository:
     def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
+        One without is kept first; see :meth:`keep`.
+
         Raises:
             InvalidInputError: A tag does not follow the grammar, or the manifest is too large for a registry.
             IntegrityError: The registry took other bytes for it.
@@ -94,9 +99,47 @@ class RegistryRepository:
         """
         for tag in tags:
             check_tag(tag)
-        if not self._put(manifest, tags):
+        if manifest.subject is None:
+            self.keep(manifest)
+            if tags:
+                self._put(manifest, tags)
+        elif not self._put(manifest, tags):
             self._referrers.add([manifest])
         return manifest.descriptor
+
+    def keep(self, manifest: Manifest, tag: str = "") -> None:
+        """Store a manifest under a tag of our own, so that the registry does not drop it when its last tag moves.
+
+        Args:
+            manifest: The manifest.
+            tag: A log tag; by default the one that says the manifest's digest.
+
+        Raises:
+            InvalidInputError, IntegrityError, ConflictError, DeniedError, RegistryError: As for :meth:`put_manifest`.
+        """
+        name = tag or kept_tag(manifest.digest)
+        if name in self._kept:
+            return
+        try:
+            self._put(manifest, [name])
+        except ConflictError:  # it is there, and the registry's tags are immutable
+            if self._manifests.look(name, self._control)[0] != manifest.digest:
+                raise
+        self._kept.add(name)
+
+    def keep_present(self, digest: str) -> None:
+        """Keep a manifest that is here already, if it is not kept; does nothing where it is gone.
+
+        Raises:
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        name = kept_tag(digest)
+        if name in self._kept or self._manifests.look(name, self._control)[0] == digest:
+            self._kept.add(name)
+            return
+        with suppress(NotFoundError):
+            self._manifests.put(self._manifests.fetch(digest), name)
+            self._kept.add(name)
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them with as few writes as there are subjects.
@@ -162,13 +205,22 @@ class RegistryRepository:
         return self._uploader.write(source, control, mount_from, fresh)
 
     def tags(self) -> Iterator[str]:
-        """Every tag, sorted, without the tags that only hold referrers.
+        """Every tag, sorted, without the tags that only hold referrers, and our own.
 
         Raises:
             NotFoundError: There is no such repository.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return (tag for tag in self._all_tags() if not is_referrers_tag(tag))
+        return filter(is_listed, self._all_tags())
+
+    def own_tags(self) -> Iterator[str]:
+        """The tags of our own, sorted; see :mod:`kitops_core.oci.own_tags`.
+
+        Raises:
+            NotFoundError: There is no such repository.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        return filter(is_own_tag, self._all_tags())
 
     def subjects(self) -> Iterator[str]:
         """Digests of the manifests that something is attached to, as the fallback tags tell them; none with the API.
@@ -198,6 +250,7 @@ class RegistryRepository:
             DeniedError, RegistryError: The registry refused or failed.
         """
         check_tag(tag)
+        self.keep_present(descriptor.digest)
         self._manifests.put(self._manifests.fetch(descriptor.digest), tag)
 
     def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
