@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kitops_core.errors import CancelledError
+from kitops_core.lanes import Lanes
 
 Phase = Literal["start", "advance", "finish", "retry", "warning"]
 Outcome = Literal["", "written", "present", "mounted", "unpacked"]
@@ -62,7 +63,11 @@ class Cancel:
 
 
 class Control:
-    """What travels with an operation: where its events go, and whether it should stop."""
+    """What travels with an operation: where its events go, whether it should stop, how many connections it uses.
+
+    Attributes:
+        lanes: How many transfers may go on at a time.
+    """
 
     def __init__(
         self, on_event: Callable[[Event], None] | None = None, cancel: Cancel | None = None, *also: Cancel
@@ -70,11 +75,14 @@ class Control:
         self._on_event = on_event
         self._cancel = cancel or Cancel()
         self._also = also
+        self.lanes = Lanes()
         self._lock = threading.Lock()
 
     def linked(self, stop: Cancel) -> Control:
         """A control that reports to the same place and also stops when ``stop`` is flipped."""
-        return Control(self.emit, self._cancel, *self._also, stop)
+        linked = Control(self.emit, self._cancel, *self._also, stop)
+        linked.lanes = self.lanes
+        return linked
 
     def emit(self, event: Event) -> None:
         """Hand an event to the callback; calls from several threads come one at a time."""

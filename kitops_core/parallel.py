@@ -1,24 +1,26 @@
-"""Several blobs at a time: two on two cores is what the measurements favour, and more than four only when asked."""
+"""Several tasks of one operation at a time, as many as its lanes allow: see :mod:`kitops_core.lanes`."""
 
 from __future__ import annotations
 
-import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TypeVar
+from contextvars import ContextVar, copy_context
+from typing import Any, TypeVar
 
 from kitops_core.errors import CancelledError
 from kitops_core.events import Cancel, Control
+from kitops_core.lanes import MOST_LANES, Lanes
 
 T = TypeVar("T")
+_LOOK_SECONDS = 0.02
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 
 @contextmanager
 def at_most(count: int | None) -> Iterator[None]:
-    """Inside the block, move up to ``count`` blobs at a time; ``None`` leaves it to what the machine has."""
+    """Inside the block, use up to ``count`` connections at a time; ``None`` leaves it to what the link bears."""
     token = _limit.set(count)
     try:
         yield
@@ -31,23 +33,84 @@ def run_all(tasks: Sequence[Callable[[Control], T]], control: Control) -> list[T
 
     When one fails, the others are told to stop between buffers, and the first failure is raised once all have.
     """
-    workers = min(_limit.get() or min(4, os.cpu_count() or 1), len(tasks))
-    if workers <= 1:
-        return [task(control) for task in tasks]
-    stop = Cancel()
-    linked = control.linked(stop)
-    with ThreadPoolExecutor(workers, thread_name_prefix="kitops") as pool:
-        futures = [pool.submit(task, linked) for task in tasks]
+    lanes = control.lanes
+    lanes.most = _limit.get() or MOST_LANES
+    if len(tasks) <= 1 or lanes.most == 1:
+        with _lane(lanes):
+            return [task(control) for task in tasks]
+    return _Run(tasks, control).run()
+
+
+@contextmanager
+def _lane(lanes: Lanes) -> Iterator[None]:
+    lanes.enter()
+    try:
+        yield
+    finally:
+        lanes.leave()
+
+
+class _Run:
+    """Tasks, and the threads that work on them: one for each lane."""
+
+    def __init__(self, tasks: Sequence[Callable[[Control], Any]], control: Control) -> None:
+        self._control = control
+        self._lanes = control.lanes
+        self._stop = Cancel()
+        self._linked = control.linked(self._stop)
+        self._left = deque(enumerate(tasks))
+        self._results: list[Any] = [None] * len(tasks)
+        self._errors: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        self._idle = threading.Event()
+
+    def run(self) -> list[Any]:
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
+            while self._left and not self._errors:
+                self._staff()
+                self._idle.wait(_LOOK_SECONDS)
+            self._wait()
+        except BaseException:
+            self._stop.cancel()
+            self._wait()
+            raise
+        self._control.check()
+        self._errors.sort(key=lambda error: isinstance(error, CancelledError))
+        if self._errors:
+            raise self._errors[0]
+        return self._results
+
+    def _staff(self) -> None:
+        """Start threads for the lanes that are free, and at least one."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for _ in range(len(self._left)):
+            if not self._lanes.try_enter():
+                if self._threads:
+                    return
+                self._lanes.enter()
+            thread = threading.Thread(target=copy_context().run, args=(self._work,), name="kitops", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        try:
+            while self._left and not self._errors:
+                try:
+                    index, task = self._left.popleft()
+                except IndexError:  # another thread was faster
+                    break
+                self._results[index] = task(self._linked)
+                self._lanes.finished()
+                if self._lanes.too_many():
+                    break
+        except BaseException as error:
+            self._errors.append(error)
+            self._stop.cancel()
         finally:
-            if any(not future.done() or future.exception() for future in futures):
-                stop.cancel()
-            for future in futures:
-                future.cancel()
-    control.check()
-    errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
-    errors.sort(key=lambda error: isinstance(error, CancelledError))
-    if errors:
-        raise errors[0]
-    return [future.result() for future in futures]
+            self._lanes.leave()
+            if self._errors or not self._left:
+                self._idle.set()
+
+    def _wait(self) -> None:
+        for thread in self._threads:
+            thread.join()

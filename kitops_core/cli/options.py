@@ -165,7 +165,7 @@ def network_options(signs: bool = False) -> list[click.Parameter]:
             ["--concurrency"],
             NETWORK_SECTION,
             type=click.IntRange(min=1),
-            help="How many blobs to move at a time (default: one for each core, up to 4).",
+            help="How many connections to use at most (default: as many as the link bears, up to 32).",
         ),
     ]
 

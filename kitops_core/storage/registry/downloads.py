@@ -82,6 +82,7 @@ class RangedStream:
             self._done = count == 0
             if count:
                 self._offset += count
+                self._control.lanes.moved(count)
                 if self._backoff.attempts:
                     self._backoff = self._new_backoff()
             return count

@@ -13,10 +13,11 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from kitops_core.errors import InvalidInputError
+from kitops_core.lanes import MOST_LANES
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.redact import SignedUrlFilter, redact_url
 
-_CONNECTIONS = 8
+_CONNECTIONS = 2 * MOST_LANES  # a copy reads and writes
 logging.getLogger("urllib3.connectionpool").addFilter(SignedUrlFilter())
 
 

@@ -225,6 +225,8 @@ class Transport:
                     request.method, url, {**request.headers, **authorization}, request.body, patience=request.patience
                 )
                 self.warn(access.registry, response, control)
+                if response.status == 429:
+                    control.lanes.refused()
                 if response.status in request.expect:
                     return response, url
                 answer = read_refusal(response, url)

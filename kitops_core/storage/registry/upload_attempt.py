@@ -106,6 +106,8 @@ class UploadAttempt:
         except LostError as broken:
             raise self._lost(broken) from broken
         self._transport.warn(self._endpoint.registry, response, self._control)
+        if answer.status == 429:
+            self._control.lanes.refused()
         if answer.status in _ACCEPTED and not self._complete:
             part = RegistryError(f"cannot {self._doing}: the registry took only a part of it", status=answer.status)
             raise RestartError("the registry took only a part", part)
@@ -155,6 +157,7 @@ class UploadAttempt:
             for buffer in source.stream():
                 control.check()
                 self._sent += len(buffer)
+                control.lanes.moved(len(buffer))
                 if size is not None and self._sent > size:
                     raise IntegrityError(f"'{source.name}' has more bytes than the {size} it should")
                 if not known:

@@ -1,0 +1,156 @@
+"""Lanes: how many connections an operation uses at a time. It grows while the processor waits for the network.
+
+On loopback two transfers keep two cores busy, and more only get in each other's way. On a link with a round trip, or
+with a limit for each connection, the processor waits, and what is moved grows with the connections. So the number is
+not set but found: it is doubled while the processor waits, kept where more did not help, halved where a registry says
+that there are too many requests.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+
+MOST_LANES = 32
+"""How many connections an operation uses at most."""
+_LOOK_SECONDS = 0.02
+_WAITING = 0.35
+"""Share of the cores in use, up to one for each lane, below which the processor is said to wait."""
+_UNPROVEN = 8
+"""How many lanes are taken without a sign that more help: tools with a fixed number use five."""
+_HELPS = 1.15
+_PROOF_SECONDS, _PROOF_BYTES = 0.1, 256 * 1024
+_HOLD_SECONDS = 2.0
+_SMALL_BYTES = 1024 * 1024
+"""Tasks that move less than this are held up by the round trip, and not by the width of the link."""
+
+
+class Lanes:
+    """The lanes of one operation, used by all of its transfers; safe to use from several threads.
+
+    Attributes:
+        most: How many there may be.
+    """
+
+    def __init__(self) -> None:
+        self.most = MOST_LANES
+        self._lock = threading.Lock()
+        self._limit = min(4, os.cpu_count() or 1)
+        self._used = 0
+        self._wanted = False
+        self._looked, self._busy = time.monotonic(), _busy_seconds()
+        self._waiting_since = 0.0
+        self._moved = self._finished = 0
+        self._rate = 0.0
+        self._grown, self._moved_then, self._finished_then = self._looked, 0, 0
+        self._hold = 0.0
+        self._refused = 0.0
+
+    @property
+    def limit(self) -> int:
+        """How many lanes may be used now."""
+        return min(self._limit, self.most)
+
+    def enter(self) -> None:
+        """Use one more lane, whatever the limit: what has begun must be able to go on."""
+        with self._lock:
+            self._use()
+
+    def try_enter(self) -> bool:
+        """Use one more lane, if there is one."""
+        self.look()
+        with self._lock:
+            if self._used >= self.limit:
+                self._wanted = True
+                return False
+            self._use()
+            return True
+
+    def leave(self) -> None:
+        """Use one lane less."""
+        with self._lock:
+            self._used -= 1
+
+    def too_many(self) -> bool:
+        """Whether more lanes are used than there are now."""
+        return self._used > self.limit
+
+    def moved(self, count: int) -> None:
+        """Tell that bytes were moved."""
+        with self._lock:
+            self._moved += count
+        self.look()
+
+    def finished(self) -> None:
+        """Tell that one task is done."""
+        with self._lock:
+            self._finished += 1
+        self.look()
+
+    def waits(self, seconds: float) -> bool:
+        """Whether the processor has been waiting for the network for that long."""
+        self.look()
+        return bool(self._waiting_since) and time.monotonic() - self._waiting_since >= seconds
+
+    def refused(self) -> None:
+        """Tell that a server said there are too many requests: half as many from here on, and slowly more later."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._refused >= _LOOK_SECONDS * 10:  # what was under way is refused together
+                self._limit = max(1, min(self._limit, self._used) // 2)
+            self._refused = now
+
+    def look(self) -> None:
+        """See whether the processor waits, and grow; cheap enough to be called with every buffer."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        with self._lock:
+            if (wall := now - self._looked) < _LOOK_SECONDS:
+                return
+            busy = _busy_seconds()
+            cores = min(max(self._used, 1), os.cpu_count() or 1)
+            waits = (busy - self._busy) / wall < _WAITING * cores
+            self._waiting_since = (self._waiting_since or self._looked) if waits else 0.0
+            self._looked, self._busy = now, busy
+            if waits and self._wanted and now >= self._hold:
+                self._grow(now)
+            self._wanted = False
+
+    def _use(self) -> None:
+        if self._used == 0:  # what the processor did before says nothing about the link
+            self._looked, self._busy, self._waiting_since = time.monotonic(), _busy_seconds(), 0.0
+        self._used += 1
+
+    def _grow(self, now: float) -> None:
+        elapsed, moved = now - self._grown, self._moved - self._moved_then
+        finished = self._finished - self._finished_then
+        limit = self._limit * 2
+        if self._refused:
+            if now - self._refused < _HOLD_SECONDS:
+                return
+            self._refused, limit = now, self._limit + 1
+        elif self._limit >= _UNPROVEN:
+            if finished and moved < finished * _SMALL_BYTES:
+                pass
+            elif elapsed < _PROOF_SECONDS or moved < self._limit * _PROOF_BYTES:
+                return
+            elif (rate := moved / elapsed) < self._rate * _HELPS:
+                self._rate, self._hold = rate / _HELPS**2, now + _HOLD_SECONDS
+                return
+            else:
+                self._rate = rate
+        self._limit = min(limit, MOST_LANES)
+        self._grown, self._moved_then, self._finished_then = now, self._moved, self._finished
+
+
+def _busy_seconds() -> float:
+    """Seconds that this process used a processor, or stood in line for one that others used."""
+    queued = 0
+    with suppress(OSError):  # not every system tells
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError, ValueError, IndexError), open(f"/proc/self/task/{thread}/schedstat", "rb") as file:
+                queued += int(file.read().split()[1])
+    return time.process_time() + queued / 1e9

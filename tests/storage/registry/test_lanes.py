@@ -1,0 +1,166 @@
+"""How many transfers go on at a time: more while the processor waits, fewer where a registry has had enough."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from uuid import uuid4
+
+import pytest
+from blob_tools import Bytes, fast, some_bytes
+from fault_proxy import FaultProxy, answer, delay
+
+from kitops_core.errors import CancelledError
+from kitops_core.events import Cancel, Control
+from kitops_core.parallel import at_most, run_all
+from kitops_core.storage.registry import RegistryRepository
+
+
+class Crowd:
+    """Counts how many tasks run at a time."""
+
+    def __init__(self, work: Callable[[Control], None]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._now = 0
+        self.most = 0
+
+    def __call__(self, control: Control) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            self._work(control)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+
+def wait(control: Control, seconds: float = 0.1) -> None:
+    """What a small request over a link with a round trip is to the processor."""
+    time.sleep(seconds)
+
+
+def compute(control: Control) -> None:
+    """What a transfer over loopback is to the processor."""
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        pass
+
+
+def test_tasks_that_wait_for_the_network_go_up_to_32_at_a_time() -> None:
+    crowd = Crowd(wait)
+    run_all([crowd] * 200, Control())
+    assert crowd.most == 32
+
+
+def test_tasks_that_use_the_processor_go_no_more_at_a_time_than_there_are_cores() -> None:
+    crowd = Crowd(compute)
+    run_all([crowd] * 40, Control())
+    assert crowd.most <= 8
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_tasks_go_at_a_time_than_is_asked_for(most: int) -> None:
+    crowd = Crowd(partial(wait, seconds=0.03))
+    with at_most(most):
+        run_all([crowd] * 12, Control())
+    assert crowd.most == most
+
+
+def test_what_was_found_out_about_the_link_is_kept_for_the_rest_of_the_operation() -> None:
+    control = Control()
+    run_all([wait] * 200, control)
+    crowd = Crowd(partial(wait, seconds=0.5))
+    run_all([crowd] * 20, control)
+    assert crowd.most > 8
+
+
+def test_more_lanes_that_move_no_more_bytes_are_not_followed_by_still_more() -> None:
+    control = Control()
+    wide = threading.Lock()
+
+    def one_narrow_link_for_all(linked: Control) -> None:
+        for _ in range(8):
+            with wide:
+                time.sleep(0.01)
+            linked.lanes.moved(256 * 1024)
+
+    crowd = Crowd(one_narrow_link_for_all)
+    run_all([crowd] * 24, control)
+    assert crowd.most <= 16
+
+
+def test_a_registry_that_has_had_enough_gets_half_as_much_at_a_time_and_slowly_more() -> None:
+    control = Control()
+    run_all([wait] * 100, control)
+    before = control.lanes.limit
+    for _ in range(before):
+        control.lanes.enter()
+    for _ in range(before):  # all that is under way is refused together
+        control.lanes.refused()
+    assert control.lanes.limit == before // 2
+    assert control.lanes.too_many()
+
+
+def test_tasks_inside_tasks_come_to_an_end_whatever_the_limit() -> None:
+    def outer(control: Control) -> int:
+        return sum(run_all([lambda linked: 1] * 5, control))
+
+    assert run_all([outer] * 20, Control()) == [5] * 20
+
+
+def test_results_keep_their_order_and_the_first_failure_stops_the_rest() -> None:
+    def number(index: int, control: Control) -> int:
+        time.sleep(0.02 if index % 3 else 0)
+        return index
+
+    assert run_all([partial(number, index) for index in range(50)], Control()) == list(range(50))
+    stopped = []
+
+    def goes_on(control: Control) -> None:
+        try:
+            control.sleep(10)
+        except CancelledError:
+            stopped.append(1)
+            raise
+
+    def fails(control: Control) -> None:
+        time.sleep(0.1)
+        raise ValueError("the first")
+
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="the first"):
+        run_all([goes_on, fails, *[goes_on] * 40], Control())
+    assert stopped
+    assert time.monotonic() - started < 5
+
+
+def test_a_switch_that_is_flipped_stops_all_32() -> None:
+    cancel = Cancel()
+    control = Control(None, cancel)
+    threading.Timer(0.5, cancel.cancel).start()
+    started = time.monotonic()
+    with pytest.raises(CancelledError):
+        run_all([lambda linked: linked.sleep(30)] * 100, control)
+    assert time.monotonic() - started < 5
+
+
+def test_blobs_are_sent_though_the_registry_refuses_many_at_a_time(faults: FaultProxy) -> None:
+    """A real registry behind a proxy with a round trip that answers 429 to 40 requests once many come at a time."""
+    faults.fault("POST", "/blobs/uploads/", delay(0.03), times=60)
+    faults.fault("POST", "/blobs/uploads/", answer(429, Retry_After="0"), times=40)
+    faults.fault("POST", "/blobs/uploads/", delay(0.03), times=999)
+    repository = RegistryRepository(faults.address, f"faults/{uuid4().hex}", fast(retries=20))
+    blobs = [some_bytes(3000, seed) for seed in range(100)]
+    control = Control()
+
+    def send(data: bytes, linked: Control) -> str:
+        return repository.write_blob(Bytes(data), linked).descriptor.digest
+
+    digests = run_all([partial(send, data) for data in blobs], control)
+    assert len(set(digests)) == len(blobs)
+    assert control.lanes.limit < 32
+    repository.close()
