@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,9 @@ from benchmarks.measure import Run, run
 
 
 @contextmanager
-def serve_hub(size: int) -> Iterator[str]:
-    """Run the tests' stand-in for the Hub in a process of its own, with a model of ``size`` bytes in two files."""
-    command = [sys.executable, str(Path(hub_server.__file__)), str(size)]
+def serve_hub(size: int, files: int = 2) -> Iterator[str]:
+    """Run the tests' stand-in for the Hub in a process of its own, with a model of ``size`` bytes in some files."""
+    command = [sys.executable, str(Path(hub_server.__file__)), str(size), str(files)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -27,12 +29,29 @@ def serve_hub(size: int) -> Iterator[str]:
             process.wait(10)
 
 
+def commit(hub: str) -> str:
+    """The newest commit of the model that is served."""
+    with urllib.request.urlopen(f"{hub}/api/models/acme/large") as answer:
+        return str(json.load(answer)["sha"])
+
+
+def settings(home: Path, hub: str) -> dict[str, str]:
+    """The variables of a process that talks to a Hub at ``hub`` and writes nowhere but to ``home``."""
+    return {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "KITOPS_HOME": f"{home}/kitops",
+        "HF_HOME": f"{home}/hf",
+        "HF_ENDPOINT": hub,
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
 def import_to(work: Path, kitops: str, reference: str, size: int) -> tuple[Run, Run, int]:
     """Import into a registry twice; both runs, and the bytes that they left in a home directory of their own."""
     home = work / "import-home"
     home.mkdir()
     with serve_hub(size) as hub:
-        settings = [f"HOME={home}", f"KITOPS_HOME={home}/kitops", f"HF_HOME={home}/hf", f"HF_ENDPOINT={hub}"]
-        command = ["env", *settings, f"TMPDIR={home}", kitops, "import", "acme/large", "--push", reference]
-        first, again = run(command), run(command)
+        command = [kitops, "import", "acme/large", "--push", reference]
+        first, again = (run(command, settings(home, hub)) for _ in range(2))
     return first, again, sum(path.stat().st_size for path in home.rglob("*") if path.is_file())

@@ -71,3 +71,42 @@ def _small_files(root: Path, count: int, largest: int) -> None:
             directory.mkdir(parents=True)
         start = rng.randrange(largest)
         (directory / f"{index:06}.txt").write_bytes(block[start : start + rng.randint(1, largest)])
+
+
+def small_kit(root: Path) -> Path:
+    """A model of a kilobyte and a page about it."""
+    root.mkdir(parents=True)
+    (root / "model.bin").write_bytes(random.Random(4).randbytes(1000))
+    (root / "README.md").write_text("# small\n")
+    (root / "Kitfile").write_text(
+        "manifestVersion: 1.0.0\npackage: {name: small}\nmodel: {path: model.bin}\ndocs: [{path: README.md}]\n"
+    )
+    return root
+
+
+def small_layers(root: Path, count: int) -> Path:
+    """``count`` datasets of 2 kB, each a layer of its own."""
+    root.mkdir(parents=True)
+    rng = random.Random(5)
+    for index in range(count):
+        (root / f"part-{index:03}.csv").write_bytes(rng.randbytes(2000))
+    entries = "".join(f"- {{name: part-{index:03}, path: part-{index:03}.csv}}\n" for index in range(count))
+    (root / "Kitfile").write_text(f"manifestVersion: 1.0.0\npackage: {{name: layers}}\ndatasets:\n{entries}")
+    return root
+
+
+def weights(root: Path, files: int, size: int) -> Path:
+    """A model of ``files`` files, each of ``size`` bytes and a layer of its own."""
+    root.mkdir(parents=True)
+    rng = random.Random(6)
+    names = [f"weights-{index}.bin" for index in range(files)]
+    for name in names:
+        with (root / name).open("wb") as file:
+            for _ in range(size // MIB):
+                file.write(rng.randbytes(MIB))
+    parts = "".join(f"  - path: {name}\n" for name in names[1:])
+    listed = f"  parts:\n{parts}" if parts else ""
+    (root / "Kitfile").write_text(
+        f"manifestVersion: 1.0.0\npackage: {{name: weights}}\nmodel:\n  path: {names[0]}\n{listed}"
+    )
+    return root

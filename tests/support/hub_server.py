@@ -1,7 +1,7 @@
 """A stand-in for the Hugging Face Hub, on a loopback port: the routes that ``huggingface_hub`` needs to find and list a
 repository and to read its files, with large files on another host as the real one has them.
 
-It misbehaves when told to. ``python tests/hub_server.py SIZE`` serves one made-up model, for benchmarks.
+It misbehaves when told to. ``python hub_server.py SIZE FILES`` serves one made-up model, for benchmarks.
 """
 
 from __future__ import annotations
@@ -276,28 +276,35 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if content is None:
                 self.say(404, b"", {"X-Error-Code": "EntryNotFound"})
             elif content.size > GIT_LIMIT:
-                place = hub.address.replace("127.0.0.1", "localhost")
-                location = f"{place}/cdn/{name}/{commit}/-/{quote(path)}?Signature=signed-by-the-cdn"
-                self.say(302, b"", {"Location": location, "X-Linked-Size": str(content.size)})
+                place = self.headers.get("Host", "").replace("127.0.0.1", "localhost")
+                headers = {
+                    "Location": f"http://{place}/cdn/{name}/{commit}/-/{quote(path)}?Signature=signed-by-the-cdn",
+                    "X-Linked-Size": str(content.size),
+                    "X-Linked-Etag": f'"{content.digest("sha256")}"',
+                    "X-Repo-Commit": commit,
+                }
+                self.say(302, b"", headers)
             else:
-                self.send(content, fault)
+                oid = content.digest("sha1", b"blob %d\0" % content.size)
+                self.send(content, fault, {"ETag": f'"{oid}"', "X-Repo-Commit": commit})
 
-        def send(self, content: Content, fault: Fault | None) -> None:
-            start, status = 0, 200
-            headers = {"Content-Length": str(content.size), "Accept-Ranges": "bytes"}
-            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        def send(self, content: Content, fault: Fault | None, more: dict[str, str] | None = None) -> None:
+            start, end, status = 0, content.size, 200
+            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            headers = {"Accept-Ranges": "bytes", **(more or {})}
             if wanted and not (fault and fault.no_range):
                 start, status = int(wanted[1]), 206
                 if start >= content.size:
                     self.say(416, b"", {"Content-Range": f"bytes */{content.size}"})
                     return
-                headers["Content-Range"] = f"bytes {start}-{content.size - 1}/{content.size}"
-                headers["Content-Length"] = str(content.size - start)
+                end = min(end, int(wanted[2]) + 1) if wanted[2] else end
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{content.size}"
+            headers["Content-Length"] = str(end - start)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            left = fault.cut if fault and fault.cut >= 0 else content.size
+            left = min(end - start, fault.cut) if fault and fault.cut >= 0 else end - start
             try:
                 for piece in content.pieces(start) if self.command == "GET" else ():
                     if hub.pause and hub.slow in self.path:
@@ -305,9 +312,10 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                     piece = fault.alter(piece) if fault and fault.alter else piece
                     self.wfile.write(piece[:left])
                     left -= len(piece)
-                    if left <= 0 and fault and fault.cut >= 0:
-                        self.hang_up()
-                        return
+                    if left <= 0:
+                        break
+                if fault and fault.cut >= 0:
+                    self.hang_up()
             except OSError:  # whoever asked has left
                 self.close_connection = True
 
@@ -347,11 +355,14 @@ def hub_server() -> Iterator[Hub]:
 
 if __name__ == "__main__":
     with hub_server() as served:
-        half = int(sys.argv[1]) // 2
+        size, files = int(sys.argv[1]), int(sys.argv[2])
+        weights: dict[str, bytes | Content] = {
+            f"model-{number:05}-of-{files:05}.safetensors": MadeUp(size // files, number)
+            for number in range(1, files + 1)
+        }
         served.repo("acme/large").commit(
             {
-                "model-00001-of-00002.safetensors": MadeUp(half, 1),
-                "model-00002-of-00002.safetensors": MadeUp(half, 2),
+                **weights,
                 "config.json": b'{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}',
                 "README.md": b"---\nlicense: apache-2.0\n---\n# large\n",
             }
