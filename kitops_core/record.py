@@ -22,6 +22,7 @@ class Source:
         git_sha: The commit the pipeline's code was at.
         git_url: The git repository, without credentials.
         git_dirty: Whether the code differed from the commit.
+        actor: Who started it, as the orchestrator knows them.
     """
 
     orchestrator: str = ""
@@ -32,6 +33,7 @@ class Source:
     git_sha: str = ""
     git_url: str = ""
     git_dirty: bool = False
+    actor: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set."""

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from kitops_core.errors import InvalidReferenceError
+
+Where = Literal["any", "store", "registry"]
+"""Which storage a kit is looked for in: the local store, its registry, or any that the verb looks in by itself."""
 
 DEFAULT_TAG = "latest"
 LOCAL_REGISTRY = "localhost"
@@ -46,6 +50,11 @@ class Reference:
     def is_local_name(self) -> bool:
         """Whether the name has no registry, and so only ever means the local store."""
         return not self.layout and self.registry == LOCAL_REGISTRY
+
+    @property
+    def in_registry(self) -> bool:
+        """Whether the name has a registry in front: what is hung on such a kit belongs there."""
+        return not self.layout and not self.is_local_name
 
     @property
     def name(self) -> str:

@@ -42,7 +42,9 @@ PROVENANCE_OPTIONS = [
         metavar="NAME=VALUE",
         help="What the run was given; a value is JSON where it can be. May be given several times.",
     ),
-    click.option("--sign-key", metavar="KEY", help="Sign the provenance with this private key (PEM, or env://NAME)."),
+    click.option(
+        "--sign-key", metavar="KEY", help="Sign the kit and its provenance with this private key (PEM, or env://NAME)."
+    ),
 ]
 
 

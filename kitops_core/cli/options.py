@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def new_command(
         name: The command's name.
         network: Whether it may talk to a registry.
         answers: Whether it has ``--json``, passed as ``as_json``.
-        signs: Whether it signs or verifies: then ``--key`` is its own, and not that of the client's certificate.
+        signs: Whether it signs or verifies: then ``--key`` is not that of the client's certificate, as elsewhere.
     """
 
     def decorate(function: Callable[..., None]) -> Command:
@@ -154,7 +155,7 @@ def network_options(signs: bool = False) -> list[click.Parameter]:
             help="Certificate to identify with (PEM; default: $KITOPS_CLIENT_CERT).",
         ),
         _SharedOption(
-            [*key, "--client-key", "client_key"],
+            [*key, "--client-key", "--tls-key", "tls_key"],
             NETWORK_SECTION,
             type=file,
             envvar="KITOPS_CLIENT_KEY",
@@ -171,6 +172,19 @@ def network_options(signs: bool = False) -> list[click.Parameter]:
 
 
 remote_option = click.option("-r", "--remote", is_flag=True, help="Use the registry, not the local store.")
+
+
+def where_options(function: Callable[..., None]) -> Callable[..., None]:
+    """``--remote`` and ``--local``, passed to the command as ``where``."""
+
+    @wraps(function)
+    def command(*args: Any, remote: bool, local: bool, **options: Any) -> None:
+        if remote and local:
+            raise click.UsageError("--remote and --local exclude each other.")
+        function(*args, where="registry" if remote else "store" if local else "any", **options)
+
+    local_option = click.option("--local", is_flag=True, help="Use the local store, not the registry.")
+    return remote_option(local_option(command))
 
 
 def kit_argument(name: str = "reference", **attributes: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

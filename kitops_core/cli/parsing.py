@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
 from kitops_core.reference import DEFAULT_TAG, check_tag, parse_reference
+
+if TYPE_CHECKING:
+    from kitops_core.layers.publish import Existing
 
 
 def parse_names(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -55,3 +59,14 @@ def parse_time(text: str) -> datetime:
     except ValueError:
         raise InvalidInputError(f"'{text}' is not a time", hint="write 2026-01-31T12:00:00Z, or now") from None
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def existing_files(overwrite: bool, ignore: bool) -> Existing:
+    """What ``--overwrite`` and ``--ignore-existing`` say of files that are in the way.
+
+    Raises:
+        InvalidInputError: Both are given.
+    """
+    if overwrite and ignore:
+        raise InvalidInputError("--overwrite and --ignore-existing exclude each other", hint="give one of them")
+    return "overwrite" if overwrite else "ignore" if ignore else "refuse"

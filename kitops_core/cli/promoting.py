@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, plain_value, size_text
+from kitops_core.cli.signing import open_signing_key, sign_key_option
 from kitops_core.errors import GateRefusedError
+from kitops_core.record import Source
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-channels_option = click.option(
-    "-c",
-    "--channels",
+policy_option = click.option(
+    "-p",
+    "--policy",
     metavar="FILE",
     default="promotion.yaml",
     show_default=True,
@@ -39,7 +41,7 @@ note_option = click.option("--note", metavar="TEXT", default="", help="A sentenc
 def promotion_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of the commands that move a channel's tag."""
     options: list[Decorator] = [
-        channels_option,
+        policy_option,
         click.option(
             "--expect",
             metavar="DIGEST",
@@ -47,13 +49,19 @@ def promotion_options(command: Callable[..., None]) -> Callable[..., None]:
             help="What the channel must have now, or 'absent'; anything else is a lost race.",
         ),
         click.option("--dry-run", is_flag=True, help="Only show the plan, with each gate's evidence."),
-        click.option("--key", metavar="KEY", help="Sign the record with this private key (a file, or env://NAME)."),
+        sign_key_option("Sign the record with this private key (PEM, or env://NAME)."),
         actor_option,
         note_option,
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def promoter(sign_key: str | None, actor: str) -> dict[str, Any]:
+    """Who promotes, as arguments of :class:`~kitops_core.client.Client`."""
+    signer = open_signing_key(sign_key) if sign_key else None
+    return {"signer": signer, "run": Source(actor=actor)}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    from kitops_core.client import Client
 
 
 class Settings:
@@ -39,17 +39,18 @@ class Settings:
         """Whether everything is shown."""
         return self.verbose > 0 or self.log_level in ("debug", "trace")
 
-    def registry_options(self) -> RegistryOptions | None:
-        """How to talk to registries; ``None``, without importing anything, where nothing was said about it."""
+    def client(self, **how: Any) -> Client:
+        """The one client of this process.
+
+        Args:
+            how: Further arguments of :class:`~kitops_core.client.Client`.
+        """
+        from kitops_core.client import Client
+        from kitops_core.registries import Registries
+        from kitops_core.storage.registry.options import RegistryOptions
+
         values = dict(self.network)
         if self.store is not None and (credentials := self.store / "credentials.json").is_file():
             values["credential_files"] = (credentials,)
-        if not values:
-            return None
-        from kitops_core.storage.registry import RegistryOptions
-
-        return RegistryOptions(**values)
-
-    def api(self) -> dict[str, Any]:
-        """The arguments that every verb takes."""
-        return {"store": self.store, "registry": self.registry_options()}
+        how.setdefault("registries", Registries(others=RegistryOptions(**values)))
+        return Client(store=self.store, **how)

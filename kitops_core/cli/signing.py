@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def key_option(help: str, **attributes: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """``--key``: a PEM file, or ``env://NAME``."""
-    return click.option("--key", metavar="KEY", help=help, **attributes)
+def sign_key_option(help: str, **attributes: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``--sign-key``: a PEM file, or ``env://NAME``."""
+    return click.option("--sign-key", metavar="KEY", help=help, **attributes)
 
 
 def identity_options(function: Callable[..., None]) -> Callable[..., None]:

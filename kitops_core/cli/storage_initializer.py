@@ -8,19 +8,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from kitops_core.cli.output import answer, count_text, size_text
+from kitops_core.cli.parsing import existing_files
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import InvalidInputError
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.version import __version__
-
-if TYPE_CHECKING:
-    from kitops_core.serving.resolved import Selection
 
 PREFIX = "kit://"
 _USAGE = """\
@@ -44,13 +42,11 @@ class Wishes:
 
     Attributes:
         settings: The global and network options among the unpack flags.
-        selection: What of a kit is wanted, and how it is laid out.
         keys: Public keys of which one must have signed.
-        options: Options of ``unpack`` that are passed on.
+        options: Arguments of ``initialize_storage``: what of a kit is wanted, and what becomes of files in the way.
     """
 
     settings: Settings
-    selection: Selection
     keys: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -135,9 +131,12 @@ def parse_environment() -> Wishes:
         only = list(EVERYTHING)
     return Wishes(
         settings=settings,
-        selection=Selection.of(only, keep_paths=layout == "kitfile"),
         keys=(*params["keys"], *_words("KITOPS_VERIFY_KEY")),
-        options={name: params[name] for name in ("overwrite", "ignore_existing", "max_ratio")},
+        options={
+            "selection": Selection.of(only, keep_paths=layout == "kitfile"),
+            "existing": existing_files(params["overwrite"], params["ignore_existing"]),
+            "max_ratio": params["max_ratio"],
+        },
     )
 
 
@@ -188,22 +187,12 @@ def _unpack_flags(text: str) -> tuple[Settings, dict[str, Any]]:
 
 def _initialize(reference: Reference, directory: Path, wishes: Wishes) -> None:
     from kitops_core.cli.signing import verification_policy
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.serving.cluster_credentials import registry_options
-    from kitops_core.serving.storage_initializer import initialize_storage
+    from kitops_core.cli.transfer import connect
+    from kitops_core.serving.cluster_credentials import cluster_registries
 
     policy = verification_policy(wishes.keys)
-    with transfer(wishes.settings, written="fetched") as control:
-        options = registry_options(reference.registry, os.environ, wishes.settings.network)
-        done = initialize_storage(
-            str(reference),
-            directory,
-            selection=wishes.selection,
-            verify=policy,
-            registry=options,
-            on_event=control["on_event"],
-            cancel=control["cancel"],
-            **wishes.options,
-        )
+    registries = cluster_registries(reference.registry, os.environ, wishes.settings.network)
+    with connect(wishes.settings, written="fetched", registries=registries) as client:
+        done = client.initialize_storage(str(reference), directory, verify=policy, **wishes.options)
     what = f"{count_text(done.files, 'file')}, {size_text(done.size)} in {directory}"
     answer("ready" if done.fetched else "unchanged", done.reference, what)

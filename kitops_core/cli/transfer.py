@@ -1,4 +1,4 @@
-"""What surrounds an operation that moves bytes: its progress is shown, and Ctrl-C or SIGTERM stop it cleanly."""
+"""What surrounds every operation: its progress is shown, and Ctrl-C or SIGTERM stop it cleanly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kitops_core.cli.failures import CANCELLED
 from kitops_core.cli.progress import reporter
@@ -16,20 +16,29 @@ from kitops_core.cli.settings import Settings
 from kitops_core.events import Cancel
 from kitops_core.parallel import at_most
 
+if TYPE_CHECKING:
+    from kitops_core.client import Client
+
 _STOPPING = b"\nstopping; nothing half-written will stay (again to leave at once)\n"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
 @contextmanager
-def transfer(settings: Settings, *, written: str) -> Iterator[dict[str, Any]]:
-    """The arguments for a verb that moves bytes: where its events go, and the switch that stops it.
+def connect(settings: Settings, *, written: str = "sent", **how: Any) -> Iterator[Client]:
+    """The client that a command works with: its progress is shown, and the first signal stops it.
 
     Args:
         settings: Where the store is, how to talk to registries, how to show progress.
         written: What to call a blob that was moved: ``sent``, ``fetched``.
+        how: Further arguments of :class:`~kitops_core.client.Client`.
     """
-    with stoppable() as cancel, reporter(settings, written) as on_event, at_most(settings.concurrency):
-        yield {**settings.api(), "on_event": on_event, "cancel": cancel}
+    with (
+        stoppable() as cancel,
+        reporter(settings, written) as on_event,
+        at_most(settings.concurrency),
+        settings.client(on_event=on_event, cancel=cancel, **how) as client,
+    ):
+        yield client
 
 
 @contextmanager

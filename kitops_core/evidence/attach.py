@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import InvalidInputError, SourceChangedError, SourceError
-from kitops_core.events import Cancel, Control, Event
 from kitops_core.evidence.statements import attach_blob
-from kitops_core.kits.find import find_kit
 from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import is_media_type
+from kitops_core.reference import Where
+from kitops_core.session import Session
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    pass
 
 
 @dataclass(frozen=True)
@@ -45,43 +45,21 @@ class Attached:
 
 
 def attach(
+    session: Session,
     reference: str,
     file: str | os.PathLike[str],
     *,
     artifact_type: str,
     media_type: str = "",
     annotations: Mapping[str, str] | None = None,
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> Attached:
-    """Attach a file to a kit. The same file attached twice is one referrer.
-
-    Args:
-        reference: The kit. A tag is resolved once.
-        file: The file.
-        artifact_type: What it is, as a media type: ``application/vnd.cyclonedx+json``.
-        media_type: The file's own media type, where it is another.
-        annotations: Annotations of the referrer.
-        remote: ``True`` looks in the registry, ``False`` in the local store, ``None`` in the first that has the kit.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        NotFoundError: There is no such kit.
-        InvalidInputError: ``artifact_type`` or ``media_type`` is no media type.
-        SourceError: The file cannot be read, or changes meanwhile.
-        DeniedError, RegistryError, StoreError: A storage refused or failed.
-    """
+    """See :meth:`kitops_core.Client.attach`."""
     for kind in (artifact_type, media_type or artifact_type):
         if not is_media_type(kind):
             raise InvalidInputError(f"'{kind}' is not a media type", hint="write application/vnd.cyclonedx+json")
     source = _FileSource(Path(file), media_type or artifact_type)
-    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    found = session.find_subject(reference, where)
     with closing(found.storage):
         descriptor = attach_blob(
             found.storage,
@@ -91,7 +69,7 @@ def attach(
             media_type=media_type,
             title=source.name,
             annotations=annotations,
-            control=Control(on_event, cancel),
+            control=session.control,
         )
     return Attached(str(found.reference), descriptor.digest, artifact_type, "", found.where)
 

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
-from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
-from kitops_core.kits.find import find_kit
+from kitops_core.evidence.predicate_types import COSIGN_SIGN, SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.record import Source
 from kitops_core.reference import Reference, parse_reference
+from kitops_core.session import Session
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kitops_core.evidence.slsa import Provenance
     from kitops_core.evidence.statements import Evidence
     from kitops_core.kitfile import Kitfile
-    from kitops_core.storage.registry import RegistryOptions
 
 FindSame = Callable[[Sequence[Mapping[str, Any]], Mapping[str, Any]], "int | None"]
 """Which of the predicates that are there says the same as a new one, if any."""
@@ -63,28 +62,18 @@ class PackEvidence:
 
 
 def prepare_evidence(
-    provenance: Provenance | None,
-    made_by: Source,
-    kitfile: Kitfile,
-    directory: Path | None,
-    *,
-    key: SigningKey | str | Path | None,
-    store: Path | None,
-    registry: RegistryOptions | None,
+    session: Session, provenance: Provenance | None, kitfile: Kitfile, directory: Path | None
 ) -> PackEvidence:
     """Find out all that is to be said: the git state, and the digests of parent kits.
 
-    Without provenance nothing is attached and no registry is asked: of the Kitfile's parent kit only a digest that is
-    known here gets into the record.
+    A signer signs the kit, and what is said about it. Without provenance nothing else is attached and no registry is
+    asked: of the Kitfile's parent kit only a digest that is known here gets into the record.
 
     Args:
+        session: Who packs, and with which key.
         provenance: What to say.
-        made_by: The pipeline run.
         kitfile: The Kitfile.
         directory: Where git is asked for the commit; ``None`` where the files come from no checkout.
-        key: What to sign with, or where to load it from.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
 
     Raises:
         InvalidInputError: An input, a metric, a parameter or the key cannot be used.
@@ -93,34 +82,36 @@ def prepare_evidence(
     """
     from kitops_core.evidence.secrets import redact_text
 
+    run, signer = session.run, session.signer
+    signature: list[tuple[str, Mapping[str, Any], FindSame]] = [(COSIGN_SIGN, {}, says_anything)] if signer else []
     named = kitfile.model_reference()
     model = parse_reference(named) if named else None
     if provenance is None:
-        if key is not None:
-            raise InvalidInputError(
-                "a key to sign with is given, but nothing to sign", hint="give provenance too, or sign the kit later"
-            )
-        known = _known_here(model, store) if model else ""
-        return PackEvidence(replace(made_by, url=redact_text(made_by.url)), (known,) if known else ())
+        known = _known_here(session, model) if model else ""
+        source = replace(run, url=redact_text(run.url))
+        return PackEvidence(source, (known,) if known else (), signer, None, tuple(signature))
 
     from kitops_core.evidence.inputs import Input, kit_input, parse_input
     from kitops_core.evidence.metrics import metrics_predicate, says_metrics
     from kitops_core.evidence.slsa import provenance_predicate, says_build, with_git, with_state
 
-    provenance = provenance if directory is None else with_git(provenance, directory, made_by)
+    provenance = provenance if directory is None else with_git(provenance, directory, run)
     inputs = [item if isinstance(item, Input) else parse_input(item) for item in provenance.inputs]
     if model is not None:
         inputs.append(kit_input(model))
-    pinned = [_pinned(item, store, registry) for item in inputs]
-    source = with_state(made_by, provenance)
-    statements: list[tuple[str, Mapping[str, Any], FindSame]] = [
-        (SLSA_PROVENANCE, provenance_predicate(provenance, source, pinned), says_build)
-    ]
+    pinned = [_pinned(session, item) for item in inputs]
+    source = with_state(run, provenance)
+    statements = [*signature, (SLSA_PROVENANCE, provenance_predicate(provenance, source, pinned), says_build)]
     if provenance.metrics:
         measured = metrics_predicate(provenance.metrics, time=provenance.finished, url=source.url)
         statements.append((TEST_RESULT, measured, says_metrics))
     parents = dict.fromkeys(str(item.kit.with_digest(item.kit.digest)) for item in pinned if item.kit is not None)
-    return PackEvidence(source, tuple(parents), load_key(key), provenance.finished, tuple(statements))
+    return PackEvidence(source, tuple(parents), signer, provenance.finished, tuple(statements))
+
+
+def says_anything(said: Sequence[Mapping[str, Any]], predicate: Mapping[str, Any]) -> int | None:
+    """Of a signature, whose predicate says nothing, any that is there is the same."""
+    return 0 if said else None
 
 
 def attach_new(
@@ -152,36 +143,29 @@ def attach_new(
     return attach_statement(storage, subject, statement, key=key, control=control, created=created)
 
 
-def load_key(key: SigningKey | str | Path | None) -> SigningKey | None:
-    """The key itself, where it is not loaded yet."""
-    from kitops_core.evidence.keys import SigningKey
-
-    return key if key is None or isinstance(key, SigningKey) else SigningKey.load(key)
-
-
 def all_parents(*groups: Sequence[str]) -> tuple[str, ...]:
     """Every parent once."""
     return tuple(dict.fromkeys(parent for group in groups for parent in group))
 
 
-def _pinned(item: Input, store: Path | None, registry: RegistryOptions | None) -> Input:
+def _pinned(session: Session, item: Input) -> Input:
     """The input; a kit with the digest that its tag has now."""
     from kitops_core.evidence.inputs import kit_input
 
     reference = item.kit
     if reference is None or reference.digest:
         return item
-    found = find_kit(str(reference), store=store, registry=registry)
+    found = session.find(reference)
     found.storage.close()
     return kit_input(found.reference, item.name)
 
 
-def _known_here(reference: Reference, store: Path | None) -> str:
+def _known_here(session: Session, reference: Reference) -> str:
     """The reference pinned, where it is or the local store has it; an empty string otherwise."""
     if reference.digest:
         return str(reference.with_digest(reference.digest))
     try:
-        found = find_kit(str(reference), remote=False, store=store)
+        found = session.find(reference, "store")
     except NotFoundError:
         return ""
     found.storage.close()

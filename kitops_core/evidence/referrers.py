@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.events import Cancel, Control
+from kitops_core.events import Control
 from kitops_core.evidence.statements import Evidence, read_evidence
-from kitops_core.kits.find import find_kit
+from kitops_core.reference import Where
+from kitops_core.session import Session
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    pass
 
 MAX_DEPTH = 5
 """How deep a tree is read: a signature of an attestation of a kit is two levels."""
@@ -71,30 +71,15 @@ class Referrers:
 
 
 def referrers(
+    session: Session,
     reference: str,
     *,
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> Referrers:
-    """What is attached to a kit: signatures, attestations, files, and what is attached to those.
-
-    Args:
-        reference: The kit. A tag is resolved once.
-        remote: ``True`` looks in the registry, ``False`` in the local store, ``None`` in the first that has the kit.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        cancel: A switch that stops between requests.
-
-    Raises:
-        NotFoundError: There is no such kit.
-        IntegrityError: There are too many referrers.
-        DeniedError, RegistryError, StoreError: A storage refused or failed.
-    """
-    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    """See :meth:`kitops_core.Client.referrers`."""
+    found = session.find_subject(reference, where)
     with closing(found.storage):
-        tree = _tree(found.storage, found.manifest.digest, Control(cancel=cancel), MAX_DEPTH)
+        tree = _tree(found.storage, found.manifest.digest, session.control, MAX_DEPTH)
     return Referrers(str(found.reference), found.where, tree)
 
 

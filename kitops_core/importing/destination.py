@@ -10,32 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import KitfileError
-from kitops_core.events import Control
 from kitops_core.evidence.pack_evidence import prepare_evidence
-from kitops_core.kits.find import digest_of, open_storage
 from kitops_core.kits.pack import parse_target
-from kitops_core.kits.packing import Recipe, check_packable, source_date_epoch
+from kitops_core.kits.packing import Packing
+from kitops_core.kits.recipe import Recipe, check_packable
 from kitops_core.kits.write_kit import Layer, kit_record, write_kit
-from kitops_core.record import ModelKitRecord, Source
+from kitops_core.record import ModelKitRecord
+from kitops_core.session import Session, digest_of
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import SigningKey
     from kitops_core.evidence.slsa import Provenance
     from kitops_core.kitfile import Kitfile
-    from kitops_core.storage.registry import RegistryOptions
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a kit goes, and on whose behalf; as the arguments of ``import_kit`` of these names."""
+    """Where a kit goes; as the arguments of ``import_kit`` of these names."""
 
+    session: Session
     reference: str
     push: bool
     tags: Sequence[str]
-    made_by: Source
-    key: SigningKey | None
-    store: Path | None
-    registry: RegistryOptions | None
 
     def write(
         self,
@@ -45,7 +40,6 @@ class Destination:
         provenance: Provenance,
         origin: str,
         default_name: str,
-        control: Control,
     ) -> ModelKitRecord:
         """Make the kit.
 
@@ -56,20 +50,16 @@ class Destination:
             provenance: Where the kit comes from.
             origin: The same in one URI.
             default_name: What to call the kit where the user did not say.
-            control: Progress and cancelling.
         """
         target, tags = parse_target(self.reference or default_name, self.tags)
         check_packable(kitfile, False, where)
-        recipe = Recipe(kitfile, "none", "raw", False, source_date_epoch())
+        recipe = Recipe(kitfile, Packing(layer_format="raw"))
         layers = plan(recipe)
         recipe.assemble([layer.finished() for layer in layers])  # too many layers are found here
-        evidence = prepare_evidence(
-            provenance, self.made_by, kitfile, None, key=self.key, store=self.store, registry=self.registry
-        )
-        remote = self.push and not target.layout
-        with closing(open_storage(target, remote=remote, store=self.store, registry=self.registry)) as storage:
+        evidence = prepare_evidence(self.session, provenance, kitfile, None)
+        with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
             before = {tag: digest_of(storage, tag) for tag in tags}
-            manifest = write_kit(recipe, layers, storage, before, evidence, control)
+            manifest = write_kit(recipe, layers, storage, before, evidence, self.session.control)
         return kit_record(target, tags, manifest, kitfile, layers, before, evidence, origin=origin)
 
 

@@ -61,7 +61,6 @@ def import_run(
     destination: Destination,
     kitfile: str | os.PathLike[str] | Kitfile | None,
     user: str,
-    control: Control,
 ) -> ModelKitRecord:
     """Import a run or a model.
 
@@ -71,16 +70,15 @@ def import_run(
         DeniedError, RegistryError: The server refused or failed.
         SourceError: It has no files, or the Kitfile names what it has not.
     """
-    from kitops_core.kits.pack import layer_cache
     from kitops_core.layers.context import Context
 
-    name = parse_mlflow_name(source)
+    name, control = parse_mlflow_name(source), destination.session.control
     with _fetched(name, source, control) as (found, directory):
         if kitfile is not None:
             description, where = load_kitfile(kitfile)
         else:
             description, where = _described(found, directory), f"the Kitfile generated for {found.origin}"
-        cache = layer_cache(destination.store)
+        cache = destination.session.store.layer_cache()
         return destination.write(
             description,
             where,
@@ -88,7 +86,6 @@ def import_run(
             _provenance(found, name, user),
             found.origin,
             _local_name(found.name),
-            control,
         )
 
 

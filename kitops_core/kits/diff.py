@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
+from kitops_core.reference import Where
+from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    pass
 
 
 @dataclass(frozen=True)
@@ -92,30 +92,16 @@ class KitDiff:
 
 
 def diff(
+    session: Session,
     before: str,
     after: str,
     *,
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
+    where: Where = "any",
 ) -> KitDiff:
-    """Compare two kits without reading their layers.
-
-    As in the reference CLI, ``local://`` or ``remote://`` before a reference says where to look for that kit.
-
-    Args:
-        before: The first kit.
-        after: The second kit.
-        remote: ``True`` looks in registries, ``False`` in the local store, ``None`` in the first that has a kit.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-
-    Raises:
-        NotFoundError: One of them is not there.
-    """
-    first = _find(before, remote, store, registry)
+    """See :meth:`kitops_core.Client.diff`."""
+    first = _find(session, before, where)
     with closing(first.storage):
-        second = _find(after, remote, store, registry)
+        second = _find(session, after, where)
         with closing(second.storage):
             return compare(first, second)
 
@@ -138,11 +124,12 @@ def compare(first: FoundKit, second: FoundKit) -> KitDiff:
     )
 
 
-def _find(text: str, remote: bool | None, store: Path | None, registry: RegistryOptions | None) -> FoundKit:
-    for prefix, place in (("local://", False), ("remote://", True)):
+def _find(session: Session, text: str, where: Where) -> FoundKit:
+    places: dict[str, Where] = {"local://": "store", "remote://": "registry"}  # as the reference CLI writes them
+    for prefix, place in places.items():
         if text.startswith(prefix):
-            text, remote = text.removeprefix(prefix), place
-    return find_kit(text, remote=remote, store=store, registry=registry)
+            return session.find(text.removeprefix(prefix), place)
+    return session.find(text, where)
 
 
 def _by_path(kit: StoredKit) -> dict[tuple[str, str], StoredLayer]:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, NotFoundError
-from kitops_core.events import Cancel, Control, Event
 from kitops_core.kits.filters import parse_filters
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.kits.stored_kit import StoredLayer, read_kit
 from kitops_core.kits.unpack import Unpacked, open_layer, unpack_kit
+from kitops_core.layers.publish import Existing
 from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.manifest import Manifest
 from kitops_core.record import ModelKitRecord
+from kitops_core.reference import Where
+from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
     from kitops_core.layers.tar_reader import Readable
-    from kitops_core.storage.registry import RegistryOptions
 
 MAX_READ_BYTES = 1024 * 1024 * 1024
 """The largest file :meth:`ModelKit.read` takes into memory unless told otherwise."""
@@ -39,12 +39,13 @@ class ModelKit:
         storage: Which storage it is read from: ``registry``, ``local store`` or ``layout``.
     """
 
-    def __init__(self, found: FoundKit, find_parent: Callable[[str], FoundKit], control: Control) -> None:
+    def __init__(self, found: FoundKit, session: Session, *, owns_session: bool = False) -> None:
         self._found = found
-        self._find_parent = find_parent
-        self._control = control
+        self._session = session
+        self._owns_session = owns_session
+        self._control = session.control
         self._parents: list[FoundKit] = []
-        self._kit = read_kit(found.storage, found.manifest, control)
+        self._kit = read_kit(found.storage, found.manifest, session.control)
         self.kitfile: Kitfile = self._kit.kitfile
         self.manifest: Manifest = found.manifest
         self.layers: tuple[StoredLayer, ...] = self._kit.layers
@@ -104,19 +105,17 @@ class ModelKit:
         directory: str | os.PathLike[str],
         *,
         only: Sequence[str] = (),
-        overwrite: bool = False,
-        ignore_existing: bool = False,
+        existing: Existing = "refuse",
         max_ratio: int | None = None,
     ) -> Unpacked:
-        """Unpack this very digest; see :func:`kitops_core.kits.unpack`."""
+        """Unpack this very digest; see :meth:`kitops_core.Client.unpack`."""
         return unpack_kit(
             self._found,
             self._kit,
             Path(directory),
             filters=parse_filters(only),
             find_parent=self._open_parent,
-            overwrite=overwrite,
-            ignore_existing=ignore_existing,
+            existing=existing,
             max_ratio=max_ratio,
             control=self._control,
         )
@@ -125,6 +124,8 @@ class ModelKit:
         """Let go of connections."""
         for found in (self._found, *self._parents):
             found.storage.close()
+        if self._owns_session:
+            self._session.close()
 
     def __enter__(self) -> ModelKit:
         return self
@@ -138,41 +139,22 @@ class ModelKit:
         return f"ModelKit({self.reference!r})"
 
     def _open_parent(self, text: str) -> FoundKit:
-        found = self._find_parent(text)
+        found = self._session.find(text)
         self._parents.append(found)
         return found
 
 
 def open_kit(
+    session: Session,
     reference: str,
     *,
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
+    owns_session: bool = False,
 ) -> ModelKit:
-    """Open a kit and pin it to the digest its tag has now. Exported as ``kitops_core.open``.
-
-    Args:
-        reference: The kit.
-        remote: ``True`` looks in the registry, ``False`` in the local store, ``None`` in the first that has it.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        NotFoundError: There is no such kit.
-        IntegrityError: Its manifest or config is not what its digest says, or they disagree.
-    """
-
-    def find_parent(text: str) -> FoundKit:
-        return find_kit(text, store=store, registry=registry)
-
-    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    """See :meth:`kitops_core.Client.open`. A kit that owns the session closes it with itself."""
+    found = session.find(reference, where)
     try:
-        return ModelKit(found, find_parent, Control(on_event, cancel))
+        return ModelKit(found, session, owns_session=owns_session)
     except BaseException:
         found.storage.close()
         raise

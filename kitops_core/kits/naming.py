@@ -4,49 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kitops_core.errors import IntegrityError, InvalidReferenceError
-from kitops_core.kits.find import digest_of, find_kit, open_storage
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, Where, check_tag, parse_reference
+from kitops_core.session import Session, digest_of
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
     from kitops_core.storage.local import LocalRepository
-    from kitops_core.storage.registry import RegistryOptions
 
 
 def list_kits(
+    session: Session,
     repository: str = "",
     *,
     untagged: bool = False,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
 ) -> list[ModelKitRecord]:
-    """Every tagged kit of the local store, or of one repository in a registry or layout.
-
-    Manifests that are not kits are passed over.
-
-    Args:
-        repository: The repository; the local store where it is empty.
-        untagged: Of the local store, also the kits without a tag, such as those whose tag moved on.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-
-    Raises:
-        NotFoundError: The registry has no such repository.
-    """
+    """See :meth:`kitops_core.Client.list_kits`."""
     if repository:
         reference = parse_reference(repository)
-        remote = not reference.is_local_name and not reference.layout
-        with closing(open_storage(reference, remote=remote, store=store, registry=registry)) as storage:
+        with closing(session.storage(reference, "registry" if reference.in_registry else "store")) as storage:
             return _records(storage, reference)
-    from kitops_core.storage.local import LocalRepository, LocalStore
+    from kitops_core.storage.local import LocalRepository
 
-    local = LocalStore(store)
+    local = session.store
     records = []
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
@@ -59,32 +43,16 @@ def list_kits(
 
 
 def tag(
+    session: Session,
     reference: str,
     names: Sequence[str],
     *,
-    remote: bool = False,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
+    where: Where = "store",
 ) -> ModelKitRecord:
-    """Give a kit further names: tags of its repository, or whole references.
-
-    A tag that has the kit already is left alone, and what another one had is kept.
-
-    Args:
-        reference: The kit.
-        names: A tag (``prod``) or a reference (``registry/other:1.0``), each.
-        remote: Work in the registry rather than in the local store.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-
-    Raises:
-        NotFoundError: There is no such kit.
-        InvalidReferenceError: A name is neither a tag nor a reference with a tag.
-    """
-    from kitops_core.events import Control
+    """See :meth:`kitops_core.Client.tag`."""
     from kitops_core.kits.copy_graph import copy_manifest
 
-    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    found = session.find(reference, where)
     with closing(found.storage):
         targets = [_named(found.reference, name) for name in names]
         kit = read_kit(found.storage, found.manifest)  # before a tag points at something that is no kit
@@ -93,9 +61,9 @@ def tag(
                 if _takes(found.storage, target.tag, found.manifest.digest):
                     found.storage.tag(found.manifest.descriptor, target.tag)
             else:
-                with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
+                with closing(session.storage(target, "registry" if found.remote else "store")) as storage:
                     if _takes(storage, target.tag, found.manifest.digest):
-                        copy_manifest(found.storage, storage, found.manifest, [target.tag], Control())
+                        copy_manifest(found.storage, storage, found.manifest, [target.tag], session.control)
         return kit.record(targets[0] if targets else found.reference)
 
 
@@ -108,59 +76,33 @@ def _takes(storage: Storage, tag: str, digest: str) -> bool:
 
 
 def remove(
+    session: Session,
     reference: str,
     *,
     force: bool = False,
-    remote: bool = False,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
+    where: Literal["store", "registry"] = "store",
 ) -> str:
-    """Remove a kit by digest with all its tags, or by tag that tag only.
-
-    In the local store, as in the reference CLI, a kit goes with its last tag. Blobs stay until
-    :func:`~kitops_core.storage.local.collect_garbage` finds them unused.
-
-    Args:
-        reference: The kit.
-        force: Remove the kit and all its tags though it is named by a tag.
-        remote: Remove it from the registry rather than from the local store.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-
-    Returns:
-        The digest the reference had.
-
-    Raises:
-        NotFoundError: There is no such kit.
-        DeniedError, RegistryError: The registry refused or failed.
-    """
+    """See :meth:`kitops_core.Client.remove`."""
     target = parse_reference(reference)
-    with closing(open_storage(target, remote=remote, store=store, registry=registry)) as storage:
+    with closing(session.storage(target, where)) as storage:
         digest = storage.resolve(target.target).digest
         name = target.tag or DEFAULT_TAG
         if target.digest or force:
             storage.delete(digest)
-        elif remote or any(digest_of(storage, other) == digest for other in storage.tags() if other != name):
+        elif where == "registry" or any(
+            digest_of(storage, other) == digest for other in storage.tags() if other != name
+        ):
             storage.untag(name)
         else:
             storage.delete(digest)
         return digest
 
 
-def remove_all(*, tagged: bool = False, store: Path | None = None) -> list[str]:
-    """Remove the kits of the local store that have no tag, and with ``tagged`` all the others too.
+def remove_all(session: Session, *, tagged: bool = False) -> list[str]:
+    """See :meth:`kitops_core.Client.remove_all`."""
+    from kitops_core.storage.local import LocalRepository
 
-    What is attached to a kit that stays, stays; what was attached to others goes with the next ``gc``.
-
-    Returns:
-        What was removed, as ``registry/repository@digest``.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
-    from kitops_core.storage.local import LocalRepository, LocalStore
-
-    local = LocalStore(store)
+    local = session.store
     removed = []
     for name in local.repositories():
         registry_name, _, path = name.partition("/")

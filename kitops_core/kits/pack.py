@@ -3,110 +3,53 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
-from kitops_core.events import Cancel, Control, Event
 from kitops_core.evidence.pack_evidence import prepare_evidence
-from kitops_core.kits.find import digest_of, open_storage
-from kitops_core.kits.packed_layer import CompressionName
-from kitops_core.kits.packing import Recipe, check_packable, source_date_epoch
+from kitops_core.kits.packing import Packing
+from kitops_core.kits.recipe import Recipe, check_packable
 from kitops_core.kits.write_kit import kit_record, write_kit
-from kitops_core.record import ModelKitRecord, Source
+from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
+from kitops_core.session import Session, digest_of
 from kitops_core.sources.contents import Contents
 from kitops_core.sources.generate import generate_kitfile
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import SigningKey
     from kitops_core.evidence.slsa import Provenance
     from kitops_core.kitfile import Kitfile
     from kitops_core.layers.plan import Context
-    from kitops_core.storage.local import LayerCache
-    from kitops_core.storage.registry import RegistryOptions
 
 
 def pack(
+    session: Session,
     source: str | os.PathLike[str] | Contents,
     reference: str,
     *,
     push: bool = False,
     tags: Sequence[str] = (),
     kitfile: str | os.PathLike[str] | Kitfile | None = None,
-    compression: CompressionName = "none",
-    layer_format: Literal["tar", "raw"] = "tar",
-    model_pack: bool = False,
-    created: datetime | None = None,
-    made_by: Source | None = None,
-    parents: Sequence[str] = (),
+    how: Packing | None = None,
     provenance: Provenance | None = None,
-    key: SigningKey | str | Path | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    parents: Sequence[str] = (),
 ) -> ModelKitRecord:
-    """Pack a ModelKit into the local store, or with ``push`` straight into its registry.
-
-    The same files give the same digest. A layer whose files did not change since they were last packed is not
-    read again, and nothing is sent that is already there.
-
-    Args:
-        source: A directory with a Kitfile, a directory without one (a Kitfile is generated as ``kitops init``
-            does), or contents by name.
-        reference: Where to: ``registry/repository:tag``, a local ``name:tag``, or ``oci:PATH:tag``.
-        push: Send it to the registry in the same pass; nothing is kept in the local store.
-        tags: Further tags.
-        kitfile: A Kitfile to use instead of the directory's: a path, or the Kitfile itself.
-        compression: ``none``, ``gzip``, ``gzip-fastest`` or ``zstd`` (which the reference CLI reads from 1.15 on).
-        layer_format: ``raw`` stores a single file as it is instead of in a tar.
-        model_pack: Write a CNCF ModelPack instead of a ModelKit.
-        created: A time to stamp into the manifest, which changes its digest; ``SOURCE_DATE_EPOCH`` sets it too.
-        made_by: The pipeline run this comes from, for the record.
-        parents: References, pinned by digest, of kits this one was made from, for the record. Those that the
-            provenance or the Kitfile's ``model.path`` name are added.
-        provenance: How it was made, attached to the kit before a tag points to it. The kit's digest is the same
-            without. An unchanged kit gets no second statement that says the same but for run ids and times.
-        key: The private key, or where to load it from, to sign the provenance with.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        InvalidReferenceError: The reference cannot be packed to.
-        KitfileError: The Kitfile has problems; all are named.
-        InvalidInputError: The provenance or the key cannot be used.
-        NotFoundError: A parent kit that the provenance names by a tag is not there.
-        SourceError: Files are missing, unreadable, or changed while they were read.
-        DeniedError, RegistryError, StoreError: The storage refused or failed.
-        CancelledError: The switch was flipped.
-    """
+    """See :meth:`kitops_core.Client.pack`."""
     target, all_tags = parse_target(reference, tags)
-    control = Control(on_event, cancel)
+    how = how or Packing()
     context, description, where = load_contents(source, kitfile)
-    check_packable(description, model_pack, where)
-    evidence = prepare_evidence(
-        provenance,
-        made_by or Source(),
-        description,
-        Path() if isinstance(source, Contents) else Path(source),
-        key=key,
-        store=store,
-        registry=registry,
-    )
-    recipe = Recipe(description, compression, layer_format, model_pack, created or source_date_epoch())
-    layers = recipe.plan(context, layer_cache(store), control)
+    check_packable(description, how.model_pack, where)
+    directory = Path() if isinstance(source, Contents) else Path(source)
+    evidence = prepare_evidence(session, provenance, description, directory)
+    recipe = Recipe(description, how)
+    layers = recipe.plan(context, session.store.layer_cache(), session.control)
     recipe.assemble([layer.finished() for layer in layers])  # too many layers are found before the first byte is sent
-    storage = open_storage(target, remote=push and not target.layout, store=store, registry=registry)
-    try:
+    with closing(session.storage(target, "registry" if push else "store")) as storage:
         before = {tag: digest_of(storage, tag) for tag in all_tags}
-        manifest = write_kit(recipe, layers, storage, before, evidence, control)
-    finally:
-        storage.close()
+        manifest = write_kit(recipe, layers, storage, before, evidence, session.control)
     return kit_record(target, all_tags, manifest, description, layers, before, evidence, parents)
 
 
@@ -154,10 +97,3 @@ def load_contents(
             raise SourceError(f"'{directory}' has nothing to pack", hint="is it the right directory?")
         return context, description, f"the Kitfile generated for '{directory}'"
     return context, Kitfile.load(found), str(found)
-
-
-def layer_cache(store: Path | None) -> LayerCache:
-    """What was packed before, as the local store remembers it."""
-    from kitops_core.storage.local import LocalStore
-
-    return LocalStore(store).layer_cache()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kitops_core.events import Control
+from kitops_core.kits.packing import CompressionName
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType
 from kitops_core.record import LayerRecord
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from kitops_core.layers.plan import LayerPlan
     from kitops_core.layers.sources import LayerSource
     from kitops_core.storage.local import LayerCache
-
-CompressionName = Literal["none", "gzip", "gzip-fastest", "zstd"]
 
 
 class FinishedLayer(NamedTuple):

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
-from kitops_core.events import Cancel, Control, Event
+from kitops_core.events import Control, Event
 from kitops_core.kits.filters import Filter, parse_filters, takes_entry, takes_kitfile
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.parallel import run_all
-from kitops_core.reference import parse_reference
+from kitops_core.reference import Where, parse_reference
+from kitops_core.session import FoundKit, Session
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
     from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.verification import VerificationPolicy
     from kitops_core.layers.extract import Extracted
+    from kitops_core.layers.publish import Existing
     from kitops_core.layers.tar_reader import Readable
-    from kitops_core.storage.registry import RegistryOptions
 
 MAX_REFERENCE_CHAIN = 10
 """How many kits ``model.path`` may lead through, as in the reference CLI."""
@@ -56,66 +56,31 @@ class Unpacked:
 
 
 def unpack(
+    session: Session,
     reference: str,
-    directory: str | os.PathLike[str],
+    to: str | os.PathLike[str],
     *,
     only: Sequence[str] = (),
-    overwrite: bool = False,
-    ignore_existing: bool = False,
+    existing: Existing = "refuse",
     max_ratio: int | None = None,
     verify: VerificationPolicy | None = None,
     verify_files: Sequence[PublicKey] = (),
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> Unpacked:
-    """Unpack a kit, or the parts of it that ``only`` names, into a directory.
-
-    Where ``model.path`` names another kit, that kit's model is unpacked too, and so on along the chain. Of two entries
-    with one path, that of the nearer kit is taken.
-
-    Args:
-        reference: The kit. A tag is resolved once.
-        directory: Where to; made if it does not exist.
-        only: Filters, ``model`` or ``datasets:name`` (see :mod:`kitops_core.kits.filters`); none means everything.
-        overwrite: Replace files that are in the way.
-        ignore_existing: Keep files that are in the way.
-        max_ratio: How many times its stored size a compressed layer may unpack to; more is taken for a bomb.
-            ``None`` means 1,100, and for zstd at least 1 GiB.
-        verify: Unpack only what this policy verifies: the very digest, and every kit that ``model.path`` names
-            otherwise than by digest.
-        verify_files: Unpack only files that one of these keys signed with OpenSSF model signing, all of them. Needs
-            the ``oms`` extra.
-        remote: ``True`` reads from the registry, ``False`` from the local store, ``None`` from the first
-            that has it.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        NotFoundError: The kit, or what a filter names, is not there.
-        ConflictError: Files are in the way; none was touched.
-        VerificationError: ``verify`` or ``verify_files`` does not hold; nothing was unpacked.
-        IntegrityError: A blob is not what its digest says, or holds what must not be unpacked.
-        DeniedError, RegistryError, StoreError: A storage refused or failed.
-        CancelledError: The switch was flipped.
-    """
+    """See :meth:`kitops_core.Client.unpack`."""
     filters = parse_filters(only)
     if verify_files and filters:
         raise InvalidInputError("the files are signed together, so a filter cannot be combined with verifying them")
-    control = Control(on_event, cancel)
+    control = session.control
     with ExitStack() as stack:
-        found = find_kit(reference, remote=remote, store=store, registry=registry)
+        found = session.find(reference, where)
         stack.callback(found.storage.close)
         if verify is not None:
             _check(found, verify, control)
         kit = read_kit(found.storage, found.manifest, control)
 
         def find_parent(text: str) -> FoundKit:
-            parent = find_kit(text, store=store, registry=registry)
+            parent = session.find(text)
             stack.callback(parent.storage.close)
             if verify is not None and not parse_reference(text).digest:
                 _check(parent, verify, control)
@@ -128,11 +93,10 @@ def unpack(
         return unpack_kit(
             found,
             kit,
-            Path(directory),
+            Path(to),
             filters=filters,
             find_parent=find_parent,
-            overwrite=overwrite,
-            ignore_existing=ignore_existing,
+            existing=existing,
             max_ratio=max_ratio,
             control=control,
             inspect=inspect,
@@ -161,8 +125,7 @@ def unpack_kit(
     *,
     filters: Sequence[Filter],
     find_parent: Callable[[str], FoundKit],
-    overwrite: bool,
-    ignore_existing: bool,
+    existing: Existing,
     max_ratio: int | None,
     control: Control,
     inspect: Callable[[Path], None] | None = None,
@@ -173,8 +136,6 @@ def unpack_kit(
     """
     from kitops_core.layers.staging import Staging
 
-    if overwrite and ignore_existing:
-        raise InvalidInputError("overwrite and ignore-existing exclude each other", hint="give one of them")
     layers = [(found.storage, layer) for layer in kit.layers if takes_entry(filters, layer.entry)]
     layers += _inherited_layers(found, kit, filters, find_parent, control)
     with_kitfile = takes_kitfile(filters)
@@ -183,7 +144,7 @@ def unpack_kit(
         raise NotFoundError(
             f"{found.reference} has nothing the filter takes", hint=f"it has {names}" if names else "it has no layers"
         )
-    if not overwrite and not ignore_existing:
+    if existing == "refuse":
         _refuse_what_exists(directory, [layer.entry.path for _, layer in layers] + ["Kitfile"] * with_kitfile)
     with Staging(directory) as staging:
         tasks = [partial(_extract, storage, layer, staging.fd, max_ratio) for storage, layer in layers]
@@ -193,7 +154,7 @@ def unpack_kit(
         if with_kitfile:
             staging.write_file("Kitfile", kit.kitfile.to_yaml().encode())
         control.check()
-        published = staging.publish(overwrite=overwrite, ignore_existing=ignore_existing)
+        published = staging.publish(existing)
     return Unpacked(
         reference=str(found.reference),
         digest=found.manifest.digest,

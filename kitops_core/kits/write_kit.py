@@ -10,7 +10,7 @@ from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control, Event
 from kitops_core.evidence.pack_evidence import PackEvidence, all_parents
 from kitops_core.kits.packed_layer import FinishedLayer
-from kitops_core.kits.packing import Recipe, store_kit
+from kitops_core.kits.recipe import Recipe, store_kit
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.parallel import run_all

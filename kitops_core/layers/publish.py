@@ -13,10 +13,14 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from kitops_core.errors import ConflictError, InvalidInputError, StoreError
+from kitops_core.errors import ConflictError, StoreError
 from kitops_core.layers.tar_fields import show_name
 from kitops_core.layers.tree import OPEN_DIRECTORY
+
+Existing = Literal["refuse", "overwrite", "ignore"]
+"""What becomes of files that are in the way: nothing is put in place, they are replaced, or they are kept."""
 
 _NAMED = 10
 """How many of the things in the way a message names."""
@@ -37,7 +41,7 @@ class PublishReport:
     kept: int = 0
 
 
-def publish(staged: Path, target: Path, *, overwrite: bool = False, ignore_existing: bool = False) -> PublishReport:
+def publish(staged: Path, target: Path, existing: Existing = "refuse") -> PublishReport:
     """Move what ``staged`` holds to ``target``, on the same file system.
 
     A target that does not exist appears by one rename. In one that exists, directories on both sides are merged and
@@ -46,23 +50,19 @@ def publish(staged: Path, target: Path, *, overwrite: bool = False, ignore_exist
     Args:
         staged: A directory of files and directories, whose names are safe.
         target: Where to; its parent exists.
-        overwrite: Replace files that exist.
-        ignore_existing: Keep files that exist.
+        existing: What becomes of files that exist.
 
     Raises:
         ConflictError: Files exist, or a directory must go where something else is or the reverse; names up to ten.
-        InvalidInputError: Both flags are given.
         StoreError: The file system refuses, or part of the target is on another one.
     """
-    if overwrite and ignore_existing:
-        raise InvalidInputError("existing files can be overwritten or ignored, not both")
     files = _count_files(staged)
     try:
         if not os.path.lexists(target):
             os.rename(staged, target)
             return PublishReport(files)
         with opened(staged) as source, opened(target) as destination:
-            plan = _Plan(source, destination, overwrite, ignore_existing)
+            plan = _Plan(source, destination, existing)
             plan.look()
             plan.complain(target)
             plan.move()
@@ -85,8 +85,7 @@ class _Plan:
 
     source: int
     destination: int
-    overwrite: bool
-    ignore_existing: bool
+    policy: Existing
     moves: list[tuple[str, list[str]]] = field(default_factory=list)
     existing: list[str] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
@@ -124,9 +123,9 @@ class _Plan:
             return "merge"
         if is_directory or stat.S_ISDIR(there):
             self.clashes.append(path)
-        elif self.ignore_existing:
+        elif self.policy == "ignore":
             self.kept += 1
-        elif self.overwrite:
+        elif self.policy == "overwrite":
             self.replaced += 1
             return "move"
         else:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kitops_core.errors import ConflictError, StoreError
-from kitops_core.layers.publish import PublishReport, opened, publish, same_mount
+from kitops_core.layers.publish import Existing, PublishReport, opened, publish, same_mount
 from kitops_core.layers.tree import OPEN_DIRECTORY, Tree
 
 STALE_SECONDS = 24 * 3600
@@ -86,21 +86,20 @@ class Staging:
         with Tree(self.fd, "the kit") as tree:
             tree.write_file(os.fsencode(path), mode, memoryview(data), len(data), lambda: memoryview(b""))
 
-    def publish(self, *, overwrite: bool = False, ignore_existing: bool = False) -> PublishReport:
+    def publish(self, existing: Existing = "refuse") -> PublishReport:
         """Move everything to the target; ends the use of :attr:`path`.
 
         A target that does not exist appears at once, complete. In one that exists, each file appears complete.
 
         Args:
-            overwrite: Replace files that exist at the target.
-            ignore_existing: Keep files that exist at the target.
+            existing: What becomes of files that exist at the target.
 
         Raises:
             ConflictError: Files are in the way, or a file is where a directory must go or the reverse. All are found
                 before anything is moved.
             StoreError: The file system refuses.
         """
-        report = publish(self.path, self.target, overwrite=overwrite, ignore_existing=ignore_existing)
+        report = publish(self.path, self.target, existing)
         self._made_parents.clear()
         return report
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import CancelledError, DeniedError, KitOpsError, NotFoundError, RegistryError
-from kitops_core.events import Cancel, Control
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.slsa_read import Build, read_build
-from kitops_core.kits.find import FoundKit, find_kit, open_storage
+from kitops_core.evidence.statements import read_evidence
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.lineages.claims import key_name, make_claim
 from kitops_core.lineages.graph import Edge, Node, Relation, Status
 from kitops_core.lineages.lineage import Lineage
-from kitops_core.reference import Reference, parse_reference
+from kitops_core.reference import Reference, Where, parse_reference
+from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
     from kitops_core.evidence.inputs import Input
     from kitops_core.evidence.keys import PublicKey
-    from kitops_core.evidence.statements import Evidence
-    from kitops_core.storage.registry import RegistryOptions
 
 MAX_KITS = 200
 """How many kits are read: statements that nobody signed could name any number."""
@@ -34,40 +33,19 @@ MAX_NODES = 2000
 
 
 def lineage(
+    session: Session,
     reference: str,
     *,
     depth: int = 10,
     keys: Sequence[PublicKey | str | Path] = (),
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> Lineage:
-    """What a kit was made from: parent kits and theirs, data, commits, and the evidence attached to each.
-
-    Follows ``model.path`` of the Kitfile and the resolved dependencies of provenance statements. A parent that is gone
-    or that may not be read is shown as such, and a cycle ends.
-
-    Args:
-        reference: The kit.
-        depth: How many generations of parents to read.
-        keys: Public keys, or where to load them from, to check signatures with.
-        remote: ``True`` reads from registries only, ``False`` from the local store only.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        cancel: A switch that stops between requests.
-
-    Raises:
-        NotFoundError: There is no such kit.
-        DeniedError, RegistryError, StoreError: The kit itself could not be read.
-        IntegrityError: It is not what its digest says.
-        InvalidInputError: A key cannot be used.
-    """
+    """See :meth:`kitops_core.Client.lineage`."""
     from kitops_core.evidence.keys import PublicKey
 
     loaded = [key if isinstance(key, PublicKey) else PublicKey.load(key) for key in keys]
-    walk = _Walk(loaded, depth, remote, store, registry, Control(cancel=cancel))
-    root = walk.read(reference, remote)
+    walk = _Walk(session, loaded, depth, where)
+    root = walk.start(reference)
     walk.follow()
     nodes, edges = tuple(walk.nodes.values()), tuple(walk.edges.values())
     return Lineage(root, nodes, edges, tuple(map(key_name, loaded)), walk.complete)
@@ -85,23 +63,14 @@ class _Step:
 class _Walk:
     """One walk, breadth first, so that the nearest kits are read where the depth or the number of kits ends it."""
 
-    def __init__(
-        self,
-        keys: Sequence[PublicKey],
-        depth: int,
-        remote: bool | None,
-        store: Path | None,
-        registry: RegistryOptions | None,
-        control: Control,
-    ) -> None:
+    def __init__(self, session: Session, keys: Sequence[PublicKey], depth: int, where: Where) -> None:
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], Edge] = {}
         self._keys = keys
         self._depth = depth
-        self._remote = remote
-        self._store = store
-        self._registry = registry
-        self._control = control
+        self._session = session
+        self._where = where
+        self._control = session.control
         self._steps: deque[_Step] = deque()
         self._read = 0
         self.complete = True
@@ -113,9 +82,25 @@ class _Walk:
             self._control.check()
             self._take(self._steps.popleft())
 
-    def read(self, text: str, remote: bool | None, level: int = 0) -> str:
-        """Read a kit and note what it names; returns the id of its node."""
-        found = find_kit(text, remote=remote, store=self._store, registry=self._registry)
+    def start(self, text: str) -> str:
+        """Read the kit that the lineage is of; returns the id of its node."""
+        return self._note(self._session.find_subject(text, self._where), 0)
+
+    def _read_parent(self, reference: Reference, level: int) -> str:
+        """Read a kit that was named; a copy in the local store will do where its registry cannot give it."""
+        try:
+            found = self._session.find_subject(str(reference), self._where)
+        except CancelledError:
+            raise
+        except KitOpsError:
+            if self._where != "any" or not reference.in_registry:
+                raise
+            with suppress(NotFoundError):
+                return self._note(self._session.find(reference, "store"), level)
+            raise
+        return self._note(found, level)
+
+    def _note(self, found: FoundKit, level: int) -> str:
         self._read += 1
         try:
             return self._add_kit(found, level)
@@ -142,7 +127,7 @@ class _Walk:
             status, problem = "unreadable", self._silent[host]
         if not problem:
             try:
-                return self.read(str(reference), False if reference.is_local_name else self._remote, step.level)
+                return self._read_parent(reference, step.level)
             except CancelledError:
                 raise
             except KitOpsError as error:
@@ -158,7 +143,7 @@ class _Walk:
     def _add_kit(self, found: FoundKit, level: int) -> str:
         kit = read_kit(found.storage, found.manifest, self._control)
         record = kit.record(found.reference)
-        evidence = self._evidence(found)
+        evidence = read_evidence(found.storage, found.manifest.digest, control=self._control)
         claims = tuple(make_claim(item, self._keys) for item in evidence)
         identity = found.manifest.digest
         self.nodes[identity] = Node(
@@ -184,31 +169,6 @@ class _Walk:
                 edge = Edge(identity, "", "input", claim.digest, claim.signed, claim.signer)
                 self._add_build(read_build(item.statement.predicate), edge, level)
         return identity
-
-    def _evidence(self, found: FoundKit) -> list[Evidence]:
-        """What is attached to a kit; in its registry too, where the local store has the kit without its provenance."""
-        from kitops_core.evidence.statements import read_evidence
-
-        digest = found.manifest.digest
-        evidence = read_evidence(found.storage, digest, control=self._control)
-        local_only = found.remote or self._remote is False or found.reference.is_local_name or found.reference.layout
-        if local_only or any(item.predicate_type == SLSA_PROVENANCE for item in evidence):
-            return evidence
-        host = found.reference.registry
-        if host in self._silent:
-            return evidence
-        storage = open_storage(found.reference, remote=True, registry=self._registry)
-        try:
-            there = read_evidence(storage, digest, control=self._control)
-        except (NotFoundError, DeniedError):
-            return evidence
-        except RegistryError as error:
-            self._silent[host] = error.message
-            return evidence
-        finally:
-            storage.close()
-        here = {item.digest for item in evidence}
-        return evidence + [item for item in there if item.digest not in here]
 
     def _add_build(self, build: Build, edge: Edge, level: int) -> None:
         """The inputs and the commit that a provenance statement names."""

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.events import Control
-from kitops_core.kits.find import digest_of
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord
+from kitops_core.session import Session, digest_of
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    pass
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,12 @@ class ChannelState:
 
 
 def channels(
+    session: Session,
     policy: PromotionPolicy | str | Path = "promotion.yaml",
-    *,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
 ) -> list[ChannelState]:
-    """What is in each channel of a promotion policy, in the policy's order.
-
-    Raises:
-        InvalidInputError: The policy cannot be used.
-        DeniedError, RegistryError: A registry refused or failed.
-    """
+    """See :meth:`kitops_core.Client.channels`."""
     loaded = as_policy(policy)
-    with Places(store, registry) as places:
+    with Places(session) as places:
         return [_state(loaded, name, places) for name in loaded.channels]
 
 

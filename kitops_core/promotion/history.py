@@ -18,19 +18,18 @@ from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.statements import read_evidence
-from kitops_core.kits.find import digest_of
 from kitops_core.parallel import run_all
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord, records_of, walk_records
 from kitops_core.reference import Reference, parse_reference
+from kitops_core.session import Session, digest_of
 
 if TYPE_CHECKING:
     from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
     from kitops_core.storage import Storage
-    from kitops_core.storage.registry import RegistryOptions
 
 
 @dataclass(frozen=True)
@@ -96,29 +95,16 @@ class ChannelHistory:
 
 
 def history(
+    session: Session,
     channel: str,
     *,
-    channels: PromotionPolicy | str | Path = "promotion.yaml",
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
+    policy: PromotionPolicy | str | Path = "promotion.yaml",
 ) -> list[PromotionRecord]:
-    """The promotions and rollbacks of a channel that took effect, or all records of one kit; newest first.
-
-    Args:
-        channel: A channel's name, or a reference to a kit.
-        channels: The promotion policy, or the file it is in. Not needed for a kit.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-
-    Raises:
-        NotFoundError: There is no such channel or kit.
-        InvalidInputError: The policy cannot be used.
-        DeniedError, RegistryError: A registry refused or failed.
-    """
-    policy = None if is_kit(channel) else as_policy(channels)
-    with Places(store, registry) as places:
-        if policy is not None:
-            return [*channel_history(policy, channel, places).records]
+    """See :meth:`kitops_core.Client.history`."""
+    loaded = None if is_kit(channel) else as_policy(policy)
+    with Places(session) as places:
+        if loaded is not None:
+            return [*channel_history(loaded, channel, places).records]
         reference = parse_reference(channel)
         storage = places.storage(reference)
         digest = storage.resolve(reference.target).digest

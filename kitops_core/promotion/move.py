@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kitops_core.errors import GateRefusedError, InvalidInputError, KitOpsError, LostRaceError, NotFoundError
@@ -21,7 +20,6 @@ from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statement
 from kitops_core.kits.copy_graph import copy_manifest
-from kitops_core.kits.find import FoundKit, digest_of
 from kitops_core.oci.manifest import Manifest
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gate_result import GateResult
@@ -36,6 +34,7 @@ from kitops_core.promotion.result import Promotion
 from kitops_core.promotion.version_tags import version_tags
 from kitops_core.record import Source
 from kitops_core.reference import is_digest
+from kitops_core.session import FoundKit, Session, digest_of
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
@@ -69,15 +68,8 @@ class Terms:
     note: str
 
     @staticmethod
-    def given(
-        expect: str,
-        dry_run: bool,
-        key: SigningKey | str | Path | None,
-        actor: str,
-        source: Source | None,
-        note: str,
-    ) -> Terms:
-        """Take what the caller gave, with defaults for what is missing.
+    def given(session: Session, expect: str, dry_run: bool, note: str) -> Terms:
+        """What the caller said, and what the session says of who promotes.
 
         Raises:
             InvalidInputError: ``expect`` or the key cannot be used.
@@ -86,10 +78,9 @@ class Terms:
             raise InvalidInputError(
                 f"'{expect}' is not what a channel can be expected to have", hint="write a digest, or absent"
             )
-        signing = key if isinstance(key, SigningKey) or key is None else SigningKey.load(key)
-        run = source or Source()
-        run = replace(run, url=redact_text(run.url))
-        return Terms(expect, dry_run, signing, redact_text(actor or current_actor()), run, redact_text(note))
+        actor = redact_text(session.run.actor or current_actor())
+        run = replace(session.run, url=redact_text(session.run.url), actor="")  # the record has the actor itself
+        return Terms(expect, dry_run, session.signer, actor, run, redact_text(note))
 
 
 class Move:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
-from kitops_core.kits.find import FoundKit, open_storage
 from kitops_core.reference import Reference
+from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage
-    from kitops_core.storage.registry import RegistryOptions
 
 
 class Places:
@@ -23,13 +21,11 @@ class Places:
     A promotion moves what others can see, so a kit under a registry's name is never read from the local store here.
 
     Args:
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
+        session: What opens repositories.
     """
 
-    def __init__(self, store: Path | None = None, registry: RegistryOptions | None = None) -> None:
-        self._store = store
-        self._registry = registry
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._open: dict[str, Storage] = {}
         self._found: dict[Reference, FoundKit | None] = {}
         self._stack = ExitStack()
@@ -38,7 +34,7 @@ class Places:
         """The repository of ``reference``."""
         storage = self._open.get(reference.name)
         if storage is None:
-            storage = open_storage(reference, remote=is_remote(reference), store=self._store, registry=self._registry)
+            storage = self._session.storage(reference, "registry" if reference.in_registry else "store")
             self._stack.callback(storage.close)
             self._open[reference.name] = storage
         return storage
@@ -61,7 +57,7 @@ class Places:
             manifest = storage.manifest(reference.target)
         except NotFoundError:
             return None
-        return FoundKit(replace(reference, digest=manifest.digest), storage, manifest, is_remote(reference))
+        return FoundKit(replace(reference, digest=manifest.digest), storage, manifest, reference.in_registry)
 
     def __enter__(self) -> Places:
         return self
@@ -70,8 +66,3 @@ class Places:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-
-
-def is_remote(reference: Reference) -> bool:
-    """Whether a promotion looks for ``reference`` in a registry."""
-    return not reference.is_local_name and not reference.layout

@@ -14,7 +14,6 @@ from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.evidence.statements import read_evidence
-from kitops_core.kits.find import FoundKit, digest_of
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
@@ -22,11 +21,11 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.version_tags import version_tags
 from kitops_core.reference import parse_reference
+from kitops_core.session import FoundKit, Session, digest_of
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage
-    from kitops_core.storage.registry import RegistryOptions
 
 
 @dataclass(frozen=True)
@@ -55,39 +54,18 @@ class Prunable:
 
 
 def prune(
+    session: Session,
     channel: str = "",
     *,
-    channels: PromotionPolicy | str | Path = "promotion.yaml",
+    policy: PromotionPolicy | str | Path = "promotion.yaml",
     dry_run: bool = True,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
 ) -> list[Prunable]:
-    """Remove kits that were in a channel once and that its ``retention`` no longer keeps.
-
-    A kit stays while any channel has it or may go back to it, while a tag that is not one of the channel's version tags
-    points at it, and while a kit that stays was made from it. Only kits that a record shows to have been in the channel
-    are looked at. Their records stay in the registry, so that the history can still be read.
-
-    Args:
-        channel: Only this channel; by default every channel that has ``retention``.
-        channels: The promotion policy, or the file it is in.
-        dry_run: Only say what would be removed.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-
-    Returns:
-        The kits that nothing needs, by channel, newest first.
-
-    Raises:
-        NotFoundError: There is no such channel.
-        InvalidInputError: The policy cannot be used.
-        DeniedError, RegistryError: A registry refused or failed.
-    """
-    policy = as_policy(channels)
+    """See :meth:`kitops_core.Client.prune`."""
+    loaded = as_policy(policy)
     if channel:
-        policy.channel(channel)
-    with Places(store, registry) as places:
-        found = _Review(policy, places).unneeded([channel] if channel else [*policy.channels])
+        loaded.channel(channel)
+    with Places(session) as places:
+        found = _Review(loaded, places).unneeded([channel] if channel else [*loaded.channels])
         if not dry_run:
             for kit in found:
                 places.storage(parse_reference(kit.reference)).delete(kit.digest)

@@ -3,71 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.events import Cancel, Control, Event
-from kitops_core.evidence.pack_evidence import attach_new, load_key
+from kitops_core.evidence.pack_evidence import attach_new
 from kitops_core.evidence.predicate_types import CYCLONEDX, SLSA_PROVENANCE, TEST_RESULT
-from kitops_core.kits.find import find_kit
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.reference import Where
+from kitops_core.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kitops_core.evidence.keys import PublicKey, SigningKey
+    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
-    from kitops_core.storage.registry import RegistryOptions
 
 BOM_ARTIFACT = "application/vnd.cyclonedx+json"
 """Media type of CycloneDX in JSON, and the artifact type of one that is attached unsigned."""
 
 
 def bom(
+    session: Session,
     reference: str,
     *,
     attach: bool = False,
-    key: SigningKey | str | Path | None = None,
     keys: Sequence[PublicKey | str | Path] = (),
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> dict[str, Any]:
-    """The bill of materials of a kit: CycloneDX 1.6 as JSON data. The same kit and evidence give the same bill.
-
-    It has the kit as a machine-learning model with a model card, its files and datasets, and the kits and data it was
-    made from. Metrics and inputs come from the statements attached to it. Where a key signs the bill, or keys are
-    given, only statements that one of them verifies count: a signed bill must not vouch for what anybody attached.
-
-    Args:
-        reference: The kit.
-        attach: Attach it to the kit, whose digest stays the same.
-        key: Sign what is attached, as an attestation; a private key, or where to load it from.
-        keys: Public keys whose statements count.
-        remote: ``True`` reads the kit from the registry, ``False`` from the local store.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        InvalidInputError: A key cannot be used.
-        NotFoundError: There is no such kit.
-        DeniedError, RegistryError, StoreError: The storage refused or failed.
-    """
+    """See :meth:`kitops_core.Client.bom`."""
     from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import attach_blob, read_evidence
     from kitops_core.sbom.cyclonedx import build_bom
 
-    signing = load_key(key)
+    signing = session.signer if attach else None
     trusted = [item if isinstance(item, PublicKey) else PublicKey.load(item) for item in keys]
     if signing is not None:
         trusted.append(signing.public)
-    control = Control(on_event, cancel)
-    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    control = session.control
+    found = session.find_subject(reference, where)
     try:
         evidence = _trusted(read_evidence(found.storage, found.manifest.digest, control=control), trusted)
         kit = read_kit(found.storage, found.manifest, control)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import urllib3
 
 from kitops_core.errors import DeniedError, InvalidInputError
+from kitops_core.registries import Registries
 from kitops_core.storage.registry import RegistryOptions
 
 _TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105 - a path
@@ -20,16 +22,16 @@ _ATTEMPTS = 4
 _GOOGLE_HINT = "check that the pod's service account is bound to one that may read the Artifact Registry"
 
 
-def registry_options(registry: str, environ: MutableMapping[str, str], given: Mapping[str, Any]) -> RegistryOptions:
-    """How to talk to a registry.
+def cluster_registries(registry: str, environ: MutableMapping[str, str], given: Mapping[str, Any]) -> Registries:
+    """How to talk to registries.
 
     ``KIT_USER`` and ``KIT_PASSWORD`` come first, then Google's identity where ``GCP_WIF`` is set. What is found is sent
     to no other registry. Amazon's identity, and credential files, are looked for when a registry asks for them.
 
     Args:
-        registry: Host and port.
+        registry: Host and port of the one that the kit is in.
         environ: The environment; ``AWS_ECR_REGION`` becomes Amazon's default region there where none is set.
-        given: Further options.
+        given: Options for every registry.
 
     Raises:
         InvalidInputError: A variable is missing beside another.
@@ -39,15 +41,16 @@ def registry_options(registry: str, environ: MutableMapping[str, str], given: Ma
     if bool(user) != bool(password):
         missing = "KIT_PASSWORD" if user else "KIT_USER"
         raise InvalidInputError(f"{missing} is missing", hint="set KIT_USER and KIT_PASSWORD, or neither")
+    others = RegistryOptions(**given)
     if user:
-        return RegistryOptions(**{**given, "host": registry, "username": user, "password": password})
+        return Registries({registry: replace(others, username=user, password=password)}, others=others)
     region = environ.get("AWS_ECR_REGION")
     if region and not environ.get("AWS_REGION"):
         environ.setdefault("AWS_DEFAULT_REGION", region)
     if _is_google(registry, environ):
         token = _google_token(environ)
-        return RegistryOptions(**{**given, "host": registry, "username": _GOOGLE_USER, "password": token})
-    return RegistryOptions(**given)
+        return Registries({registry: replace(others, username=_GOOGLE_USER, password=token)}, others=others)
+    return Registries(others=others)
 
 
 def _is_google(registry: str, environ: Mapping[str, str]) -> bool:

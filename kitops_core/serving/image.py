@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
-from kitops_core.events import Cancel, Control, Event
+from kitops_core.events import Control
 from kitops_core.kits.filters import parse_filters, takes_entry
-from kitops_core.kits.find import find_kit
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
-from kitops_core.reference import check_tag
+from kitops_core.reference import Where, check_tag
+from kitops_core.session import Session
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    pass
 
 KSERVE_DIRECTORY = "models"
 """The directory of an image that KServe reads; everything else in it is passed over."""
@@ -69,50 +68,21 @@ class KitImage:
 
 
 def image(
+    session: Session,
     reference: str,
     *,
     tag: str = "",
     only: Sequence[str] = (),
     platform: str = "linux/amd64",
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> KitImage:
-    """Make a container image of a kit: a manifest over the kit's own layers, attached to the kit as a referrer.
-
-    No layer is read or written. The same kit, parts and platform give the same digest. What copies the kit with all
-    that is attached to it (``push``, ``promote``, ``copy(referrers=True)``) takes the image along.
-
-    Args:
-        reference: The kit. A tag is resolved once.
-        tag: A tag for the image, in the kit's repository; not in the local store, whose tags are kits.
-        only: Filters as for ``unpack``, ``model`` or ``datasets:name``; none means everything.
-        platform: What its config names, ``linux/ARCHITECTURE``. containerd unpacks an image only on nodes of that
-            architecture.
-        remote: ``True`` looks in the registry, ``False`` in the local store, ``None`` in the first that has the kit.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between requests.
-
-    Raises:
-        NotFoundError: There is no such kit, or nothing in it that a filter takes.
-        InvalidInputError: A layer cannot be an image's (a raw one), the kit's model is another kit, or the platform
-            or a filter cannot be used.
-        InvalidReferenceError: ``tag`` is no tag.
-        ConflictError: The tag names something other than an image, or the kit is in the local store.
-        IntegrityError: The kit's config and manifest disagree.
-        DeniedError, RegistryError, StoreError: A storage refused or failed.
-        CancelledError: The switch was flipped.
-    """
+    """See :meth:`kitops_core.Client.image`."""
     if tag:
         check_tag(tag)
     os_, architecture, variant = _parse_platform(platform)
-    control = Control(on_event, cancel)
+    control = session.control
     filters = parse_filters(only)
-    found = find_kit(reference, remote=remote, store=store, registry=registry)
+    found = session.find(reference, where)
     with closing(found.storage):
         if tag and found.where == "local store":
             raise ConflictError(

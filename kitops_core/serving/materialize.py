@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.events import Cancel, Control, Event
-from kitops_core.reference import parse_reference
+from kitops_core.events import Control
+from kitops_core.reference import Where, parse_reference
 from kitops_core.serving.lease import STALE_SECONDS, Lease, remove_tree, take_turn
 from kitops_core.serving.releases import SCRATCH, Release, Releases
 from kitops_core.serving.resolved import ResolvedKit, Selection
+from kitops_core.session import Session
 
 if TYPE_CHECKING:
     from kitops_core.evidence.verification import VerificationPolicy
-    from kitops_core.storage.registry import RegistryOptions
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Materialized:
 
 
 def materialize(
+    session: Session,
     reference: str,
     to: str | os.PathLike[str],
     *,
@@ -62,65 +62,17 @@ def materialize(
     max_ratio: int | None = None,
     verify: VerificationPolicy | None = None,
     stale_after: float = STALE_SECONDS,
-    remote: bool | None = None,
-    store: Path | None = None,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
+    where: Where = "any",
 ) -> Materialized:
-    """Make a directory that a server can load: the model and its parts, flat as :mod:`~.arrange` says.
-
-    ``to`` becomes a symbolic link to a complete release beside it (see :mod:`~.releases`), and is replaced at once.
-    Several processes, on several machines, may do this for one directory: one fetches, the others wait. Nothing is
-    fetched, and nothing is asked for a reference with a digest, where the directory shows that kit already.
-
-    Args:
-        reference: The kit. A tag is resolved once.
-        to: The directory; missing, or made by this function.
-        only: Filters, ``model`` or ``code:tokenizer.model`` (see :mod:`kitops_core.kits.filters`); none means the
-            model with its parts.
-        keep_paths: Keep the Kitfile's paths instead of laying the files out for a server.
-        keep: How many earlier releases to keep, so that a server that still reads one can go on. The next call that
-            changes the directory removes the rest.
-        max_ratio: How many times its stored size a compressed layer may unpack to, as for ``unpack``.
-        verify: Take only what this policy verifies: the very digest that is fetched, and every kit that
-            ``model.path`` names otherwise than by digest. Checked each time, also where nothing is to be fetched.
-        stale_after: Seconds after which a process that fetches and shows no sign of life is replaced. All who share
-            a volume must use about the same.
-        remote: ``True`` reads from the registry, ``False`` from the local store, ``None`` from the first that has it.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        ConflictError: Something is at ``to`` that was not made here, or two files would have one path.
-        InvalidInputError: An argument or a filter cannot be used.
-        NotFoundError: The kit, or what a filter names, is not there.
-        VerificationError: ``verify`` does not hold; nothing was fetched.
-        IntegrityError: A blob is not what its digest says, or holds what must not be unpacked.
-        DeniedError, RegistryError, StoreError: A storage or the file system refused or failed.
-        CancelledError: The switch was flipped.
-    """
+    """See :meth:`kitops_core.Client.materialize`."""
     if keep < 0 or stale_after <= 0:
         raise InvalidInputError("keep must not be negative, and stale_after must be positive")
     selection = Selection.of(only, keep_paths)
     releases = Releases(to)
-    control = Control(on_event, cancel)
     with ExitStack() as stack:
 
         def resolve() -> ResolvedKit:
-            return stack.enter_context(
-                ResolvedKit(
-                    reference,
-                    selection,
-                    verify=verify,
-                    remote=remote,
-                    store=store,
-                    registry=registry,
-                    control=control,
-                )
-            )
+            return stack.enter_context(ResolvedKit(session, reference, selection, verify=verify, where=where))
 
         pinned = parse_reference(reference).digest if verify is None else ""
         known = releases.find(lambda release: is_pinned_to(release, pinned, selection)) if pinned else None
@@ -142,7 +94,7 @@ def materialize(
             releases.prune(keep)
             return _result(release, releases, fetched=found is None, changed=changed)
 
-        return take_turn(releases.place, ready, work, control=control, stale_after=stale_after)
+        return take_turn(releases.place, ready, work, control=session.control, stale_after=stale_after)
 
 
 def is_pinned_to(release: Release, digest: str, selection: Selection) -> bool:

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kitops_core.errors import ConflictError, InvalidInputError
+from kitops_core.errors import ConflictError
+from kitops_core.layers.publish import Existing
 from kitops_core.serving.lease import Lease, make_shared, remove_tree, writing
 from kitops_core.serving.releases import SCRATCH, Release, flush, flush_tree, sizes
 
@@ -99,9 +100,7 @@ class Mount:
         fetched: Path,
         release: Release,
         lease: Lease,
-        *,
-        overwrite: bool = False,
-        ignore_existing: bool = False,
+        existing: Existing = "refuse",
     ) -> Release:
         """Move files into place, and those of the kit that was there away.
 
@@ -110,21 +109,17 @@ class Mount:
             fetched: The directory with the files, below it.
             release: What they are; its path and files are filled in.
             lease: The lock, held.
-            overwrite: Replace files that are there and belong to no kit.
-            ignore_existing: Keep them.
+            existing: What becomes of files that are there and belong to no kit.
 
         Raises:
             ConflictError: Files are in the way; none was touched.
-            InvalidInputError: Both flags are given.
             StoreError: The file system refuses; everything is as it was.
         """
-        if overwrite and ignore_existing:
-            raise InvalidInputError("existing files can be overwritten or ignored, not both")
         with writing(self.directory):
             new = scratch / _NEW
             os.rename(fetched, new)
             before = Release.load(self.directory / MARKER, self.directory)
-            plan = self._plan(new, before, overwrite, ignore_existing)
+            plan = self._plan(new, before, existing)
             self._complain(plan)
             for path in plan.kept:
                 (new / path).unlink()
@@ -176,16 +171,16 @@ class Mount:
                 os.rename(scratch / _OLD / path, self.directory / path)
         (scratch / _JOURNAL).unlink()
 
-    def _plan(self, new: Path, before: Release | None, overwrite: bool, ignore_existing: bool) -> _Plan:
+    def _plan(self, new: Path, before: Release | None, existing: Existing) -> _Plan:
         plan = _Plan()
         if os.path.lexists(self.directory / MARKER):
             plan.old.append(MARKER)
         ours = {path for path in before.files if os.path.lexists(self.directory / path)} if before else set()
         plan.old += sorted(ours)
-        self._compare(new, "", ours, plan, overwrite, ignore_existing)
+        self._compare(new, "", ours, plan, existing)
         return plan
 
-    def _compare(self, new: Path, prefix: str, ours: set[str], plan: _Plan, overwrite: bool, ignore: bool) -> None:
+    def _compare(self, new: Path, prefix: str, ours: set[str], plan: _Plan, existing: Existing) -> None:
         """Decide about what is in one directory of the kit; goes into those that are on both sides."""
         for name in sorted(os.listdir(new / prefix)):
             path = f"{prefix}{name}"
@@ -194,7 +189,7 @@ class Mount:
                 plan.clashes.append(path)
             elif source.is_dir():
                 if there.is_dir() and not there.is_symlink():
-                    self._compare(new, f"{path}/", ours, plan, overwrite, ignore)
+                    self._compare(new, f"{path}/", ours, plan, existing)
                 elif os.path.lexists(there) and path not in ours:
                     plan.clashes.append(path)
                 else:
@@ -204,11 +199,11 @@ class Mount:
             elif there.is_dir() and not there.is_symlink():
                 files = list(self._files_below(path))
                 (plan.add if files and ours.issuperset(files) else plan.clashes).append(path)
-            elif overwrite:
+            elif existing == "overwrite":
                 plan.old.append(path)
                 plan.add.append(path)
             else:
-                (plan.kept if ignore else plan.existing).append(path)
+                (plan.kept if existing == "ignore" else plan.existing).append(path)
 
     def _files_below(self, path: str) -> Iterator[str]:
         for directory, _, names in os.walk(self.directory / path):

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from kitops_core.events import Control
 from kitops_core.kits.filters import parse_filters
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.kits.unpack import Unpacked, model_chain, unpack_kit
-from kitops_core.reference import parse_reference
+from kitops_core.reference import Where, parse_reference
 from kitops_core.serving.arrange import arrange
 from kitops_core.serving.lease import writing
+from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
     from kitops_core.evidence.verification import VerificationPolicy
-    from kitops_core.storage.registry import RegistryOptions
 
 EVERYTHING = ("kitfile", "model", "code", "datasets", "docs", "prompts", "mcpServers")
 """The filters that take all of a kit."""
@@ -70,14 +69,12 @@ class ResolvedKit:
     """A kit that was found and verified; a context manager that lets go of its connections.
 
     Args:
+        session: Where kits are found.
         reference: The kit. Its tag, and those of the kits that ``model.path`` names, are resolved once, here.
         selection: What of it is wanted.
         verify: Take only what this policy verifies: this very digest, and every kit that ``model.path`` names
             otherwise than by digest.
-        remote: ``True`` looks in the registry, ``False`` in the local store, ``None`` in the first that has it.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to registries.
-        control: Progress and cancelling.
+        where: Which storage to look in, as for ``unpack``.
 
     Raises:
         NotFoundError, VerificationError, IntegrityError, DeniedError, RegistryError, StoreError: As ``unpack``.
@@ -85,27 +82,26 @@ class ResolvedKit:
 
     def __init__(
         self,
+        session: Session,
         reference: str,
         selection: Selection,
         *,
         verify: VerificationPolicy | None,
-        remote: bool | None,
-        store: Path | None,
-        registry: RegistryOptions | None,
-        control: Control,
+        where: Where,
     ) -> None:
+        control = session.control
         self._selection = selection
         self._stack = ExitStack()
         self._parents: dict[str, FoundKit] = {}
         try:
-            self._found = self._keep(find_kit(reference, remote=remote, store=store, registry=registry))
+            self._found = self._keep(session.find(reference, where))
             if verify is not None:
                 _check(self._found, verify, control)
             self._kit = read_kit(self._found.storage, self._found.manifest, control)
 
             def find_parent(text: str) -> FoundKit:
                 if text not in self._parents:
-                    parent = self._keep(find_kit(text, store=store, registry=registry))
+                    parent = self._keep(session.find(text))
                     if verify is not None and not parse_reference(text).digest:
                         _check(parent, verify, control)
                     self._parents[text] = parent
@@ -167,8 +163,7 @@ class ResolvedKit:
             tree,
             filters=parse_filters(self._selection.only),
             find_parent=self._find_parent,
-            overwrite=False,
-            ignore_existing=False,
+            existing="refuse",
             max_ratio=max_ratio,
             control=control,
         )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kitops_core.events import Cancel, Control, Event
+from kitops_core.events import Control
+from kitops_core.layers.publish import Existing
 from kitops_core.reference import parse_reference
 from kitops_core.serving.lease import STALE_SECONDS, Lease, take_turn
 from kitops_core.serving.materialize import is_pinned_to
 from kitops_core.serving.mount import Mount, clear
 from kitops_core.serving.releases import Release
 from kitops_core.serving.resolved import ResolvedKit, Selection
+from kitops_core.session import Session
 
 if TYPE_CHECKING:
     from kitops_core.evidence.verification import VerificationPolicy
-    from kitops_core.storage.registry import RegistryOptions
 
 
 @dataclass(frozen=True)
@@ -43,53 +43,23 @@ class Initialized:
 
 
 def initialize_storage(
+    session: Session,
     reference: str,
     directory: str | os.PathLike[str],
     *,
     selection: Selection | None = None,
-    overwrite: bool = False,
-    ignore_existing: bool = False,
+    existing: Existing = "refuse",
     max_ratio: int | None = None,
     verify: VerificationPolicy | None = None,
     stale_after: float = STALE_SECONDS,
-    registry: RegistryOptions | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancel: Cancel | None = None,
 ) -> Initialized:
-    """Put a kit from a registry into a directory that cannot be replaced: all of its files, or none.
-
-    A kit that an earlier call put there is replaced; that very kit is left as it is. Nothing is written but the
-    directory.
-
-    Args:
-        reference: The kit; a tag is resolved once.
-        directory: The directory; made if it does not exist.
-        selection: What of the kit, and how it is laid out; the model and its parts, flat, where it is not given.
-        overwrite: Replace files that are in the way.
-        ignore_existing: Keep files that are in the way.
-        max_ratio: How many times its stored size a compressed layer may unpack to, as for ``unpack``.
-        verify: Take only what this policy verifies, as for ``unpack``.
-        stale_after: Seconds after which a process that is at work there and shows no sign of life is replaced.
-        registry: How to talk to registries.
-        on_event: Called with progress.
-        cancel: A switch that stops between buffers.
-
-    Raises:
-        ConflictError: Files are in the way, or the directory is a file; nothing was touched.
-        InvalidInputError, NotFoundError, VerificationError, IntegrityError, DeniedError, RegistryError, StoreError,
-        CancelledError: As ``unpack``.
-    """
+    """See :meth:`kitops_core.Client.initialize_storage`."""
     wanted = selection or Selection()
     mount = Mount(directory)
-    control = Control(on_event, cancel)
     with ExitStack() as stack:
 
         def resolve() -> ResolvedKit:
-            return stack.enter_context(
-                ResolvedKit(
-                    reference, wanted, verify=verify, remote=True, store=None, registry=registry, control=control
-                )
-            )
+            return stack.enter_context(ResolvedKit(session, reference, wanted, verify=verify, where="registry"))
 
         pinned = parse_reference(reference).digest if verify is None else ""
         held = mount.held()
@@ -116,14 +86,12 @@ def initialize_storage(
                 described = Release(
                     fetched, source.reference, source.storage, source.identity, source.is_pinned, source.parameters, {}
                 )
-                release = mount.put(
-                    scratch, fetched, described, lease, overwrite=overwrite, ignore_existing=ignore_existing
-                )
+                release = mount.put(scratch, fetched, described, lease, existing)
                 return _result(release, mount, fetched=True)
             finally:
                 clear(scratch)
 
-        return take_turn(mount.place, ready, work, control=control, stale_after=stale_after)
+        return take_turn(mount.place, ready, work, control=session.control, stale_after=stale_after)
 
 
 def _result(release: Release, mount: Mount, *, fetched: bool) -> Initialized:

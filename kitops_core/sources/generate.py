@@ -21,18 +21,7 @@ def generate_kitfile(
     authors: Sequence[str] = (),
     depth: int = 0,
 ) -> Kitfile:
-    """Look at a directory and describe it, as ``kitops init`` and packing without a Kitfile do.
-
-    Args:
-        directory: The directory.
-        name: The package's name; the directory's where it is empty.
-        description: The package's description.
-        authors: The package's authors.
-        depth: How many levels of subdirectories are taken file by file; those below are taken whole. -1: all.
-
-    Raises:
-        SourceError: It is not a directory, something in it cannot be listed, or its ``.kitignore`` is malformed.
-    """
+    """See :func:`kitops_core.generate_kitfile`."""
     from kitops_core.kitfile.generator import generate
     from kitops_core.layers.context import Context
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from attachments import attached
 from cli_runner import ok
+from clients import client
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.schema import _res as resources
 from cyclonedx.validation.json import JsonStrictValidator
@@ -124,17 +125,17 @@ def test_the_latest_figure_of_a_name_counts(bundle: Path) -> None:
 
 def test_a_signed_bill_vouches_only_for_what_its_key_signed(bundle: Path, name: str) -> None:
     kitops.pack(bundle, f"{name}:1", push=True, provenance=kitops.Provenance(metrics={"loose": 1}))
-    kitops.attest_metrics(f"{name}:1", {"other": 1}, key=OTHER_KEY)
-    kitops.attest_metrics(f"{name}:1", {"mine": 1}, key=KEY)
+    client(signer=OTHER_KEY).attest_metrics(f"{name}:1", {"other": 1})
+    client(signer=KEY).attest_metrics(f"{name}:1", {"mine": 1})
 
-    def figures(**how: Any) -> list[str]:
-        card = kitops.bom(f"{name}:1", **how)["metadata"]["component"]["modelCard"]
+    def figures(by: Any = None, **how: Any) -> list[str]:
+        card = client(signer=by).bom(f"{name}:1", attach=by is not None, **how)["metadata"]["component"]["modelCard"]
         return [item["type"] for item in card["quantitativeAnalysis"]["performanceMetrics"]]
 
     assert figures() == ["loose", "mine", "other"]
-    assert figures(key=KEY) == ["mine"]
+    assert figures(KEY) == ["mine"]
     assert figures(keys=[OTHER_KEY.public]) == ["other"]
-    assert figures(key=KEY, keys=[OTHER_KEY.public]) == ["mine", "other"]
+    assert figures(KEY, keys=[OTHER_KEY.public]) == ["mine", "other"]
 
 
 def test_it_is_attached_once_unsigned(bundle: Path, name: str) -> None:
@@ -150,7 +151,7 @@ def test_it_is_attached_once_signed_by_the_command(bundle: Path, name: str, tmp_
     write_keys(tmp_path, KEY, "ci")
     kitops.pack(bundle, f"{name}:1", push=True)
     for _ in range(2):
-        ok("bom", f"{name}:1", "--key", tmp_path / "ci.key", "-o", tmp_path / "bom.json")
+        ok("bom", f"{name}:1", "--sign-key", tmp_path / "ci.key", "-o", tmp_path / "bom.json")
     (evidence,) = attached(f"{name}:1", CYCLONEDX)
     assert evidence.bundle is not None
     assert evidence.statement is not None

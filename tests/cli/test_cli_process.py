@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cli_runner import kit, ok, run, start
 
+import kitops_core
 from kitops_core.cli import output, settings
 from kitops_core.cli.group import kitops
 
@@ -172,20 +173,34 @@ def test_network_options_are_handed_on_only_where_given(
     args: list[str], network: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, object]] = []
-    monkeypatch.setattr(settings.Settings, "registry_options", lambda self: seen.append(dict(self.network)))
+    made = settings.Settings.client
+
+    def client(self: settings.Settings, **how: object) -> kitops_core.Client:
+        seen.append(dict(self.network))
+        self.network.clear()  # the certificates are none
+        return made(self, **how)
+
+    monkeypatch.setattr(settings.Settings, "client", client)
     ok("list", *args)
     assert seen == [network]
 
 
 def test_certificates_come_from_options_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, object]] = []
-    monkeypatch.setattr(settings.Settings, "registry_options", lambda self: seen.append(dict(self.network)))
+    made = settings.Settings.client
+
+    def client(self: settings.Settings, **how: object) -> kitops_core.Client:
+        seen.append(dict(self.network))
+        self.network.clear()  # the certificates are none
+        return made(self, **how)
+
+    monkeypatch.setattr(settings.Settings, "client", client)
     for name in ("ca", "cert", "key"):
         (tmp_path / name).write_text("")
     monkeypatch.setenv("KITOPS_CLIENT_CERT", str(tmp_path / "cert"))
     monkeypatch.setenv("KITOPS_CLIENT_KEY", str(tmp_path / "key"))
     ok("list", "--tls-cert", tmp_path / "ca")
-    assert seen == [{"ca_file": tmp_path / "ca", "client_cert": tmp_path / "cert", "client_key": tmp_path / "key"}]
+    assert seen == [{"ca_file": tmp_path / "ca", "client_cert": tmp_path / "cert", "tls_key": tmp_path / "key"}]
     assert kit("list", "--tls-cert", tmp_path / "missing").code == 2
 
 

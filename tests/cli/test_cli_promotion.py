@@ -55,8 +55,8 @@ def test_a_refusal_shows_every_gate_and_exits_with_9(project: Project) -> None:
 def test_an_approval_opens_the_gate_and_the_record_is_signed(project: Project) -> None:
     digest = project.pack("1.0", "dev")
     ok("promote", "dev", "--to", "staging")
-    assert digest in ok("approve", "--to", "prod", "--key", "risk.key").out
-    promoted = ok("promote", "--to", "prod", "--key", "risk.key", "--note", "go", "--json").json
+    assert digest in ok("approve", "--to", "prod", "--sign-key", "risk.key").out
+    promoted = ok("promote", "--to", "prod", "--sign-key", "risk.key", "--note", "go", "--json").json
     assert (promoted["digest"], promoted["changed"], promoted["channel"]) == (digest, True, "prod")
     (record,) = ok("history", "prod", "--json").json
     assert (record["actor"], record["note"], record["record"]) == ("ada", "go", promoted["record"])
@@ -68,9 +68,9 @@ def test_an_approval_that_would_not_count_is_refused(project: Project) -> None:
     project.pack("1.0", "dev")
     ok("promote", "dev", "--to", "staging")
     project.key("other")
-    stranger = kit("approve", "--to", "prod", "--key", "other.key")
+    stranger = kit("approve", "--to", "prod", "--sign-key", "other.key")
     assert (stranger.code, "takes approvals by risk.pub, and other.key is none of them" in stranger.err) == (3, True)
-    nobody = kit("approve", "--to", "staging", "--key", "risk.key")
+    nobody = kit("approve", "--to", "staging", "--sign-key", "risk.key")
     assert (nobody.code, "'staging' asks for no approvals" in nobody.err) == (3, True)
     assert kit("referrers", f"{project.kit}:staging", "--remote").out.count("approval") == 0
 
@@ -80,7 +80,7 @@ def test_a_lost_race_a_missing_channel_and_a_bad_policy_have_codes_of_their_own(
     assert kit("promote", "dev", "--to", "staging", "--expect", "sha256:" + "0" * 64).code == 10
     missing = kit("promote", "dev", "--to", "stagin")
     assert (missing.code, "did you mean 'staging'?" in missing.err) == (4, True)
-    assert kit("promote", "dev", "--to", "staging", "--channels", "nowhere.yaml").code == 4
+    assert kit("promote", "dev", "--to", "staging", "--policy", "nowhere.yaml").code == 4
     project.policy.write_text("kit: [")
     assert kit("promote", "dev", "--to", "staging").code == 3
 
@@ -96,7 +96,7 @@ def test_channels_rollback_and_prune(project: Project) -> None:
     back = ok("rollback", "staging").out
     assert "rolled back" in back
     assert first in back
-    kitops.tag(f"{project.kit}@{second}", ["staging"], remote=True)
+    kitops.tag(f"{project.kit}@{second}", ["staging"], where="registry")
     assert f"is not {first}" in ok("channels").err
     stranger = project.pack("9.0", "staging")
     drifted = ok("channels")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from cli_runner import kit, ok
+from clients import client
 from fault_proxy import FaultProxy
 from signing_tools import KEY, OTHER_KEY, write_keys
 
@@ -70,7 +71,7 @@ def test_a_key_pair_is_written_once_and_the_private_key_is_for_its_owner_only(
 
 def test_sign_then_verify(name: str) -> None:
     digest = digest_of(name)
-    signed = ok("sign", name, "--key", "release.key")
+    signed = ok("sign", name, "--sign-key", "release.key")
     assert re.fullmatch(rf"signed  {digest}  signature  sha256:\w+\n", signed.out)
     verified = ok("verify", name, "--key", "other.pub", "--key", "release.pub")
     assert verified.out == f"verified  {digest}  by release.pub\n"
@@ -82,7 +83,7 @@ def test_sign_then_verify(name: str) -> None:
 
 def test_a_kit_in_a_layout_directory_is_signed_there(project: Path, tmp_path: Path) -> None:
     digest = ok("pack", project, "-t", "oci:kits:1", "--json").json["digest"]
-    ok("sign", "oci:kits:1", "--key", "release.key")
+    ok("sign", "oci:kits:1", "--sign-key", "release.key")
     verified = ok("verify", "oci:kits:1", "--key", "release.pub")
     assert verified.out == f"verified  {digest}  by release.pub\n"
     assert "from the layout" in verified.err
@@ -92,19 +93,19 @@ def test_what_is_not_verified_is_code_6_and_says_why(name: str) -> None:
     unsigned = kit("verify", name, "--key", "release.pub")
     assert unsigned.code == 6
     assert "is not verified: no signature is attached" in unsigned.err
-    ok("sign", name, "--key", "other.key")
+    ok("sign", name, "--sign-key", "other.key")
     assert "not by release.pub" in kit("verify", name, "--key", "release.pub").err
     assert "2 signers needed" in kit("verify", name, "--key", "other.pub", "--key", "release.pub", "--needed", "2").err
 
 
 def test_attest_then_verify_by_type(name: str, keys: Path) -> None:
     (keys / "result.json").write_text(json.dumps({"result": "PASSED", "configuration": []}))
-    ok("attest", name, "--type", "test-result", "--predicate", "result.json", "--key", "release.key")
+    ok("attest", name, "--type", "test-result", "--predicate", "result.json", "--sign-key", "release.key")
     assert ok("verify", name, "--type", "test-result", "--key", "release.pub").out.startswith("verified  ")
     assert kit("verify", name, "--key", "release.pub").code == 6
     assert kit("verify", name, "--type", "vsa", "--key", "release.pub").code == 6
     (keys / "result.json").write_text(json.dumps({"result": "FAILED"}))
-    ok("attest", name, "--type", "test-result", "--predicate", "result.json", "--key", "release.key")
+    ok("attest", name, "--type", "test-result", "--predicate", "result.json", "--sign-key", "release.key")
     failed = kit("verify", name, "--type", "test-result", "--key", "release.pub")
     assert failed.code == 6
     assert "does not say PASSED" in failed.err
@@ -115,10 +116,10 @@ def test_referrers_are_a_tree_with_who_signed(name: str, keys: Path) -> None:
     (keys / "made.json").write_text("{}")
     card = ok("attach", name, "CARD.md", "--artifact-type", "text/markdown", "-a", "lang=en", "--json").json["digest"]
     assert card == ok("attach", name, "CARD.md", "--artifact-type", "text/markdown", "-a", "lang=en").out.split()[-1]
-    signature = ok("sign", name, "--key", "release.key").out.split()[-1]
+    signature = ok("sign", name, "--sign-key", "release.key").out.split()[-1]
     ok("attest", name, "--type", "slsaprovenance1", "--predicate", "made.json")
     repository = name.rpartition(":")[0]
-    below = ok("sign", f"{repository}@{card}", "--key", "other.key").out.split()[-1]
+    below = ok("sign", f"{repository}@{card}", "--sign-key", "other.key").out.split()[-1]
     ran = ok("referrers", name)
     head, *lines = ran.out.splitlines()
     assert head.endswith(f"@{digest_of(name)}")
@@ -135,7 +136,7 @@ def test_referrers_are_a_tree_with_who_signed(name: str, keys: Path) -> None:
 
 
 def test_tag_lists_show_no_referrers(name: str) -> None:
-    ok("sign", name, "--key", "release.key")
+    ok("sign", name, "--sign-key", "release.key")
     repository = name.rpartition(":")[0]
     listed = ok("list", "--json").json if "/" not in name else ok("list", repository, "--json").json
     assert [row["tag"] for row in listed] == ["1.0"]
@@ -144,12 +145,12 @@ def test_tag_lists_show_no_referrers(name: str) -> None:
 
 class TestUnpackWithVerify:
     def test_unpacks_what_is_signed(self, name: str, tmp_path: Path) -> None:
-        ok("sign", name, "--key", "release.key")
+        ok("sign", name, "--sign-key", "release.key")
         ok("unpack", name, "-d", tmp_path / "out", "--verify", "other.pub", "--verify", "release.pub")
         assert (tmp_path / "out" / "model.bin").stat().st_size == 5000
 
     def test_leaves_the_target_as_it_was_where_it_is_not(self, name: str, tmp_path: Path) -> None:
-        ok("sign", name, "--key", "other.key")
+        ok("sign", name, "--sign-key", "other.key")
         ran = kit("unpack", name, "-d", tmp_path / "out", "--verify", "release.pub")
         assert ran.code == 6
         assert not (tmp_path / "out").exists()
@@ -157,7 +158,7 @@ class TestUnpackWithVerify:
     def test_a_signature_of_the_kit_that_had_the_tag_before_is_worth_nothing(
         self, name: str, project: Path, tmp_path: Path
     ) -> None:
-        ok("sign", name, "--key", "release.key")
+        ok("sign", name, "--sign-key", "release.key")
         (project / "model.bin").write_bytes(b"another model")
         ok("pack", project, "-t", name, *(["--push"] if "/" in name else []))
         assert kit("unpack", name, "-d", tmp_path / "out", "--verify", "release.pub").code == 6
@@ -165,7 +166,7 @@ class TestUnpackWithVerify:
     def test_asks_the_registry_for_the_tag_once(self, project: Path, faults: FaultProxy, tmp_path: Path) -> None:
         name = f"{faults.address}/signing/{uuid.uuid4().hex}:1.0"
         ok("pack", project, "-t", name, "--push")
-        ok("sign", name, "--key", "release.key")
+        ok("sign", name, "--sign-key", "release.key")
         faults.seen.clear()
         ok("unpack", name, "-d", tmp_path / "out", "--verify", "release.pub")
         assert sum("/manifests/1.0" in seen.path for seen in faults.seen) == 1
@@ -177,19 +178,19 @@ class TestUnpackWithVerify:
             child.mkdir()
             (child / "Kitfile").write_text(f"manifestVersion: 1.0.0\nmodel: {{path: '{model}'}}\n")
             ok("pack", child, "-t", f"child:{number}")
-            ok("sign", f"child:{number}", "--key", "release.key")
+            ok("sign", f"child:{number}", "--sign-key", "release.key")
         verify = ("--verify", "release.pub")
         ok("unpack", "child:1", "-d", tmp_path / "pinned", *verify)
         assert kit("unpack", "child:0", "-d", tmp_path / "out", *verify).code == 6
         assert not (tmp_path / "out").exists()
-        ok("sign", "base:1", "--key", "release.key")
+        ok("sign", "base:1", "--sign-key", "release.key")
         ok("unpack", "child:0", "-d", tmp_path / "out", *verify)
 
 
 def test_a_kit_pulled_without_its_signature_says_where_to_look(project: Path, registry: str) -> None:
     name = f"{registry}/signing/{uuid.uuid4().hex}:1.0"
     ok("pack", project, "-t", name, "--push")
-    ok("sign", name, "--key", "release.key")
+    ok("sign", name, "--sign-key", "release.key")
     ok("pull", name)
     ran = kit("verify", name, "--key", "release.pub")
     assert ran.code == 6
@@ -233,7 +234,7 @@ class TestThePassword:
         ok("pack", project, "-t", "m:1")
 
     def test_is_not_asked_for_where_there_is_no_terminal(self) -> None:
-        ran = kit("sign", "m:1", "--key", "sealed.key")
+        ran = kit("sign", "m:1", "--sign-key", "sealed.key")
         assert ran.code == 3
         assert "sealed.key is encrypted, and no password was given" in ran.err
         assert "COSIGN_PASSWORD" in ran.err
@@ -256,7 +257,7 @@ class TestThePassword:
 
     def test_that_is_wrong_is_not_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COSIGN_PASSWORD", "not-the-password")
-        ran = kit("sign", "m:1", "--key", "sealed.key")
+        ran = kit("sign", "m:1", "--sign-key", "sealed.key")
         assert ran.code == 3
         assert "the password is wrong" in ran.err
         assert "not-the-password" not in ran.out + ran.err
@@ -264,17 +265,17 @@ class TestThePassword:
 
 def test_the_key_of_a_client_certificate_has_a_name_of_its_own(project: Path) -> None:
     ok("pack", project, "-t", "m:1")
-    ok("sign", "m:1", "--key", "release.key", "--client-cert", "release.pub", "--client-key", "release.key")
-    assert kit("sign", "m:1", "--key", "release.key", "--cert", "release.pub").code == 2
+    ok("sign", "m:1", "--sign-key", "release.key", "--client-cert", "release.pub", "--client-key", "release.key")
+    assert kit("sign", "m:1", "--sign-key", "release.key", "--cert", "release.pub").code == 2
     ok("inspect", "m:1", "--cert", "release.pub", "--key", "release.key")
 
 
 def test_the_same_from_python(project: Path, tmp_path: Path) -> None:
     digest = kitops.pack(project, "m:1").digest
     key = SigningKey.load("release.key")
-    signed = kitops.sign("m:1", key=key)
+    signed = kitops.sign("m:1", key)
     assert signed.predicate_type == "https://sigstore.dev/cosign/sign/v1"
-    assert kitops.attest("m:1", {"verificationResult": "PASSED"}, type="vsa", key=key).storage == "local store"
+    assert client(signer=key).attest("m:1", {"verificationResult": "PASSED"}, type="vsa").storage == "local store"
     assert kitops.verify("m:1", keys=["release.pub"]).digest == digest
     assert kitops.verify("m:1", keys=[key.public], type="vsa").evidence
     policy = VerificationPolicy(keys=(key.public,))

@@ -33,7 +33,7 @@ def place(tmp_path: Path, either_registry: str, monkeypatch: pytest.MonkeyPatch)
     registry = f"{either_registry}/{os.urandom(4).hex()}"
     kitops.pack("chat", f"{registry}/ml/chat:prod", push=True)
     kitops.pack("chat", f"{registry}/ml/churn:1.0", push=True)
-    kitops.pack("chat", f"{registry}/ml/churn:1.0-raw", push=True, layer_format="raw")
+    kitops.pack("chat", f"{registry}/ml/churn:1.0-raw", push=True, how=kitops.Packing(layer_format="raw"))
     return registry
 
 

@@ -22,7 +22,7 @@ def place(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> str
     reference = push(registry, tmp_path / "kit")
     repository = f"{reference.rpartition(':')[0]}/ml/churn"
     kitops.copy(reference, f"{repository}:prod")
-    kitops.sign(f"{repository}:prod", key=KEY, remote=True)
+    kitops.sign(f"{repository}:prod", KEY, where="registry")
     write_keys(tmp_path, KEY, "release")
     monkeypatch.chdir(tmp_path)
     return repository.removesuffix("/ml/churn")

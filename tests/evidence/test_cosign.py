@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli_runner import ok
+from clients import client
 from fake_sigstore import FakeSigstore
 
 import kitops_core as kitops
@@ -71,12 +72,12 @@ def test_both_sign_and_attest_and_verify_each_others(name: str) -> None:
     cosign("generate-key-pair", "--output-key-prefix", "stranger")
     digest = name.rpartition("@")[2]
     for key in ("ours", "theirs"):
-        kitops.sign(name, key=f"{key}.key")
+        kitops.sign(name, f"{key}.key")
         cosign("verify", "--key", f"{key}.pub", *NO_LOG, name)
-        kitops.attest(name, SLSA, type="slsaprovenance1", key=f"{key}.key")
+        client(signer=f"{key}.key").attest(name, SLSA, type="slsaprovenance1")
         said = cosign("verify-attestation", "--key", f"{key}.pub", "--type", "slsaprovenance1", *NO_LOG, name)
         assert "buildDefinition" in said or "payload" in said
-        kitops.attest(name, {"environment": "prod"}, type="promotion", key=f"{key}.key")
+        client(signer=f"{key}.key").attest(name, {"environment": "prod"}, type="promotion")
         uri = "https://kitops.org/attestation/promotion/v1"
         cosign("verify-attestation", "--key", f"{key}.pub", "--type", uri, *NO_LOG, name)
     with pytest.raises(VerificationError):
@@ -98,19 +99,19 @@ def test_both_sign_and_attest_and_verify_each_others(name: str) -> None:
 def test_cosign_verifies_the_image_of_a_kit_that_we_signed(name: str) -> None:
     """As an admission controller does before a pod may mount it."""
     image = f"{name.partition('@')[0]}@{kitops.image(name).digest}"
-    kitops.sign(image, key="ours.key")
+    kitops.sign(image, "ours.key")
     cosign("verify", "--key", "ours.pub", *NO_LOG, image)
     cosign("verify", "--key", "theirs.pub", *NO_LOG, image, fails=True)
 
 
 def test_cosign_refuses_another_key(name: str) -> None:
-    kitops.sign(name, key="ours.key")
+    kitops.sign(name, "ours.key")
     cosign("verify", "--key", "theirs.pub", *NO_LOG, name, fails=True)
 
 
 def test_a_summary_that_says_failed_is_a_signature_to_cosign_and_none_to_us(name: str) -> None:
     """Why `kitops verify` looks at more than who signed."""
-    kitops.attest(name, {"verificationResult": "FAILED"}, type="vsa", key="ours.key")
+    client(signer="ours.key").attest(name, {"verificationResult": "FAILED"}, type="vsa")
     cosign("verify", "--key", "ours.pub", *NO_LOG, name)
     for kind in ("signature", "vsa"):
         with pytest.raises(VerificationError):

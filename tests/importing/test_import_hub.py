@@ -246,7 +246,9 @@ def test_the_kit_is_the_one_that_packing_a_download_makes(hub: Hub, name: str, t
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(data)
     (tmp_path / ".gitattributes").unlink()
-    packed = kitops.pack(tmp_path, "all:1", kitfile=kitops.describe_import("acme/all"), layer_format="raw")
+    packed = kitops.pack(
+        tmp_path, "all:1", kitfile=kitops.describe_import("acme/all"), how=kitops.Packing(layer_format="raw")
+    )
     assert record.digest == packed.digest
 
 

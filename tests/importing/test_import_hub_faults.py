@@ -10,11 +10,13 @@ import uuid
 from pathlib import Path
 
 import pytest
+from clients import client
 from fault_proxy import FaultProxy, drop
 from hub_imports import FILES, QUICK, imported, nothing_at, provenance
 from hub_server import TOKEN, Fault, Hub, MadeUp
 
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.errors import (
     DeniedError,
     IntegrityError,
@@ -79,7 +81,7 @@ def test_a_hub_that_is_silent_is_not_waited_for_for_ever(hub: Hub, name: str) ->
     hub.faults.append(Fault("/tree/", times=9, delay=30))
     impatient = kitops.RegistryOptions(timeout=0.2, retries=1, backoff=0.01)
     with pytest.raises(RegistryError, match=r"list the files of hf://acme/tiny@\w+: the Hub did not answer in 2 s"):
-        kitops.import_kit("acme/tiny", f"{name}:1", push=True, registry=impatient)
+        client(registries=Registries(others=impatient)).import_kit("acme/tiny", f"{name}:1", push=True)
 
 
 def test_a_silent_hub_does_not_keep_who_wants_to_stop(hub: Hub, name: str) -> None:
@@ -101,7 +103,7 @@ def test_altered_bytes_are_refused_and_nothing_is_tagged(hub: Hub, name: str, pa
     hub.repo("acme/tiny").commit(FILES)
     hub.faults.append(Fault(rf"(cdn|resolve)/.*{path}", times=99, alter=flipped))
     with pytest.raises(IntegrityError, match=f"'{path}' of hf://acme/tiny"):
-        kitops.import_kit("acme/tiny", f"{name}:1", push=push, registry=QUICK)
+        client(registries=Registries(others=QUICK)).import_kit("acme/tiny", f"{name}:1", push=push)
     assert nothing_at(name)
 
 

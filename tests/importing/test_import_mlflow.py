@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cli_runner import kit, ok
+from clients import find_kit
 
 import kitops_core as kitops
 from kitops_core.errors import InvalidInputError, NotFoundError, SourceError
@@ -17,7 +18,6 @@ from kitops_core.evidence.metrics import read_metrics
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
 from kitops_core.importing.mlflow_name import MlflowName, parse_mlflow_name
-from kitops_core.kits.find import find_kit
 
 mlflow = pytest.importorskip("mlflow", reason="the mlflow extra is not installed")
 pytest.importorskip("alembic", reason="a database of MLflow's needs alembic and sqlalchemy")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import find_kit
 from golden_cases import Case, Kit, load_artifact, load_cases
 
 import kitops_core as kitops
 from kitops_core.events import Control
-from kitops_core.kits.find import find_kit
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import parse_manifest
 from kitops_core.storage.local import LocalRepository, LocalStore
@@ -29,7 +29,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pack(kit: Kit, directory: Path, reference: str, **options: Any) -> kitops.ModelKitRecord:
     kit.write(directory)
-    return kitops.pack(directory, reference, **options)
+    return kitops.pack(directory, reference, how=kitops.Packing(**options))
 
 
 def stored(reference: str) -> tuple[dict[str, Any], str]:
@@ -125,7 +125,7 @@ def test_every_way_of_writing_layers_gives_the_files_back(
     case = next(case for case in load_cases() if case.name == "basic")
     options = {"compression": compression, "layer_format": layer_format, "model_pack": model_pack}
     one = pack(case, tmp_path / "context", "kit:1", **options)
-    two = kitops.pack(tmp_path / "context", "oci:" + str(tmp_path / "layout") + ":1", **options)
+    two = kitops.pack(tmp_path / "context", "oci:" + str(tmp_path / "layout") + ":1", how=kitops.Packing(**options))
     assert one.digest == two.digest
     kitops.unpack("kit:1", tmp_path / "out")
     plain = kitops.pack(tmp_path / "context", "kit:plain")

@@ -112,7 +112,7 @@ def test_safetensors_with_their_configuration_in_a_tar(name: str, tmp_path: Path
     push(name, {"config": {"format": "safetensors"}}, layers, "v0.1")
     files = {"model.safetensors": b"weights", "config.json": b"{}", "tokenizer.json": b"[]"}
     assert unpacked(name, tmp_path / "out") == files
-    made = kitops.materialize(f"{name}:1", tmp_path / "served", remote=True)
+    made = kitops.materialize(f"{name}:1", tmp_path / "served", where="registry")
     assert {path.name: path.read_bytes() for path in Path(made.directory).iterdir() if path.name in files} == files
 
 
@@ -125,7 +125,7 @@ def test_nested_files_keep_their_directories(name: str, tmp_path: Path) -> None:
 def test_a_name_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
     push(name, GGUF_CONFIG, [("gguf.v3", b"x", "../evil.gguf")])
     with pytest.raises(kitops.UnsafeLayerError, match="outside the kit"):
-        kitops.unpack(f"{name}:1", tmp_path / "out", remote=True)
+        kitops.unpack(f"{name}:1", tmp_path / "out", where="registry")
 
 
 def test_a_config_that_is_none_is_refused(name: str) -> None:

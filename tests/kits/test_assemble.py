@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import client
 
 import kitops_core as kitops
 
@@ -64,12 +65,14 @@ def worker(whole: Path, entries: Sequence[str], place: Path) -> Path:
     return place
 
 
-def shards(whole: Path, tmp_path: Path, name: str, **options: Any) -> list[kitops.LayerRecord]:
+def shards(
+    whole: Path, tmp_path: Path, name: str, store: Path | None = None, **options: Any
+) -> list[kitops.LayerRecord]:
     """What three workers pack, the last of them first."""
     layers: list[kitops.LayerRecord] = []
     for number, entries in reversed([*enumerate(SHARDS)]):
         place = worker(whole, entries, tmp_path / f"worker-{number}")
-        layers += kitops.pack_layers(place, name, entries, **options)
+        layers += client(store=store).pack_layers(place, name, entries, **options)
     return layers
 
 
@@ -85,13 +88,13 @@ def shards(whole: Path, tmp_path: Path, name: str, **options: Any) -> list[kitop
     ids=str,
 )
 def test_the_digest_is_that_of_one_pack(whole: Path, tmp_path: Path, name: str, options: dict[str, Any]) -> None:
-    layers = shards(whole, tmp_path, name, push=True, **options)
-    model_pack = {key: value for key, value in options.items() if key == "model_pack"}
-    assembled = kitops.assemble(f"{name}:1", layers, kitfile=whole / "Kitfile", push=True, **model_pack)
-    packed = kitops.pack(whole, f"{name}:2", push=True, **options)
+    how = kitops.Packing(**options)
+    layers = shards(whole, tmp_path, name, push=True, how=how)
+    assembled = kitops.assemble(f"{name}:1", layers, kitfile=whole / "Kitfile", push=True, how=how)
+    packed = kitops.pack(whole, f"{name}:2", push=True, how=how)
     assert assembled.digest == packed.digest
     assert [layer.path for layer in assembled.layers] == [layer.path for layer in packed.layers]
-    kitops.unpack(f"{name}:1", tmp_path / "out", remote=True)
+    kitops.unpack(f"{name}:1", tmp_path / "out", where="registry")
     assert (tmp_path / "out/weights/shard-1.bin").read_bytes() == b"\x01" * 1000
 
 
@@ -122,21 +125,21 @@ def test_how_it_was_made_is_attached_as_for_a_pack(whole: Path, tmp_path: Path, 
     layers = shards(whole, tmp_path, name, push=True)
     provenance = kitops.Provenance(metrics={"accuracy": 0.9})
     kitops.assemble(f"{name}:1", layers, kitfile=whole / "Kitfile", push=True, provenance=provenance)
-    attached = kitops.referrers(f"{name}:1", remote=True).referrers
+    attached = kitops.referrers(f"{name}:1", where="registry").referrers
     assert {referrer.predicate_type.rpartition("/")[2] for referrer in attached} == {"v1", "v0.1"}
 
 
 def test_the_record_is_that_of_a_pack(whole: Path, tmp_path: Path, name: str) -> None:
     options: dict[str, Any] = {
         "push": True,
-        "created": datetime(2024, 1, 2, tzinfo=timezone.utc),
+        "how": kitops.Packing(created=datetime(2024, 1, 2, tzinfo=timezone.utc)),
         "parents": [f"{name}-base@sha256:{'a' * 64}"],
-        "made_by": kitops.Source(orchestrator="airflow", run="run-7"),
         "tags": ["2"],
     }
+    by = client(run=kitops.Source(orchestrator="airflow", run="run-7"))
     layers = shards(whole, tmp_path, name, push=True)
-    assembled = kitops.assemble(f"{name}:1", layers, kitfile=whole / "Kitfile", **options).to_dict()
-    packed = kitops.pack(whole, f"{name}-packed:1", **options).to_dict()
+    assembled = by.assemble(f"{name}:1", layers, kitfile=whole / "Kitfile", **options).to_dict()
+    packed = by.pack(whole, f"{name}-packed:1", **options).to_dict()
     here = {"reference", "repository", "layers", "sent", "reused"}
     assert {key: assembled[key] for key in assembled.keys() - here} == {
         key: packed[key] for key in packed.keys() - here
@@ -201,12 +204,12 @@ def test_a_record_that_was_tampered_with_is_refused(
 def test_layers_of_a_modelkit_make_no_modelpack(whole: Path, tmp_path: Path) -> None:
     layers = shards(whole, tmp_path, "sharded:1")
     with pytest.raises(kitops.InvalidInputError, match="no modelpart of a ModelPack"):
-        kitops.assemble("sharded:1", layers, kitfile=whole / "Kitfile", model_pack=True)
+        kitops.assemble("sharded:1", layers, kitfile=whole / "Kitfile", how=kitops.Packing(model_pack=True))
     with_bundle = kitops.Kitfile.parse(KITFILE + "mcpServers: [{name: ask, path: ask.mcpb}]\n")
     with pytest.raises(kitops.InvalidInputError, match="no place for mcpServers"):
-        kitops.assemble("sharded:1", layers, kitfile=with_bundle, model_pack=True)
+        kitops.assemble("sharded:1", layers, kitfile=with_bundle, how=kitops.Packing(model_pack=True))
     with pytest.raises(kitops.InvalidInputError, match="no place for mcpServers"):
-        kitops.pack_layers(whole, "sharded:1", ["src"], kitfile=with_bundle, model_pack=True)
+        kitops.pack_layers(whole, "sharded:1", ["src"], kitfile=with_bundle, how=kitops.Packing(model_pack=True))
 
 
 def test_blobs_that_are_not_in_the_repository_are_all_named_and_no_tag_appears(
@@ -218,7 +221,7 @@ def test_blobs_that_are_not_in_the_repository_are_all_named_and_no_tag_appears(
     with pytest.raises(kitops.NotFoundError, match=r"layer 'weights/shard-0\.bin' .*layer 'weights/shard-1\.bin'"):
         kitops.assemble(f"{name}:1", layers, kitfile=whole / "Kitfile", push=True)
     with pytest.raises(kitops.NotFoundError):
-        kitops.open(f"{name}:1", remote=True)
+        kitops.open(f"{name}:1", where="registry")
 
 
 def test_a_blob_of_another_size_is_not_the_layer(whole: Path, tmp_path: Path, name: str) -> None:

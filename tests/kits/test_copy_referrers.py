@@ -17,11 +17,11 @@ from fault_proxy import FaultProxy, Handler, Reply, Seen, answer
 from kitops_core.errors import DeniedError, IntegrityError
 from kitops_core.events import Control
 from kitops_core.kits.copy_graph import Attached, copy_manifest
-from kitops_core.kits.find import digest_of
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest, sha256_digest
 from kitops_core.oci.media_types import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, EMPTY_DIGEST, IMAGE_INDEX
 from kitops_core.oci.referrers_tag import fallback_tag
+from kitops_core.session import digest_of
 from kitops_core.storage import Storage
 from kitops_core.storage.local import LayoutRepository, LocalRepository, LocalStore
 from kitops_core.storage.registry import RegistryRepository

@@ -55,7 +55,7 @@ def test_skopeo_copies_a_kit_from_registry_to_registry_unchanged(bundle: Path, n
     record = kitops.pack(bundle, f"{name}:1", push=True)
     flags = ("--src-tls-verify=false", "--dest-tls-verify=false")
     run("skopeo", "copy", "--preserve-digests", *flags, f"docker://{name}:1", f"docker://{name}-copy:1")
-    with kitops.open(f"{name}-copy:1", remote=True) as kit:
+    with kitops.open(f"{name}-copy:1", where="registry") as kit:
         assert kit.digest == record.digest
         assert kit.read("ask.prompt") == b"Why?\n"
 
@@ -71,7 +71,7 @@ def test_skopeo_reads_our_layout_and_we_read_its(bundle: Path, name: str, tmp_pa
 
 @needs("oras")
 def test_oras_copies_a_kit_unchanged_and_pulls_raw_layers_by_name(bundle: Path, name: str, tmp_path: Path) -> None:
-    record = kitops.pack(bundle, f"{name}:1", push=True, layer_format="raw")
+    record = kitops.pack(bundle, f"{name}:1", push=True, how=kitops.Packing(layer_format="raw"))
     run("oras", "cp", "--from-plain-http", "--to-plain-http", f"{name}:1", f"{name}-copy:1")
     assert json.loads(run("oras", "manifest", "fetch", "--plain-http", "--descriptor", f"{name}-copy:1"))["digest"] == (
         record.digest
@@ -105,7 +105,7 @@ def test_kit_lists_unpacks_and_pushes_what_we_pack(bundle: Path, name: str, tmp_
     run(*kit, "unpack", f"{name}:1", "-d", str(tmp_path / "out"))
     assert (tmp_path / "out" / "model.bin").read_bytes() == (bundle / "model.bin").read_bytes()
     run(*kit, "push", f"{name}:1", "--plain-http")
-    with kitops.open(f"{name}:1", remote=True) as opened:
+    with kitops.open(f"{name}:1", where="registry") as opened:
         assert opened.digest == record.digest
 
 

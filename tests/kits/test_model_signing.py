@@ -35,7 +35,7 @@ def test_without_the_extra_the_error_names_it(project: Path, module: str, monkey
     for name in [name for name in sys.modules if name.partition(".")[0] in ("model_signing", "OpenSSL")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
-    ran = kit("sign", "m:1", "--key", "release.key", "--files")
+    ran = kit("sign", "m:1", "--sign-key", "release.key", "--files")
     assert ran.code == 3
     assert "need the 'oms' extra" in ran.err
     assert kit("unpack", "m:1", "-d", "out", "--verify-files", "release.pub").code == 3
@@ -54,7 +54,7 @@ class TestWithTheExtra:
 
     def test_signed_files_are_unpacked(self, project: Path) -> None:
         digest = ok("inspect", "m:1").json["digest"]
-        signed = ok("sign", "m:1", "--key", "release.key", "--files").out
+        signed = ok("sign", "m:1", "--sign-key", "release.key", "--files").out
         assert signed.startswith(f"signed  {digest}  oms  sha256:")
         ok("unpack", "m:1", "-d", "out", "--verify-files", "other.pub", "--verify-files", "release.pub")
         assert Path("out/src/.gitignore").exists()
@@ -62,14 +62,14 @@ class TestWithTheExtra:
         assert "oms" in ok("referrers", "m:1").out
 
     def test_a_signature_of_the_files_is_none_of_the_kit(self, project: Path) -> None:
-        ok("sign", "m:1", "--key", "release.key", "--files")
+        ok("sign", "m:1", "--sign-key", "release.key", "--files")
         assert kit("verify", "m:1", "--key", "release.pub").code == 6
 
     def test_nothing_appears_where_another_key_or_none_signed(self, project: Path) -> None:
         unsigned = kit("unpack", "m:1", "-d", "out", "--verify-files", "release.pub")
         assert unsigned.code == 6
         assert "no signature of the files is attached" in unsigned.err
-        ok("sign", "m:1", "--key", "other.key", "--files")
+        ok("sign", "m:1", "--sign-key", "other.key", "--files")
         assert kit("unpack", "m:1", "-d", "out", "--verify-files", "release.pub").code == 6
         assert not Path("out").exists()
 
@@ -77,7 +77,7 @@ class TestWithTheExtra:
         ("path", "says"), [("model.bin", "Hash mismatch for 'model.bin'"), ("src/extra.py", "src/extra.py")]
     )
     def test_a_signature_of_other_files_does_not_hold(self, project: Path, path: str, says: str) -> None:
-        signature = ok("sign", "m:1", "--key", "release.key", "--files", "--json").json["digest"]
+        signature = ok("sign", "m:1", "--sign-key", "release.key", "--files", "--json").json["digest"]
         bundle = _bundle("m", signature)
         (project / path).write_text("altered")
         ok("pack", project, "-t", "m:2")
@@ -90,7 +90,7 @@ class TestWithTheExtra:
     @pytest.mark.slow
     def test_the_tool_of_the_format_verifies_our_signature_and_we_its(self, project: Path, tmp_path: Path) -> None:
         write_keys(tmp_path, new_key("third"), "third")
-        signed = ok("sign", "m:1", "--key", "release.key", "--files", "--json").json["digest"]
+        signed = ok("sign", "m:1", "--sign-key", "release.key", "--files", "--json").json["digest"]
         Path("ours.sig").write_bytes(_bundle("m", signed))
         ok("unpack", "m:1", "-d", "out", "--filter", "model", "--filter", "code")
         tool = [sys.executable, "-W", "ignore", "-m", "model_signing"]

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from attachments import attached
 from cli_runner import kit, ok
+from clients import client
 from fault_proxy import FaultProxy, answer
 from signing_tools import KEY, OTHER_KEY, write_keys
 
 import kitops_core as kitops
-from kitops_core.errors import DeniedError, InvalidInputError, NotFoundError
+from kitops_core.errors import DeniedError, NotFoundError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.reference import parse_reference
@@ -50,14 +51,17 @@ def test_the_digest_is_the_same_with_provenance_and_without(bundle: Path, name: 
     plain = kitops.pack(bundle, f"{name}:plain", push=push)
     told = kitops.pack(bundle, f"{name}:told", push=push, provenance=kitops.Provenance(metrics={"accuracy": 0.94}))
     assert told.digest == plain.digest
-    assert {item.predicate_type for item in attached(f"{name}:told", remote=push)} == {SLSA_PROVENANCE, TEST_RESULT}
+    assert {item.predicate_type for item in attached(f"{name}:told", where="registry" if push else "store")} == {
+        SLSA_PROVENANCE,
+        TEST_RESULT,
+    }
 
 
 def test_the_run_and_what_it_measured_are_attached(bundle: Path, either_registry: str) -> None:
     name = f"{either_registry}/provenance/{uuid.uuid4().hex[:12]}"
     finished = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
     provenance = kitops.Provenance(parameters={"depth": 8, "token": "x"}, metrics={"auc": 0.9}, finished=finished)
-    kitops.pack(bundle, f"{name}:1", push=True, made_by=RUN, provenance=provenance)
+    client(run=RUN).pack(bundle, f"{name}:1", push=True, provenance=provenance)
     build = read_build(predicate(f"{name}:1"))
     assert (build.pipeline, build.run, build.parameters) == ("train", "run-1", {"depth": 8, "token": "***"})
     assert build.url == "https://airflow.example/run-1"
@@ -68,7 +72,7 @@ def test_the_run_and_what_it_measured_are_attached(bundle: Path, either_registry
 def test_an_unchanged_kit_of_another_run_gets_nothing_new(bundle: Path, name: str) -> None:
     for run in ("run-1", "run-2"):
         provenance = kitops.Provenance(metrics={"auc": 0.9})
-        record = kitops.pack(bundle, f"{name}:1", push=True, made_by=kitops.Source(run=run), provenance=provenance)
+        record = client(run=kitops.Source(run=run)).pack(bundle, f"{name}:1", push=True, provenance=provenance)
     assert not record.changed
     assert len(attached(f"{name}:1")) == 2
     kitops.pack(bundle, f"{name}:1", push=True, provenance=kitops.Provenance(metrics={"auc": 0.8}))
@@ -78,16 +82,18 @@ def test_an_unchanged_kit_of_another_run_gets_nothing_new(bundle: Path, name: st
 
 def test_what_was_said_unsigned_or_by_another_key_is_said_again_signed(bundle: Path, name: str) -> None:
     for key in (None, KEY, OTHER_KEY, KEY, None):
-        kitops.pack(bundle, f"{name}:1", push=True, provenance=kitops.Provenance(), key=key)
+        client(signer=key).pack(bundle, f"{name}:1", push=True, provenance=kitops.Provenance())
     found = attached(f"{name}:1")
     signers = [item.verified_by([KEY.public, OTHER_KEY.public]) for item in found]
     assert signers.count(None) == 1
-    assert sorted(signer.name for signer in signers if signer) == ["other.key", "release.key"]
+    assert sorted(signer.name for signer in signers if signer) == ["other.key"] * 2 + ["release.key"] * 2
 
 
-def test_a_key_without_anything_to_sign_is_refused(bundle: Path, name: str) -> None:
-    with pytest.raises(InvalidInputError, match="nothing to sign"):
-        kitops.pack(bundle, f"{name}:1", push=True, key=KEY)
+def test_a_signer_signs_the_kit_also_where_nothing_is_said_about_it(bundle: Path, name: str) -> None:
+    for _ in range(2):
+        client(signer=KEY).pack(bundle, f"{name}:1", push=True)
+    assert kitops.verify(f"{name}:1", keys=[KEY.public]).signers == ("release.key",)
+    assert len(attached(f"{name}:1")) == 1
 
 
 def test_no_tag_points_to_a_kit_whose_evidence_could_not_be_attached(bundle: Path, faults: FaultProxy) -> None:
@@ -96,7 +102,7 @@ def test_no_tag_points_to_a_kit_whose_evidence_could_not_be_attached(bundle: Pat
     with pytest.raises(DeniedError):
         kitops.pack(bundle, f"{name}:1", push=True, provenance=kitops.Provenance())
     with pytest.raises(NotFoundError):
-        kitops.open(f"{name}:1", remote=True)
+        kitops.open(f"{name}:1", where="registry")
 
 
 def test_a_parent_named_by_a_tag_is_pinned_to_what_the_tag_is_now(bundle: Path, name: str) -> None:
@@ -147,8 +153,8 @@ def test_the_commit_and_its_state_are_in_the_statement_and_the_record(bundle: Pa
 
 def test_metrics_can_be_attached_later(bundle: Path, name: str) -> None:
     kitops.pack(bundle, f"{name}:1", push=True)
-    first = kitops.attest_metrics(f"{name}:1", {"accuracy": 0.94}, key=KEY)
-    assert kitops.attest_metrics(f"{name}:1", {"accuracy": 0.94}, key=KEY).digest == first.digest
+    first = client(signer=KEY).attest_metrics(f"{name}:1", {"accuracy": 0.94})
+    assert client(signer=KEY).attest_metrics(f"{name}:1", {"accuracy": 0.94}).digest == first.digest
     (evidence,) = attached(f"{name}:1", TEST_RESULT)
     assert evidence.verified_by([KEY.public]) is not None
     assert (evidence.digest, predicate(f"{name}:1", TEST_RESULT)["metrics"]) == (first.digest, {"accuracy": 0.94})
@@ -158,7 +164,7 @@ def test_metrics_can_be_attached_later_by_the_command(bundle: Path, name: str, t
     kitops.pack(bundle, f"{name}:1", push=True)
     write_keys(tmp_path, KEY, "ci")
     asked = ["attest", f"{name}:1", "--type", "test-result", "--metric", "accuracy=0.94", "--metric", "n=3"]
-    digest = ok(*asked, "--key", tmp_path / "ci.key", "--json").json["digest"]
+    digest = ok(*asked, "--sign-key", tmp_path / "ci.key", "--json").json["digest"]
     (evidence,) = attached(f"{name}:1", TEST_RESULT)
     assert evidence.digest == digest
     assert predicate(f"{name}:1", TEST_RESULT)["metrics"] == {"accuracy": 0.94, "n": 3}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import client
 
 import kitops_core as kitops
 from kitops_core.events import Event
@@ -54,7 +55,7 @@ def test_the_same_files_give_the_same_digest_and_nothing_is_done_twice(bundle: P
     first = kitops.pack(bundle, "churn:1")
     settle()
     events: list[Event] = []
-    second = kitops.pack(bundle, "churn:1", on_event=events.append)
+    second = client(on_event=events.append).pack(bundle, "churn:1")
     assert first.changed
     assert not first.previous_digest
     assert not second.changed
@@ -69,7 +70,7 @@ def test_an_unchanged_layer_is_not_read_again(bundle: Path) -> None:
     (bundle / "README.md").write_text("# churn, better\n")
     settle()
     events: list[Event] = []
-    second = kitops.pack(bundle, "churn:2", on_event=events.append)
+    second = client(on_event=events.append).pack(bundle, "churn:2")
     assert {event.name for event in events if event.phase == "advance"} == {"README.md", "config"}
     assert [layer.outcome for layer in second.layers] == ["present", "present", "written"]
 
@@ -196,9 +197,9 @@ def test_files_in_the_way_stop_everything_unless_told_otherwise(bundle: Path, tm
     with pytest.raises(kitops.ConflictError, match=r"README\.md"):
         kitops.unpack("churn:1", out)
     assert names(out) == {"README.md"}
-    kitops.unpack("churn:1", out, ignore_existing=True)
+    kitops.unpack("churn:1", out, existing="ignore")
     assert (out / "README.md").read_text() == "mine"
-    kitops.unpack("churn:1", out, overwrite=True)
+    kitops.unpack("churn:1", out, existing="overwrite")
     assert (out / "README.md").read_text() == "# churn\n"
     assert not [path for path in tmp_path.iterdir() if ".kitops-" in path.name]
 
@@ -274,7 +275,7 @@ def test_what_moved_between_two_kits(bundle: Path) -> None:
 
 def test_the_same_contents_in_another_compression_do_not_differ(bundle: Path) -> None:
     kitops.pack(bundle, "churn:1")
-    kitops.pack(bundle, "churn:2", compression="zstd")
+    kitops.pack(bundle, "churn:2", how=kitops.Packing(compression="zstd"))
     moved = kitops.diff("churn:1", "churn:2")
     assert not moved.same
     assert not moved.layers
@@ -305,13 +306,13 @@ def test_cancelling_stops_between_buffers_and_leaves_nothing(bundle: Path, home:
             cancel.cancel()
 
     with pytest.raises(kitops.CancelledError):
-        kitops.pack(bundle, "churn:1", on_event=stop_at_first_bytes, cancel=cancel)
+        client(on_event=stop_at_first_bytes, cancel=cancel).pack(bundle, "churn:1")
     assert kitops.list_kits() == []
     assert not list((home / "storage").glob("ingest/*"))
     kitops.pack(bundle, "churn:1")
     cancel = kitops.Cancel()
     with pytest.raises(kitops.CancelledError):
-        kitops.unpack("churn:1", tmp_path / "out", on_event=stop_at_first_bytes, cancel=cancel)
+        client(on_event=stop_at_first_bytes, cancel=cancel).unpack("churn:1", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -322,7 +323,7 @@ def test_a_file_that_changes_while_it_is_packed_is_an_error(bundle: Path) -> Non
                 file.write(b"more")
 
     with pytest.raises(kitops.SourceChangedError, match=r"model\.bin"):
-        kitops.pack(bundle, "churn:1", on_event=grow)
+        client(on_event=grow).pack(bundle, "churn:1")
     assert kitops.list_kits() == []
 
 
@@ -357,7 +358,7 @@ def test_a_layer_that_unpacks_to_far_more_than_it_is_needs_a_word(tmp_path: Path
     root.mkdir()
     (root / "zeros.csv").write_bytes(bytes(8 * 1024 * 1024))
     (root / "Kitfile").write_text("manifestVersion: 1.0.0\ndatasets:\n  - path: zeros.csv\n")
-    kitops.pack(root, "zeros:1", compression="gzip")
+    kitops.pack(root, "zeros:1", how=kitops.Packing(compression="gzip"))
     with pytest.raises(kitops.UnsafeLayerError, match="more than the whole layer may have") as caught:
         kitops.unpack("zeros:1", tmp_path / "out", max_ratio=10)
     assert "--max-ratio" in caught.value.hint

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from attachments import attach
 from cli_runner import ok
+from clients import client
 from fault_proxy import FaultProxy
 
 import kitops_core as kitops
@@ -90,8 +91,8 @@ def test_pull_leaves_what_is_attached_unless_asked(bundle: Path, name: str, tmp_
     signature = attach_here(name, kit.digest)
     kitops.push(f"{name}:1")
     stores = [tmp_path / "without", tmp_path / "with"]
-    kitops.pull(f"{name}:1", store=stores[0])
-    kitops.pull(f"{name}:1", store=stores[1], referrers=True)
+    client(store=stores[0]).pull(f"{name}:1")
+    client(store=stores[1]).pull(f"{name}:1", referrers=True)
     found = [LocalRepository(LocalStore(store), name).referrers(kit.digest) for store in stores]
     assert [[d.digest for d in some] for some in found] == [[], [signature.digest]]
 
@@ -102,7 +103,7 @@ def test_pull_mends_a_kit_whose_blob_is_gone_here(bundle: Path, name: str, home:
     for layer in kit.layers:
         (LocalStore().root / "blobs" / layer.digest.replace(":", "/")).unlink()
     kitops.pull(f"{name}:1")
-    kitops.unpack(f"{name}:1", tmp_path / "out", remote=False)
+    kitops.unpack(f"{name}:1", tmp_path / "out", where="store")
     assert (tmp_path / "out" / "model.bin").read_bytes() == b"weights"
 
 

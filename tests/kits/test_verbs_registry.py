@@ -11,9 +11,11 @@ import uuid
 from pathlib import Path
 
 import pytest
+from clients import client
 from registry_fixture import Served, serve_registry
 
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.events import Event
 
 KITFILE = """\
@@ -69,7 +71,7 @@ def test_packing_to_the_registry_and_to_the_store_gives_the_same_kit(bundle: Pat
 def test_an_unchanged_pack_sends_nothing(bundle: Path, name: str) -> None:
     first = kitops.pack(bundle, f"{name}:1", push=True)
     events: list[Event] = []
-    second = kitops.pack(bundle, f"{name}:1", push=True, on_event=events.append)
+    second = client(on_event=events.append).pack(bundle, f"{name}:1", push=True)
     assert (second.digest, second.changed, second.sent) == (first.digest, False, 0)
     assert not [event for event in events if event.phase == "advance"]
 
@@ -101,10 +103,10 @@ def test_push_and_pull_keep_the_digest(bundle: Path, name: str, tmp_path: Path) 
     assert not again.changed
     assert (again.sent, again.reused) == (0, again.size)
     other = tmp_path / "other-store"
-    pulled = kitops.pull(f"{name}:1", store=other)
+    pulled = client(store=other).pull(f"{name}:1")
     assert pulled.digest == packed.digest
     assert pulled.sent == pulled.size
-    assert kitops.unpack(f"{name}:1", tmp_path / "out", store=other, remote=False).digest == packed.digest
+    assert client(store=other).unpack(f"{name}:1", tmp_path / "out", where="store").digest == packed.digest
     assert files(tmp_path / "out") == {"Kitfile", "model.bin", "src/train.py", "README.md"}
 
 
@@ -120,10 +122,10 @@ def test_push_to_another_name(bundle: Path, name: str) -> None:
 def test_a_copy_between_registries_keeps_the_digest(bundle: Path, name: str) -> None:
     record = kitops.pack(bundle, f"{name}:1", push=True)
     with serve_registry() as second:
-        copied = kitops.copy(f"{name}:1", f"{second.address}/mirror:1", from_remote=True)
+        copied = kitops.copy(f"{name}:1", f"{second.address}/mirror:1", where="registry")
         assert copied.digest == record.digest
         assert copied.sent == copied.size
-        mirrored = kitops.copy(f"{second.address}/mirror:1", f"{second.address}/prod:1", from_remote=True)
+        mirrored = kitops.copy(f"{second.address}/mirror:1", f"{second.address}/prod:1", where="registry")
         assert mirrored.sent == 0
 
 
@@ -135,7 +137,7 @@ def test_the_local_store_comes_first_unless_told_otherwise(bundle: Path, name: s
     here = kitops.pack(bundle, f"{name}:1")
     with kitops.open(f"{name}:1") as kit:
         assert (kit.remote, kit.digest) == (False, here.digest)
-    with kitops.open(f"{name}:1", remote=True) as kit:
+    with kitops.open(f"{name}:1", where="registry") as kit:
         assert (kit.remote, kit.digest) == (True, there.digest)
         assert kit.read("README.md") == b"# churn\n"
 
@@ -170,13 +172,17 @@ def test_without_credentials_a_registry_denies_and_with_them_it_does_not(
     assert caught.value.hint
     options = kitops.RegistryOptions(username=USERNAME, password=PASSWORD)
     assert PASSWORD not in repr(options)
-    assert kitops.pack(bundle, f"{auth_registry.address}/churn:1", push=True, registry=options).changed
+    assert (
+        client(registries=Registries({auth_registry.address: options}))
+        .pack(bundle, f"{auth_registry.address}/churn:1", push=True)
+        .changed
+    )
 
 
 def test_a_push_that_is_cancelled_leaves_no_tag(bundle: Path, name: str) -> None:
     cancel = kitops.Cancel()
     with pytest.raises(kitops.CancelledError):
-        kitops.pack(bundle, f"{name}:1", push=True, on_event=lambda _: cancel.cancel(), cancel=cancel)
+        client(on_event=lambda _: cancel.cancel(), cancel=cancel).pack(bundle, f"{name}:1", push=True)
     with pytest.raises(kitops.NotFoundError):
         kitops.open(f"{name}:1")
 
@@ -186,7 +192,8 @@ def test_a_killed_push_leaves_no_tag_and_the_next_one_completes(bundle: Path, na
     (bundle / "model.bin").write_bytes(os.urandom(64 * 1024 * 1024))
     script = (
         "import sys, kitops_core as kitops; "
-        "kitops.pack(sys.argv[1], sys.argv[2], push=True, on_event=lambda event: print(event.phase, flush=True))"
+        "client = kitops.Client(on_event=lambda event: print(event.phase, flush=True)); "
+        "client.pack(sys.argv[1], sys.argv[2], push=True)"
     )
     for stop_at in ("start", "advance"):
         process = subprocess.Popen(
@@ -208,7 +215,7 @@ def test_a_fresh_checkout_of_the_same_files_sends_nothing(bundle: Path, name: st
     first = kitops.pack(bundle, f"{name}:1", push=True)
     for path in bundle.rglob("*"):
         os.utime(path)
-    second = kitops.pack(bundle, f"{name}:1", push=True, store=tmp_path / "another-machine")
+    second = client(store=tmp_path / "another-machine").pack(bundle, f"{name}:1", push=True)
     assert (second.digest, second.changed, second.sent) == (first.digest, False, 0)
     assert {layer.outcome for layer in second.layers} == {"present"}
 

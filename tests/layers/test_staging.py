@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from layer_files import open_below
 
-from kitops_core.errors import CancelledError, ConflictError, InvalidInputError, StoreError, UnsafeLayerError
-from kitops_core.layers.publish import PublishReport, publish
+from kitops_core.errors import CancelledError, ConflictError, StoreError, UnsafeLayerError
+from kitops_core.layers.publish import Existing, PublishReport, publish
 from kitops_core.layers.staging import STALE_SECONDS, Staging
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -47,10 +47,10 @@ def texts(directory: Path) -> dict[str, str]:
     }
 
 
-def unpack(target: Path, files: dict[str, str], *, overwrite: bool = False, ignore: bool = False) -> PublishReport:
+def unpack(target: Path, files: dict[str, str], existing: Existing = "refuse") -> PublishReport:
     with Staging(target) as staging:
         fill(staging.path, files)
-        return staging.publish(overwrite=overwrite, ignore_existing=ignore)
+        return staging.publish(existing)
 
 
 def leftovers(directory: Path) -> list[str]:
@@ -168,7 +168,7 @@ class TestStaging:
 
     def test_leaves_no_descriptor_open(self, tmp_path: Path) -> None:
         unpack(tmp_path / "model", {"d/f": "1"})
-        unpack(tmp_path / "model", {"d/f": "2"}, overwrite=True)
+        unpack(tmp_path / "model", {"d/f": "2"}, "overwrite")
         with pytest.raises(ConflictError):
             unpack(tmp_path / "model", {"d/f": "3"})
         assert open_below(tmp_path) == []
@@ -233,34 +233,30 @@ class TestPublishToExistingTarget:
 
     def test_overwrite_replaces_them(self, tmp_path: Path) -> None:
         fill(tmp_path / "model", {"d/a": "old", "keep": "mine"})
-        assert unpack(tmp_path / "model", {"d/a": "1", "b": "2"}, overwrite=True) == PublishReport(2, replaced=1)
+        assert unpack(tmp_path / "model", {"d/a": "1", "b": "2"}, "overwrite") == PublishReport(2, replaced=1)
         assert texts(tmp_path / "model") == {"b": "2", "d": "", "d/a": "1", "keep": "mine"}
 
     def test_ignore_existing_keeps_them(self, tmp_path: Path) -> None:
         fill(tmp_path / "model", {"d/a": "old"})
-        assert unpack(tmp_path / "model", {"d/a": "1", "b": "2"}, ignore=True) == PublishReport(1, kept=1)
+        assert unpack(tmp_path / "model", {"d/a": "1", "b": "2"}, "ignore") == PublishReport(1, kept=1)
         assert texts(tmp_path / "model") == {"b": "2", "d": "", "d/a": "old"}
         assert leftovers(tmp_path) == []
 
-    def test_both_at_once_make_no_sense(self, tmp_path: Path) -> None:
-        with pytest.raises(InvalidInputError):
-            unpack(tmp_path / "model", {"a": "1"}, overwrite=True, ignore=True)
-
-    @pytest.mark.parametrize("flags", [{}, {"overwrite": True}, {"ignore": True}])
-    def test_a_file_for_a_directory_or_the_reverse_is_never_replaced(self, tmp_path: Path, flags: dict) -> None:
+    @pytest.mark.parametrize("existing", ["refuse", "overwrite", "ignore"])
+    def test_a_file_for_a_directory_or_the_reverse_is_never_replaced(self, tmp_path: Path, existing: Existing) -> None:
         fill(tmp_path / "model", {"file": "mine", "dir/inner": "mine"})
         with pytest.raises(ConflictError, match="'dir', 'file'") as caught:
-            unpack(tmp_path / "model", {"file/inner": "1", "dir": "2"}, **flags)
+            unpack(tmp_path / "model", {"file/inner": "1", "dir": "2"}, existing)
         assert "move these away" in caught.value.hint
         assert texts(tmp_path / "model") == {"dir": "", "dir/inner": "mine", "file": "mine"}
 
-    @pytest.mark.parametrize("flags", [{}, {"overwrite": True}, {"ignore": True}])
-    def test_a_link_where_the_kit_has_a_directory_is_never_followed(self, tmp_path: Path, flags: dict) -> None:
+    @pytest.mark.parametrize("existing", ["refuse", "overwrite", "ignore"])
+    def test_a_link_where_the_kit_has_a_directory_is_never_followed(self, tmp_path: Path, existing: Existing) -> None:
         (tmp_path / "elsewhere").mkdir()
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "d").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(ConflictError, match="'d'"):
-            unpack(tmp_path / "model", {"d/a": "1"}, **flags)
+            unpack(tmp_path / "model", {"d/a": "1"}, existing)
         assert list((tmp_path / "elsewhere").iterdir()) == []
 
     @pytest.mark.parametrize("to", ["precious", "nowhere"])
@@ -270,7 +266,7 @@ class TestPublishToExistingTarget:
         (tmp_path / "model" / "a").symlink_to(tmp_path / to)
         with pytest.raises(ConflictError, match="already has 1"):
             unpack(tmp_path / "model", {"a": "1"})
-        unpack(tmp_path / "model", {"a": "1"}, overwrite=True)
+        unpack(tmp_path / "model", {"a": "1"}, "overwrite")
         assert not (tmp_path / "model" / "a").is_symlink()
         assert texts(tmp_path) == {"model": "", "model/a": "1", "precious": "mine"}
 

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 from cli_runner import kit, ok
+from clients import client, find_kit
 from registry_fixture import PASSWORD, USERNAME, Served, free_port, serve_registry
 from signing_tools import KEY, OTHER_KEY, write_keys
 
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.errors import NotFoundError
 from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import PROMOTION, SLSA_PROVENANCE
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
-from kitops_core.kits.find import find_kit
 from kitops_core.lineages import build
 from kitops_core.lineages.graph import Edge, Node
 from kitops_core.lineages.lineage import Lineage
@@ -47,7 +48,7 @@ def make(tmp_path: Path):
         key: SigningKey | None = None,
         push: bool = True,
         told: bool = True,
-        registry: kitops.RegistryOptions | None = None,
+        registries: Registries | None = None,
     ) -> kitops.ModelKitRecord:
         root = tmp_path / uuid.uuid4().hex
         root.mkdir()
@@ -55,7 +56,7 @@ def make(tmp_path: Path):
         described = f"model: {{path: '{model}'}}\ndocs: [{{path: file}}]" if model else "model: {path: file}"
         (root / "Kitfile").write_text(f"manifestVersion: 1.0.0\npackage: {{name: {text}}}\n{described}\n")
         provenance = kitops.Provenance(inputs=inputs, commit="c" * 40) if told else None
-        return kitops.pack(root, reference, push=push, provenance=provenance, key=key, registry=registry)
+        return client(signer=key, registries=registries).pack(root, reference, push=push, provenance=provenance)
 
     return pack
 
@@ -108,19 +109,20 @@ def test_the_local_store_is_followed_too(make) -> None:
     assert named(found, "base").storage == "local store"
 
 
-def test_evidence_in_the_registry_is_found_for_a_kit_that_is_here(make, either_registry: str) -> None:
+def test_evidence_is_that_of_the_registry_though_the_kit_is_here_too(make, either_registry: str) -> None:
     name = f"{either_registry}/lineage/{uuid.uuid4().hex[:12]}"
     make(f"{name}:1", "churn", "s3://lake/a")
     local = kitops.pull(f"{name}:1")
     found = kitops.lineage(f"{name}:1")
-    assert (found.root, found.nodes[0].storage) == (local.digest, "local store")
+    assert (found.root, found.nodes[0].storage) == (local.digest, "registry")
+    assert not edges(kitops.lineage(f"{name}:1", where="store"))
     assert ("churn", "input", "a") in edges(found)
 
 
 def test_a_missing_parent_is_shown_as_missing(make, name: str) -> None:
     base = make(f"{name}-base:1", "base")
     make(f"{name}:1", "churn", f"{name}-base:1")
-    kitops.remove(f"{name}-base@{base.digest}", remote=True, force=True)
+    kitops.remove(f"{name}-base@{base.digest}", where="registry", force=True)
     found = kitops.lineage(f"{name}:1")
     node = found.node(base.digest)
     assert (node.status, node.digest) == ("missing", base.digest)
@@ -129,8 +131,8 @@ def test_a_missing_parent_is_shown_as_missing(make, name: str) -> None:
 
 def test_a_denied_parent_is_shown_as_denied(make, name: str, auth_registry: Served) -> None:
     secret = f"{auth_registry.address}/{uuid.uuid4().hex}:1"
-    login = kitops.RegistryOptions(username=USERNAME, password=PASSWORD)
-    base = make(secret, "base", registry=login)
+    login = Registries({auth_registry.address: kitops.RegistryOptions(username=USERNAME, password=PASSWORD)})
+    base = make(secret, "base", registries=login)
     make(f"{name}:1", "churn")
     claim_inputs(f"{name}:1", f"oci://{secret}@{base.digest}")
     assert kitops.lineage(f"{name}:1").node(base.digest).status == "denied"
@@ -141,7 +143,7 @@ def test_a_registry_that_does_not_answer_is_asked_once(make, name: str) -> None:
     make(f"{name}:1", "churn")
     claim_inputs(f"{name}:1", *(f"oci://{dead}/kit@sha256:{digit * 64}" for digit in "123"))
     options = kitops.RegistryOptions(retries=0)
-    found = kitops.lineage(f"{name}:1", registry=options)
+    found = client(registries=Registries(others=options)).lineage(f"{name}:1")
     gone = [node for node in found.nodes if node.name == "kit"]
     assert [node.status for node in gone] == ["unreadable"] * 3
     assert len({node.problem for node in gone}) == 1

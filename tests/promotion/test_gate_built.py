@@ -131,4 +131,4 @@ def test_without_provenance_the_time_in_the_manifest_counts_unless_signatures_ar
 
 
 def stamped(world: World, created: datetime) -> str:
-    return kitops.pack(world.directory / "kit", "churn:stamped", created=created).digest
+    return kitops.pack(world.directory / "kit", "churn:stamped", how=kitops.Packing(created=created)).digest

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clients import find_kit
 from fault_proxy import FaultProxy, answer, corrupt
 from promotion_world import RELEASE, World
 from signing_tools import sign
 
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.errors import CancelledError, RegistryError
 from kitops_core.events import Cancel, Control
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
 from kitops_core.promotion.gates.evaluate import evaluate
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import parse_policy
+from kitops_core.session import FoundKit
 from kitops_core.storage.registry import RegistryOptions
 
 ALL_GATES = """\
@@ -103,7 +105,7 @@ def remote(world: World, registry: str) -> str:
     """The kit in the registry, signed."""
     reference = f"{registry}/gates/{world.directory.name.replace('_', '-')}:dev"
     kitops.pack(world.directory / "kit", reference, push=True)
-    found = find_kit(reference, remote=True)
+    found = find_kit(reference, "registry")
     sign(found.storage, found.manifest.descriptor, RELEASE)
     found.storage.close()
     return reference
@@ -115,7 +117,7 @@ def through(proxy: FaultProxy, remote: str, directory: Path) -> tuple[Candidate,
     gates = ("signed: {key: release.pub}", "provenance: {}", "metric: {name: accuracy, min: 0.9}", "max_size: 10GiB")
     text = f"kit: {reference.rpartition(':')[0]}\nchannels:\n  prod:\n    gates:\n"
     policy = parse_policy(text + "".join(f"      - {gate}\n" for gate in gates), "p", base=directory)
-    found = find_kit(reference, remote=True, registry=RegistryOptions(retries=0))
+    found = find_kit(reference, "registry", registries=Registries(others=RegistryOptions(retries=0)))
     return Candidate(found, "prod", policy, open_channel=lambda name: None), policy
 
 

@@ -10,6 +10,7 @@ from promotions import QUICK, Project, new_project
 from signing_tools import new_key
 
 import kitops_core as kitops
+from kitops_core import Registries, Source
 
 
 @pytest.fixture(params=["registry", pytest.param("referrers_registry", marks=pytest.mark.slow)])
@@ -35,15 +36,15 @@ def test_what_a_channel_has_already_is_not_promoted_again(project: Project) -> N
     project.promote("dev", "staging")
     again = project.promote("dev", "staging")
     assert (again.changed, again.record) == (False, "")
-    assert len(kitops.history("staging", channels=project.policy)) == 1
+    assert len(kitops.history("staging", policy=project.policy)) == 1
 
 
 def test_the_history_is_read_back_from_the_registry(project: Project) -> None:
     first = project.pack("1.0", "dev")
-    project.promote("dev", "staging", actor="ada", note="first")
+    project.promote("dev", "staging", how={"run": Source(actor="ada")}, note="first")
     second = project.pack("2.0", "dev")
-    project.promote("dev", "staging", actor="bob")
-    newest, oldest = kitops.history("staging", channels=project.policy)
+    project.promote("dev", "staging", how={"run": Source(actor="bob")})
+    newest, oldest = kitops.history("staging", policy=project.policy)
     assert (newest.digest, newest.previous_digest, newest.actor) == (second, first, "bob")
     assert (oldest.digest, oldest.previous_digest, oldest.actor, oldest.note) == (first, "", "ada", "first")
     assert oldest.source == f"{project.kit}:dev@{first}"
@@ -60,7 +61,7 @@ def test_a_rollback_promotes_the_kit_before_and_a_second_one_goes_one_further_ba
     assert project.rollback("staging").digest == digests[0]
     with pytest.raises(kitops.NotFoundError, match="nothing to go back to"):
         project.rollback("staging")
-    actions = [record.action for record in kitops.history("staging", channels=project.policy)]
+    actions = [record.action for record in kitops.history("staging", policy=project.policy)]
     assert actions == ["rollback", "rollback", "promote", "promote", "promote"]
 
 
@@ -84,7 +85,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(project: Project) -> None:
     assert plan.diff is not None
     assert [change.path for change in plan.diff.layers] == ["model.bin"]
     assert project.digest(f"{project.kit}:staging") == first
-    assert len(kitops.history("staging", channels=project.policy)) == 1
+    assert len(kitops.history("staging", policy=project.policy)) == 1
 
 
 def test_a_kit_that_is_not_in_the_upstream_is_refused(project: Project) -> None:
@@ -127,7 +128,7 @@ def test_a_tag_that_something_else_moved_is_seen_named_and_recorded(project: Pro
     assert (state.digest, state.drift, state.record) == (stranger, first, None)
     project.pack("2.0", "dev", "2.0")
     project.promote("dev", "staging")
-    newest, oldest = kitops.history("staging", channels=project.policy)
+    newest, oldest = kitops.history("staging", policy=project.policy)
     assert (newest.previous_digest, newest.drift, oldest.digest) == (stranger, first, first)
 
 
@@ -146,7 +147,7 @@ def test_the_history_is_found_again_after_something_else_moved_the_tag_off_a_kit
         assert project.rollback("staging", dry_run=True).digest == second
     back = project.rollback("staging", to=second)
     assert (back.digest, back.previous_digest) == (second, stranger)
-    records = kitops.history("staging", channels=project.policy)
+    records = kitops.history("staging", policy=project.policy)
     assert [record.digest for record in records] == [second, second, first]
     assert project.rollback("staging").digest == first
 
@@ -159,13 +160,13 @@ def test_a_record_that_would_not_count_is_refused_before_anything_is_done(projec
     assert project.promote("dev", "staging", dry_run=True).digest == digest
     for key in (None, other):
         with pytest.raises(kitops.InvalidInputError, match=r"only counts when release\.pub signed it"):
-            project.promote("dev", "staging", key=key)
+            project.promote("dev", "staging", how={"signer": key})
     assert project.digest(f"{project.kit}:staging") == ""
-    assert project.promote("dev", "staging", key=trusted).changed
+    assert project.promote("dev", "staging", how={"signer": trusted}).changed
     project.pack("2.0", "dev")
-    project.promote("dev", "staging", key=trusted)
+    project.promote("dev", "staging", how={"signer": trusted})
     with pytest.raises(kitops.InvalidInputError, match=r"other\.key is none of them"):
-        project.rollback("staging", key=other)
+        project.rollback("staging", how={"signer": other})
 
 
 def test_a_record_that_came_along_from_another_repository_says_nothing_about_the_channel_here(
@@ -175,8 +176,8 @@ def test_a_record_that_came_along_from_another_repository_says_nothing_about_the
     project.promote("dev", "staging")
     other = new_project(tmp_path / "other", project.kit.partition("/")[0])
     other.channels(dev={}, staging={"from": "dev"}, prod={"from": "staging"})
-    kitops.copy(f"{project.kit}@{digest}", f"{other.kit}:staging", from_remote=True, referrers=True)
-    assert kitops.history("staging", channels=other.policy) == []
+    kitops.copy(f"{project.kit}@{digest}", f"{other.kit}:staging", where="registry", referrers=True)
+    assert kitops.history("staging", policy=other.policy) == []
     with pytest.raises(kitops.GateRefusedError, match="no record says that it was promoted there"):
         other.promote("staging", "prod")
 
@@ -200,7 +201,9 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(project: Proje
     def run(tag: str) -> None:
         barrier.wait()
         try:
-            outcomes[tag] = project.promote(f"{project.kit}:{tag}", "staging", registry=options)
+            outcomes[tag] = project.promote(
+                f"{project.kit}:{tag}", "staging", how={"registries": Registries(others=options)}
+            )
         except kitops.LostRaceError as error:
             outcomes[tag] = error
 
@@ -213,7 +216,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(project: Proje
     # Where one was done before the other looked, it came second and not at once: then both went through in a row.
     final = project.digest(f"{project.kit}:staging")
     assert final in digests
-    assert len(kitops.history("staging", channels=project.policy)) == len(winners)
+    assert len(kitops.history("staging", policy=project.policy)) == len(winners)
     assert any(getattr(winner, "digest", "") == final for winner in winners)
 
 
@@ -246,7 +249,7 @@ def test_channels_work_in_the_local_store_with_no_server(tmp_path: Path) -> None
     second = kitops.pack(bundle, "churn:dev").digest
     assert project.promote("dev", "prod").previous_digest == first
     assert project.rollback("prod").digest == first
-    assert [record.digest for record in kitops.history("prod", channels=project.policy)] == [first, second, first]
+    assert [record.digest for record in kitops.history("prod", policy=project.policy)] == [first, second, first]
 
 
 def test_a_cancelled_promotion_leaves_the_tag(project: Project) -> None:
@@ -254,7 +257,7 @@ def test_a_cancelled_promotion_leaves_the_tag(project: Project) -> None:
     cancel = kitops.Cancel()
     cancel.cancel()
     with pytest.raises(kitops.CancelledError):
-        project.promote("dev", "staging", cancel=cancel)
+        project.promote("dev", "staging", how={"cancel": cancel})
     assert project.digest(f"{project.kit}:staging") == ""
 
 
@@ -274,4 +277,4 @@ def test_what_is_missing_is_said(project: Project) -> None:
     with pytest.raises(kitops.InvalidInputError, match="has no upstream"):
         project.promote("", "dev")
     with pytest.raises(kitops.NotFoundError, match="nowhere"):
-        project.promote(f"{project.kit}:nowhere", "staging", registry=QUICK)
+        project.promote(f"{project.kit}:nowhere", "staging", how={"registries": Registries(others=QUICK)})

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from cli_runner import start
+from clients import client
 from fault_proxy import Fault, FaultProxy, Handler, Reply, Seen, answer, drop, fault_proxy, lose_answer
 from promotions import Project, new_project
 from registry_fixture import PASSWORD, USERNAME, TokenRegistry
 from token_server import SERVICE
 
 import kitops_core as kitops
+from kitops_core import Registries
 
 QUICK = kitops.RegistryOptions(settle=0.02, backoff=0.001, retries=2)
 GONE = kitops.RegistryOptions(settle=0.02, backoff=0.001, retries=0)
@@ -39,7 +41,7 @@ class Bench:
     digest: str
 
     def promote(self, channel: str, options: kitops.RegistryOptions = QUICK) -> kitops.Promotion:
-        return self.through.promote("dev", channel, registry=options, key=self.key)
+        return self.through.promote("dev", channel, how={"registries": Registries(others=options), "signer": self.key})
 
     def tag(self, channel: str) -> str:
         return self.direct.digest(f"{self.direct.kit}:{channel}")
@@ -47,7 +49,7 @@ class Bench:
     def check(self, channel: str, done: bool) -> None:
         """The tag is untouched, or at the digest with the record of how it came there."""
         tag = self.tag(channel)
-        records = kitops.history(channel, channels=self.direct.policy)
+        records = kitops.history(channel, policy=self.direct.policy)
         if done:
             assert tag == self.digest
         assert tag in ("", self.digest)
@@ -70,7 +72,7 @@ def bench(tmp_path: Path, either_faults: FaultProxy, channels: list[str], monkey
     for project in (direct, through):
         project.channels(dev={}, **{name: {"from": "dev"} for name in channels})
     key = kitops.SigningKey.load(direct.key("release"))  # once: opening it takes a while, by design
-    kitops.sign(f"{direct.kit}:dev", key=key, remote=True)
+    kitops.sign(f"{direct.kit}:dev", key, where="registry")
     return Bench(direct, through, faults, key, digest)
 
 
@@ -142,7 +144,9 @@ def test_a_token_that_expires_at_any_request_is_renewed(
             project.promote("dev", channel)
             faults.every = None
             assert project.digest(f"{project.kit}:{channel}") == digest
-            assert len(kitops.history(channel, channels=project.policy, registry=project.options)) == 1
+            assert (
+                len(client(registries=Registries(others=project.options)).history(channel, policy=project.policy)) == 1
+            )
 
 
 @pytest.mark.slow
@@ -153,7 +157,7 @@ def test_a_tag_that_is_moved_at_any_request_is_never_lost_unseen(bench: Bench, c
         channel = next(unused)
 
         def move(handler: Handler, seen: Seen, channel: str = channel) -> None:
-            kitops.tag(f"{bench.direct.kit}:stranger", [channel], remote=True)
+            kitops.tag(f"{bench.direct.kit}:stranger", [channel], where="registry")
 
         bench.faults.every = _At(move, number, 1)
         promoted, lost = None, None

@@ -71,20 +71,20 @@ def test_a_kit_goes_from_dev_through_staging_to_prod_and_back(
         walk.run("staging")
         assert "✗ approved by" in walk.run("unapproved", 9)
         promoted = walk.run("prod")
-        digest = kitops.history("prod", channels=tmp_path / "promotion.yaml")[0].digest
+        digest = kitops.history("prod", policy=tmp_path / "promotion.yaml")[0].digest
         assert f"{prod}:prod@{digest}" in promoted
-        with kitops.open(f"{prod}:1.0", remote=True) as version:
+        with kitops.open(f"{prod}:1.0", where="registry") as version:
             assert version.digest == digest
         used = walk.run("use")
         assert (tmp_path / "served" / "model.bin").read_text() == "strong"
         assert digest in used
         walk.run("rollback")
-        back, bad, first = kitops.history("prod", channels=tmp_path / "promotion.yaml")
+        back, bad, first = kitops.history("prod", policy=tmp_path / "promotion.yaml")
         assert [record.action for record in (back, bad, first)] == ["rollback", "promote", "promote"]
         assert (back.digest, back.previous_digest, back.note) == (digest, bad.digest, "predictions drifted")
         assert {record.signed_by.rpartition("/")[2] for record in (back, bad, first)} == {"release.pub"}
         assert {record.actor for record in (back, bad, first)} == {"ada"}
-        with kitops.open(f"{prod}:prod", remote=True) as kit:
+        with kitops.open(f"{prod}:prod", where="registry") as kit:
             assert kit.digest == digest
         monkeypatch.chdir(tmp_path)
         exec(compile(snippet("promotion", DOC), DOC, "exec"), {})

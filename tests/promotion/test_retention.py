@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clients import client
 from promotions import QUICK, Project, new_project
 
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.promotion.retention import Prunable
 
 pytestmark = pytest.mark.slow
@@ -29,7 +31,7 @@ def promote_all(project: Project, *versions: str) -> list[str]:
 
 
 def prune(project: Project, **options: bool) -> list[Prunable]:
-    return kitops.prune(channels=project.policy, registry=QUICK, **options)
+    return client(registries=Registries(others=QUICK)).prune(policy=project.policy, **options)
 
 
 def there(project: Project, digest: str) -> bool:
@@ -48,7 +50,7 @@ def test_the_last_ones_stay_and_the_history_can_still_be_read(project: Project) 
     assert [kit.digest for kit in prune(project, dry_run=False)] == [oldest]
     assert [there(project, digest) for digest in (oldest, older, newest)] == [False, True, True]
     assert project.digest(f"{project.kit}:v1.0") == ""
-    records = kitops.history("prod", channels=project.policy)
+    records = kitops.history("prod", policy=project.policy)
     assert [record.digest for record in records] == [newest, older, oldest]
     assert project.rollback("prod").digest == older
     assert prune(project) == []
@@ -56,7 +58,7 @@ def test_the_last_ones_stay_and_the_history_can_still_be_read(project: Project) 
 
 def test_what_another_tag_points_at_stays(project: Project) -> None:
     promote_all(project, "1.0", "2.0", "3.0")
-    kitops.tag(f"{project.kit}:v1.0", ["golden"], remote=True)
+    kitops.tag(f"{project.kit}:v1.0", ["golden"], where="registry")
     assert prune(project) == []
 
 
@@ -89,7 +91,7 @@ def test_a_kit_whose_version_tag_cannot_be_told_stays_with_the_tags_it_has(proje
     oldest, *_ = promote_all(project, "''", "2.0", "3.0")
     project.channels(dev={}, prod={**retention, "version_tags": ["v{version}"]})
     assert [kit.digest for kit in prune(project)] == [oldest]
-    kitops.tag(f"{project.kit}@{oldest}", ["golden"], remote=True)
+    kitops.tag(f"{project.kit}@{oldest}", ["golden"], where="registry")
     assert prune(project) == []
 
 
@@ -98,4 +100,4 @@ def test_a_channel_without_retention_keeps_everything(project: Project) -> None:
     promote_all(project, "1.0", "2.0", "3.0")
     assert prune(project) == []
     with pytest.raises(kitops.NotFoundError, match="prd"):
-        kitops.prune("prd", channels=project.policy)
+        kitops.prune("prd", policy=project.policy)

@@ -141,10 +141,12 @@ def test_the_job_packs_a_read_only_volume_and_signs_how_it_was_made(
 ) -> None:
     name = f"{registry}/jobs/{uuid.uuid4().hex[:8]}"
     runner.claims["training"] = model
-    (job,) = kitops.manifests("pack-job", f"{name}:1.0", claim="training", key_secret="cosign")
+    (job,) = kitops.manifests(
+        "pack-job", f"{name}:1.0", options=kitops.ManifestOptions(claim="training", key_secret="cosign")
+    )
     pod = pod_of(job)
     done = works(runner.run(pod["containers"][0], runner.volumes(pod)))
-    with kitops.open(f"{name}:1.0", remote=True) as kit:
+    with kitops.open(f"{name}:1.0", where="registry") as kit:
         assert kit.digest in done.stdout
         assert kit.read("model.bin") == (model / "model.bin").read_bytes()
     assert kitops.verify(f"{name}:1.0", keys=[keys / "cosign.pub"], type="slsaprovenance1").signers
@@ -155,7 +157,9 @@ def test_the_job_packs_a_read_only_volume_and_signs_how_it_was_made(
 def test_the_job_does_not_try_again_what_fails_the_same_way(model: Path, registry: str, runner: PodRunner) -> None:
     (model / "Kitfile").write_text("manifestVersion: 1.0.0\nmodel: {path: gone.bin}\n")
     runner.claims["training"] = model
-    (job,) = kitops.manifests("pack-job", f"{registry}/jobs/broken:1.0", claim="training")
+    (job,) = kitops.manifests(
+        "pack-job", f"{registry}/jobs/broken:1.0", options=kitops.ManifestOptions(claim="training")
+    )
     pod = pod_of(job)
     done = runner.run(pod["containers"][0], runner.volumes(pod))
     assert "gone.bin" in done.stderr
@@ -167,11 +171,13 @@ def test_the_job_does_not_try_again_what_fails_the_same_way(model: Path, registr
 def test_the_cronjob_promotes_and_signs_the_record(model: Path, registry: str, runner: PodRunner, keys: Path) -> None:
     name = f"{registry}/jobs/{uuid.uuid4().hex[:8]}"
     digest = kitops.pack(model, f"{name}:dev", push=True).digest
-    config, cronjob = kitops.manifests("promote-cronjob", name, key_secret="cosign", namespace="ml")
+    config, cronjob = kitops.manifests(
+        "promote-cronjob", name, options=kitops.ManifestOptions(key_secret="cosign", namespace="ml")
+    )
     runner.config_maps[config["metadata"]["name"]] = config["data"]
     pod = pod_of(cronjob)
     works(runner.run(pod["containers"][0], runner.volumes(pod)))
-    with kitops.open(f"{name}:staging", remote=True) as kit:
+    with kitops.open(f"{name}:staging", where="registry") as kit:
         assert kit.digest == digest
     (record,) = kitops.history(f"{name}:staging")
     assert record.actor == f"cronjob/ml/{cronjob['metadata']['name']}"
@@ -188,26 +194,28 @@ def test_the_cronjob_reads_keys_that_its_policy_names_beside_it(
     kitops.pack(model, f"{name}:dev", push=True)
     gate = "gates: [{signed: {key: cosign.pub}}]"
     (keys / "promotion.yaml").write_text(f"kit: {name}\nchannels: {{dev: {{}}, staging: {{from: dev, {gate}}}}}\n")
-    promoting = Promoting(channels=keys / "promotion.yaml")
-    config, cronjob = kitops.manifests("promote-cronjob", name, key_secret="cosign", promoting=promoting)
+    promoting = Promoting(policy=keys / "promotion.yaml")
+    config, cronjob = kitops.manifests(
+        "promote-cronjob", name, promoting=promoting, options=kitops.ManifestOptions(key_secret="cosign")
+    )
     runner.config_maps[config["metadata"]["name"]] = config["data"]
     pod = pod_of(cronjob)
     refused = runner.run(pod["containers"][0], runner.volumes(pod))
     assert refused.returncode == 9, refused.stderr
-    kitops.sign(f"{name}:dev", key=keys / "cosign.key")
+    kitops.sign(f"{name}:dev", keys / "cosign.key")
     works(runner.run(pod["containers"][0], runner.volumes(pod)))
 
 
 def test_the_deployment_verifies_fetches_and_serves(model: Path, registry: str, runner: PodRunner, keys: Path) -> None:
     name = f"{registry}/jobs/{uuid.uuid4().hex[:8]}"
     kitops.pack(model, f"{name}:1", push=True)
-    deployment, _ = kitops.manifests("deployment", f"{name}:1", key_secret="cosign")
+    deployment, _ = kitops.manifests("deployment", f"{name}:1", options=kitops.ManifestOptions(key_secret="cosign"))
     pod = pod_of(deployment)
     volumes = runner.volumes(pod)
     unsigned = runner.run(pod["initContainers"][0], volumes)
     assert unsigned.returncode == 6
     assert not list(volumes["model"].glob("churn/*"))
-    kitops.sign(f"{name}:1", key=keys / "cosign.key")
+    kitops.sign(f"{name}:1", keys / "cosign.key")
     works(runner.run(pod["initContainers"][0], volumes))
     server, port = pod["containers"][0], str(free_port())
     server["command"][server["command"].index("8080")] = port  # a pod has all its ports to itself, a test has not
@@ -237,7 +245,7 @@ def test_pods_that_share_a_claim_fetch_once(model: Path, registry: str, runner: 
     shared.chmod(0o777)
     runner.claims["models"] = shared
     for kind in ("vllm", "deployment"):
-        deployment, _ = kitops.manifests(kind, f"{name}:1", claim="models")
+        deployment, _ = kitops.manifests(kind, f"{name}:1", options=kitops.ManifestOptions(claim="models"))
         pod = pod_of(deployment)
         done = works(runner.run(pod["initContainers"][0], runner.volumes(pod)))
         assert done.stdout.startswith("materialized" if kind == "vllm" else "unchanged")
@@ -251,7 +259,9 @@ def test_credentials_come_from_the_pull_secret(model: Path, auth_registry: Serve
     runner.claims["training"] = model
     name = f"{auth_registry.address}/jobs/{uuid.uuid4().hex[:8]}"
     for secret, code in (("", 5), ("regcred", 0)):
-        (job,) = kitops.manifests("pack-job", f"{name}:1", claim="training", pull_secret=secret)
+        (job,) = kitops.manifests(
+            "pack-job", f"{name}:1", options=kitops.ManifestOptions(claim="training", pull_secret=secret)
+        )
         pod = pod_of(job)
         assert runner.run(pod["containers"][0], runner.volumes(pod)).returncode == code
 
@@ -259,14 +269,14 @@ def test_credentials_come_from_the_pull_secret(model: Path, auth_registry: Serve
 def test_kserves_initializer_verifies_and_fetches(model: Path, registry: str, runner: PodRunner, keys: Path) -> None:
     name = f"{registry}/jobs/{uuid.uuid4().hex[:8]}"
     kitops.pack(model, f"{name}:1", push=True)
-    storage, service = kitops.manifests("kserve", f"{name}:1", key_secret="cosign")
+    storage, service = kitops.manifests("kserve", f"{name}:1", options=kitops.ManifestOptions(key_secret="cosign"))
     target = runner.root / "mnt"
     target.mkdir()
     target.chmod(0o777)
     uri = service["spec"]["predictor"]["model"]["storageUri"]
     container = {**storage["spec"]["container"], "args": [uri, str(target / "models")]}
     assert runner.run(container, {}).returncode != 0
-    kitops.sign(f"{name}:1", key=keys / "cosign.key")
+    kitops.sign(f"{name}:1", keys / "cosign.key")
     works(runner.run(container, {}))
     assert (target / "models" / "model.bin").read_bytes() == (model / "model.bin").read_bytes()
 

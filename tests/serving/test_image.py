@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from blob_tools import read
 from cli_runner import kit, ok
+from clients import find_kit
 from fault_proxy import FaultProxy, Seen
 from signing_tools import KEY
 
@@ -23,7 +24,6 @@ from kitops_core.errors import (
     NotFoundError,
 )
 from kitops_core.kitfile import Kitfile
-from kitops_core.kits.find import find_kit
 from kitops_core.oci import media_types
 from kitops_core.storage.local import LocalStore, collect_garbage
 
@@ -95,7 +95,7 @@ def test_the_diff_ids_of_compressed_layers_are_of_their_uncompressed_bytes(
     compression: Any, bundle: Path, name: str
 ) -> None:
     plain = kitops.pack(bundle, f"{name}:plain", push=True)
-    kitops.pack(bundle, f"{name}:1", push=True, compression=compression)
+    kitops.pack(bundle, f"{name}:1", push=True, how=kitops.Packing(compression=compression))
     image = kitops.image(f"{name}:1")
     manifest, config = parts(image.reference)
     assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{media_types.IMAGE_LAYER}+{compression}"}
@@ -106,7 +106,7 @@ def test_the_diff_ids_of_compressed_layers_are_of_their_uncompressed_bytes(
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_a_modelpack_has_an_image_as_a_modelkit_has(compression: Any, bundle: Path, name: str) -> None:
     plain = kitops.pack(bundle, f"{name}:kit", push=True)
-    pack = kitops.pack(bundle, f"{name}:pack", push=True, model_pack=True, compression=compression)
+    pack = kitops.pack(bundle, f"{name}:pack", push=True, how=kitops.Packing(model_pack=True, compression=compression))
     manifest, config = parts(kitops.image(f"{name}:pack").reference)
     assert [layer["digest"] for layer in manifest["layers"]] == [layer.digest for layer in pack.layers]
     assert config["rootfs"]["diff_ids"] == [layer.digest for layer in plain.layers]
@@ -156,7 +156,7 @@ def sent_bytes(seen: Seen) -> int:
 
 
 def test_raw_layers_are_refused_by_name_with_what_to_do(bundle: Path, name: str) -> None:
-    kitops.pack(bundle, f"{name}:1", push=True, layer_format="raw")
+    kitops.pack(bundle, f"{name}:1", push=True, how=kitops.Packing(layer_format="raw"))
     with pytest.raises(
         InvalidInputError, match=r"'models/model.safetensors', 'models/config.json'.*stored raw"
     ) as said:
@@ -184,7 +184,7 @@ def test_compressed_layers_without_diff_ids_are_refused(bundle: Path, name: str)
     from kitops_core.kits.stored_kit import read_kit
     from kitops_core.serving.image import _check_layers
 
-    kitops.pack(bundle, f"{name}:1", push=True, compression="gzip")
+    kitops.pack(bundle, f"{name}:1", push=True, how=kitops.Packing(compression="gzip"))
     found = find_kit(f"{name}:1")
     with closing(found.storage):
         stored = read_kit(found.storage, found.manifest)
@@ -260,9 +260,9 @@ def test_an_image_made_in_the_local_store_is_pushed_with_the_kit(bundle: Path, n
     image = kitops.image(f"{name}:1")
     assert image.storage == "local store"
     kitops.push(f"{name}:1")
-    assert [row.digest for row in kitops.referrers(f"{name}:1", remote=True).referrers] == [image.digest]
+    assert [row.digest for row in kitops.referrers(f"{name}:1", where="registry").referrers] == [image.digest]
     assert parts(f"{name}@{image.digest}")[1]["rootfs"]["diff_ids"] == [layer.digest for layer in packed.layers]
-    assert kitops.image(f"{name}:1", tag="served", remote=True).digest == image.digest
+    assert kitops.image(f"{name}:1", tag="served", where="registry").digest == image.digest
 
 
 def test_the_local_store_takes_no_tags_for_images_and_lists_none(bundle: Path, name: str) -> None:
@@ -301,10 +301,10 @@ def test_a_copy_takes_the_image_along_and_sends_no_layer_twice(bundle: Path, eit
 def test_a_promotion_takes_the_image_and_its_signature_along(bundle: Path, name: str, tmp_path: Path) -> None:
     kitops.pack(bundle, f"{name}:dev", push=True)
     image = kitops.image(f"{name}:dev", tag="dev-image")
-    kitops.sign(f"{name}@{image.digest}", key=KEY)
+    kitops.sign(f"{name}@{image.digest}", KEY)
     policy = f"kit: {name}\nchannels: {{dev: {{}}, prod: {{from: dev, target: {name}-prod}}}}\n"
     (tmp_path / "promotion.yaml").write_text(policy)
-    kitops.promote("dev", to="prod", channels=tmp_path / "promotion.yaml")
+    kitops.promote("dev", to="prod", policy=tmp_path / "promotion.yaml")
     assert image.digest in [row.digest for row in kitops.referrers(f"{name}-prod:prod").referrers]
     assert kitops.image(f"{name}-prod:prod", tag="prod-image").digest == image.digest
     assert kitops.verify(f"{name}-prod:prod-image", keys=[KEY.public]).digest == image.digest
@@ -313,7 +313,7 @@ def test_a_promotion_takes_the_image_and_its_signature_along(bundle: Path, name:
 def test_a_pruned_kit_leaves_its_tagged_image_whole(bundle: Path, name: str) -> None:
     packed = kitops.pack(bundle, f"{name}:1", push=True)
     image = kitops.image(f"{name}:1", tag="served")
-    kitops.remove(f"{name}@{packed.digest}", remote=True)
+    kitops.remove(f"{name}@{packed.digest}", where="registry")
     manifest, _ = parts(f"{name}:served")
     found = find_kit(f"{name}@{image.digest}")
     with closing(found.storage):
@@ -332,7 +332,7 @@ def test_an_image_is_no_kit_and_says_which_kit_it_is_of(bundle: Path, name: str)
         kitops.pull(f"{name}:served")
     assert list(LocalStore().repositories()) == []
     with pytest.raises(IntegrityError, match="is not a ModelKit"):
-        kitops.tag(f"{name}:served", ["again"], remote=True)
+        kitops.tag(f"{name}:served", ["again"], where="registry")
     with pytest.raises(NotFoundError):
         find_kit(f"{name}:again")
 

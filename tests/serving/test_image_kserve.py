@@ -35,7 +35,7 @@ def test_kserve_fetches_what_is_under_models(
     compression: Any, by: str, model: Path, registry: str, tmp_path: Path, kserve: KServe
 ) -> None:
     name = f"{registry}/kserve/{uuid.uuid4().hex[:8]}"
-    kitops.pack(model, f"{name}:1", push=True, compression=compression)
+    kitops.pack(model, f"{name}:1", push=True, how=kitops.Packing(compression=compression))
     image = kitops.image(f"{name}:1", tag="1-image")
     uri = f"oci://{name}:1-image" if by == "tag" else f"oci://{name}@{image.digest}"
     (tmp_path / "mnt").mkdir()
@@ -54,7 +54,7 @@ def test_kserve_fetches_the_promoted_image_from_the_channels_own_registry(
     policy.write_text(
         f"kit: {registry}/{name}\nchannels: {{dev: {{}}, prod: {{from: dev, target: {referrers_registry}/{name}}}}}\n"
     )
-    kitops.promote("dev", to="prod", channels=policy)
+    kitops.promote("dev", to="prod", policy=policy)
     (tmp_path / "mnt").mkdir()
     done = kserve.download(f"oci://{referrers_registry}/{name}@{image.digest}", tmp_path / "mnt")
     assert done.returncode == 0, done.stderr
@@ -68,7 +68,7 @@ def test_kserve_does_not_read_what_we_warn_of(model: Path, registry: str, tmp_pa
     kitops.pack(model, f"{name}:elsewhere", push=True)
     assert kitops.image(f"{name}:elsewhere", tag="elsewhere-image").warnings
     (model / "weights").rename(model / "models")
-    kitops.pack(model, f"{name}:zstd", push=True, compression="zstd")
+    kitops.pack(model, f"{name}:zstd", push=True, how=kitops.Packing(compression="zstd"))
     assert kitops.image(f"{name}:zstd", tag="zstd-image").warnings
     for tag in ("elsewhere-image", "zstd-image", "zstd"):
         (tmp_path / tag).mkdir()

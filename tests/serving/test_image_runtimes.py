@@ -86,7 +86,7 @@ def test_containerd_pulls_and_mounts_the_image_and_not_the_kit(
 ) -> None:
     """An image volume is such a mount."""
     for compression in ("none", "gzip", "zstd"):
-        kitops.pack(model, f"{name}:{compression}", push=True, compression=compression)
+        kitops.pack(model, f"{name}:{compression}", push=True, how=kitops.Packing(compression=compression))
         image = kitops.image(f"{name}:{compression}")
         pinned = f"{name}@{image.digest}"
         ctr("images", "pull", "--plain-http", "--snapshotter", "native", pinned)

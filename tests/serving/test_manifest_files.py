@@ -27,7 +27,11 @@ def test_the_command_prints_yaml_that_reads_back_as_what_the_library_gives(name:
     args = ("--namespace", "ml", "--image", "registry.example.com/kitops:1", "--pull-secret", "regcred")
     for kind in KINDS:
         made = kitops.manifests(
-            kind, f"{name}:1", namespace="ml", image="registry.example.com/kitops:1", pull_secret="regcred"
+            kind,
+            f"{name}:1",
+            options=kitops.ManifestOptions(
+                namespace="ml", image="registry.example.com/kitops:1", pull_secret="regcred"
+            ),
         )
         ran = ok("manifests", kind, f"{name}:1", *args)
         assert list(yaml.safe_load_all(ran.out)) == made

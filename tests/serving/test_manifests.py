@@ -61,7 +61,7 @@ def test_only_what_signs_is_given_the_private_key(name: str) -> None:
 
 def test_what_serves_verifies_the_very_reference_it_fetches(name: str) -> None:
     for kind in ("deployment", "vllm"):
-        (pod,) = pods(kitops.manifests(kind, f"{name}:1", **FULL))
+        (pod,) = pods(kitops.manifests(kind, f"{name}:1", options=kitops.ManifestOptions(**FULL)))
         (fetch,) = pod["initContainers"]
         assert fetch["args"][:2] == ["materialize", "$(MODELKIT_REF)"]
         assert fetch["args"][fetch["args"].index("--verify") + 1] == "/etc/kitops/keys/cosign.pub"
@@ -73,7 +73,7 @@ def test_what_serves_verifies_the_very_reference_it_fetches(name: str) -> None:
 
 
 def test_a_tag_is_pinned_to_the_digest_it_has_now(name: str) -> None:
-    with kitops.open(f"{name}:1", remote=True) as opened:
+    with kitops.open(f"{name}:1", where="registry") as opened:
         digest = opened.digest
     image = kitops.image(f"{name}:1").digest
     for kind, objects in all_kinds(name):
@@ -95,10 +95,10 @@ def to_text(objects: list[Object]) -> str:
 def test_names_come_from_the_kit_or_from_the_caller(name: str) -> None:
     (job,) = kitops.manifests("pack-job", f"{name}:1")
     assert job["metadata"]["name"] == name_from(name.rpartition("/")[2])
-    deployment, service = kitops.manifests("deployment", f"{name}:1", namespace="ml")
+    deployment, service = kitops.manifests("deployment", f"{name}:1", options=kitops.ManifestOptions(namespace="ml"))
     assert deployment["metadata"]["name"] == service["metadata"]["name"] == "my-model-2"
     assert deployment["metadata"]["namespace"] == service["metadata"]["namespace"] == "ml"
-    (pod,) = kitops.manifests("image-volume", f"{name}:1", name="mine")
+    (pod,) = kitops.manifests("image-volume", f"{name}:1", options=kitops.ManifestOptions(name="mine"))
     assert pod["metadata"]["name"] == "mine"
 
 
@@ -114,17 +114,25 @@ def test_the_volume_holds_the_model_and_what_is_fetched_beside_it(name: str) -> 
     (pod,) = pods(kitops.manifests("deployment", f"{name}:1"))
     limit = next(volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if volume["name"] == "model")
     assert limit == "64Mi"  # 160 kB, and room
-    (pod,) = pods(kitops.manifests("deployment", f"{name}:1", claim="shared"))
+    (pod,) = pods(kitops.manifests("deployment", f"{name}:1", options=kitops.ManifestOptions(claim="shared")))
     assert {"name": "model", "persistentVolumeClaim": {"claimName": "shared"}} in pod["volumes"]
 
 
 def test_a_server_of_ones_own_is_started_by_its_image(name: str) -> None:
     for kind in ("deployment", "image-volume"):
-        (pod,) = pods(kitops.manifests(kind, f"{name}:1", server_image="registry.example.com/server:1"))
+        (pod,) = pods(
+            kitops.manifests(
+                kind, f"{name}:1", options=kitops.ManifestOptions(server_image="registry.example.com/server:1")
+            )
+        )
         (server,) = pod["containers"]
         assert server["image"] == "registry.example.com/server:1"
         assert "command" not in server
-    (pod,) = pods(kitops.manifests("vllm", f"{name}:1", server_image="registry.example.com/vllm:1"))
+    (pod,) = pods(
+        kitops.manifests(
+            "vllm", f"{name}:1", options=kitops.ManifestOptions(server_image="registry.example.com/vllm:1")
+        )
+    )
     assert pod["containers"][0]["command"] == ["vllm", "serve"]
 
 
@@ -161,7 +169,7 @@ def test_kserves_own_ways_take_the_kits_image(name: str) -> None:
     image = kitops.image(f"{name}:1", tag="served").digest
     for mode in ("native", "fetch"):
         for named in (f"{name}:1", f"{name}:served", f"{name}@{image}"):
-            (service,) = kitops.manifests("kserve", named, kserve=mode, name="x")
+            (service,) = kitops.manifests("kserve", named, kserve=mode, options=kitops.ManifestOptions(name="x"))
             assert service["spec"]["predictor"]["model"]["storageUri"] == f"oci+{mode}://{name}@{image}"
 
 
@@ -171,7 +179,7 @@ def test_the_channels_of_the_cronjob_are_the_users_own_or_two(name: str, tmp_pat
     assert policy == {"kit": name, "channels": {"dev": {}, "prod": {"from": "dev"}}}
     text = f"# ours\nkit: {name}\nchannels: {{dev: {{}}, live: {{from: dev, soak: 24h}}}}\n"
     (tmp_path / "promotion.yaml").write_text(text)
-    own = Promoting(to="live", schedule="0 6 * * 1-5", channels=tmp_path / "promotion.yaml")
+    own = Promoting(to="live", schedule="0 6 * * 1-5", policy=tmp_path / "promotion.yaml")
     config, cronjob = kitops.manifests("promote-cronjob", name, promoting=own)
     assert config["data"]["promotion.yaml"] == text
     assert cronjob["spec"]["schedule"] == "0 6 * * 1-5"
@@ -195,7 +203,7 @@ def test_bad_input_is_said_in_words(name: str, registry: str, tmp_path: Path) ->
     with pytest.raises(PolicyError):
         kitops.manifests("promote-cronjob", name, promoting=Promoting(to="a: b"))
     (tmp_path / "promotion.yaml").write_text(f"kit: {name}\nchannels: {{dev: {{}}}}\n")
-    own = Promoting(to="live", channels=tmp_path / "promotion.yaml")
+    own = Promoting(to="live", policy=tmp_path / "promotion.yaml")
     with pytest.raises(NotFoundError, match="live"):
         kitops.manifests("promote-cronjob", name, promoting=own)
 
@@ -215,8 +223,8 @@ def test_a_kit_without_an_image_or_with_several_is_asked_about(name: str) -> Non
     with pytest.raises(InvalidInputError, match="has 2 images") as said:
         kitops.manifests("image-volume", f"{name}:1")
     assert "by its digest" in said.value.hint
-    kitops.remove(f"{name}@{kitops.image(f'{name}:1').digest}", remote=True)
-    kitops.remove(f"{name}@{kitops.image(f'{name}:1', platform='linux/arm64').digest}", remote=True)
+    kitops.remove(f"{name}@{kitops.image(f'{name}:1').digest}", where="registry")
+    kitops.remove(f"{name}@{kitops.image(f'{name}:1', platform='linux/arm64').digest}", where="registry")
     with pytest.raises(NotFoundError, match="has no image") as none:
         kitops.manifests("image-volume", f"{name}:1")
     assert "kitops image" in none.value.hint

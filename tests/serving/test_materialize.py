@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli_runner import kit, ok
+from clients import client
 from fault_proxy import FaultProxy, corrupt
 from serving_kits import FLAT, push, read, releases, write
 from signing_tools import KEY, OTHER_KEY, trusting, write_keys
@@ -119,19 +120,19 @@ class TestWhatIsThere:
 class TestAgain:
     def test_a_kit_that_is_there_is_not_fetched(self, faults: FaultProxy, tmp_path: Path, to: Path) -> None:
         reference = push(faults.address, tmp_path / "kit")
-        first = kitops.materialize(reference, to, remote=True)
+        first = kitops.materialize(reference, to, where="registry")
         blobs = faults.count("GET", "/blobs/")
-        again = kitops.materialize(reference, to, remote=True)
+        again = kitops.materialize(reference, to, where="registry")
         assert (again.fetched, again.changed) == (False, False)
         assert (again.digest, again.release) == (first.digest, first.release)
         assert faults.count("GET", "/blobs/") <= blobs + 1  # the Kitfile
 
     def test_for_a_digest_the_registry_is_not_even_asked(self, faults: FaultProxy, tmp_path: Path, to: Path) -> None:
         reference = push(faults.address, tmp_path / "kit")
-        digest = kitops.materialize(reference, to, remote=True).digest
+        digest = kitops.materialize(reference, to, where="registry").digest
         pinned = f"{reference.rpartition(':')[0]}@{digest}"
         faults.seen.clear()
-        assert not kitops.materialize(pinned, to, remote=True).changed
+        assert not kitops.materialize(pinned, to, where="registry").changed
         assert faults.seen == []
 
     def test_a_file_that_is_gone_or_has_another_size_is_noticed(self, reference: str, to: Path) -> None:
@@ -224,26 +225,26 @@ class TestWhatIsInTheWay:
 class TestWhatFails:
     def test_a_damaged_blob_leaves_what_was_there(self, faults: FaultProxy, tmp_path: Path, to: Path) -> None:
         reference = push(faults.address, tmp_path / "kit")
-        kitops.materialize(reference, to, remote=True)
+        kitops.materialize(reference, to, where="registry")
         kitops.pack(write(tmp_path / "kit", **{"models/churn/model.bin": "new"}), reference, push=True)
-        with kitops.open(reference, remote=True) as opened:
+        with kitops.open(reference, where="registry") as opened:
             digest = next(layer.descriptor.digest for layer in opened.layers if layer.entry.section == "model")
         faults.fault("GET", f"/blobs/{digest}", corrupt(600), times=10)
         with pytest.raises(IntegrityError):
-            kitops.materialize(reference, to, remote=True)
+            kitops.materialize(reference, to, where="registry")
         assert read(to) == FLAT
         assert len(releases(to)) == 1
 
     def test_unsigned_and_otherwise_signed_kits_are_not_fetched(self, faults: FaultProxy, tmp_path: Path) -> None:
         reference, to = push(faults.address, tmp_path / "kit"), tmp_path / "models" / "churn"
         with pytest.raises(VerificationError):
-            kitops.materialize(reference, to, verify=trusting(KEY), remote=True)
+            kitops.materialize(reference, to, verify=trusting(KEY), where="registry")
         assert not to.parent.exists()
         assert faults.count("GET", "/blobs/") == 0
-        kitops.sign(reference, key=KEY, remote=True)
-        made = kitops.materialize(reference, to, verify=trusting(KEY), remote=True)
+        kitops.sign(reference, KEY, where="registry")
+        made = kitops.materialize(reference, to, verify=trusting(KEY), where="registry")
         with pytest.raises(VerificationError):
-            kitops.materialize(made.reference, to, verify=trusting(OTHER_KEY), remote=True)
+            kitops.materialize(made.reference, to, verify=trusting(OTHER_KEY), where="registry")
         assert read(to) == FLAT
 
     def test_a_base_that_a_tag_names_must_be_signed_too(self, reference: str, tmp_path: Path, to: Path) -> None:
@@ -251,17 +252,17 @@ class TestWhatFails:
         (tmp_path / "tuned" / "Kitfile").write_text(f"manifestVersion: 1.0.0\nmodel: {{path: '{reference}'}}\n")
         tuned = f"{reference.rpartition(':')[0]}:tuned"
         kitops.pack(tmp_path / "tuned", tuned, push=True)
-        kitops.sign(tuned, key=KEY, remote=True)
+        kitops.sign(tuned, KEY, where="registry")
         with pytest.raises(VerificationError):
             kitops.materialize(tuned, to, verify=trusting(KEY))
-        kitops.sign(reference, key=KEY, remote=True)
+        kitops.sign(reference, KEY, where="registry")
         kitops.materialize(tuned, to, verify=trusting(KEY))
         assert read(to) == FLAT
 
     def test_cancelling_leaves_nothing(self, reference: str, to: Path) -> None:
         cancel = Cancel()
         with pytest.raises(CancelledError):
-            kitops.materialize(reference, to, cancel=cancel, on_event=lambda event: cancel.cancel())
+            client(cancel=cancel, on_event=lambda event: cancel.cancel()).materialize(reference, to)
         assert releases(to) == []
         assert not to.is_symlink()
 
@@ -315,7 +316,7 @@ class TestTheCommand:
         write_keys(tmp_path, OTHER_KEY, "other")
         command = ("materialize", reference, "--to", to, "--verify", tmp_path / "release.pub")
         assert kit(*command).code == 6
-        kitops.sign(reference, key=KEY, remote=True)
+        kitops.sign(reference, KEY, where="registry")
         assert kit(*command[:-1], tmp_path / "other.pub").code == 6
         assert not to.exists()
         ok(*command, "--verify", tmp_path / "other.pub")

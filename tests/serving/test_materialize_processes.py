@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 def layers(reference: str) -> list[str]:
     """The digests of the layers with the model and its parts."""
-    with kitops.open(reference, remote=True) as opened:
+    with kitops.open(reference, where="registry") as opened:
         return [layer.descriptor.digest for layer in opened.layers if layer.entry.section in ("model", "modelpart")]
 
 
@@ -84,7 +84,7 @@ def test_a_process_that_is_told_to_stop_leaves_nothing_and_lets_the_next_one_in(
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert releases(to) == []
-    kitops.materialize(reference, to, remote=True)
+    kitops.materialize(reference, to, where="registry")
     assert read(to) == FLAT
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import client
 from serving_kits import FILES, push, read
 
 from kitops_core.errors import ConflictError, StoreError
 from kitops_core.serving.mount import Mount
 from kitops_core.serving.resolved import EVERYTHING, Selection
-from kitops_core.serving.storage_initializer import initialize_storage
+
+pass
 
 ALL = Selection(tuple(sorted(EVERYTHING)), keep_paths=True)
 
@@ -47,21 +49,21 @@ def test_an_error_at_any_rename_leaves_everything_as_it_was(
     failures = 0
     while True:
         models = tmp_path / str(failures)
-        initialize_storage(before, models, selection=ALL)
+        client().initialize_storage(before, models, selection=ALL)
         (models / "src" / "mine.py").write_text("mine")
         there = read(models)
         with monkeypatch.context() as patched:
             fault = FailingRename(models, failures + 1)
             patched.setattr(os, "rename", fault)
             try:
-                initialize_storage(after, models, selection=ALL)
+                client().initialize_storage(after, models, selection=ALL)
             except StoreError:
                 assert fault.failed
         if not fault.failed:
             break
         failures += 1
         assert read(models) == there
-        assert initialize_storage(before, models, selection=ALL).fetched is False
+        assert client().initialize_storage(before, models, selection=ALL).fetched is False
     wanted = {**FILES, "models/churn/model.bin": "new", "src/more/a.py": "a", "src/mine.py": "mine"}
     assert read(models) == {**wanted, "Kitfile": there["Kitfile"]}
     assert failures > 10
@@ -73,7 +75,7 @@ def test_a_directory_of_the_kit_before_makes_room_for_a_file_and_the_reverse(reg
     directory = push(registry, tmp_path / "directory", **{"Kitfile": kitfile, "w/a/b": "b"})
     keep = Selection(keep_paths=True)
     for reference, there in ((file, {"w": "w"}), (directory, {"w/a/b": "b"}), (file, {"w": "w"})):
-        initialize_storage(reference, tmp_path / "models", selection=keep)
+        client().initialize_storage(reference, tmp_path / "models", selection=keep)
         assert read(tmp_path / "models") == there
 
 
@@ -82,15 +84,17 @@ def test_a_link_in_a_directorys_place_is_not_followed(registry: str, tmp_path: P
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "src").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConflictError, match="'src'"):
-        initialize_storage(push(registry, tmp_path / "kit"), tmp_path / "models", selection=ALL, overwrite=True)
+        client().initialize_storage(
+            push(registry, tmp_path / "kit"), tmp_path / "models", selection=ALL, existing="overwrite"
+        )
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
 def test_a_file_that_was_altered_is_fetched_again(registry: str, tmp_path: Path) -> None:
     reference, models = push(registry, tmp_path / "kit"), tmp_path / "models"
-    initialize_storage(reference, models)
+    client().initialize_storage(reference, models)
     (models / "config.json").write_text("")
-    assert initialize_storage(reference, models).fetched
+    assert client().initialize_storage(reference, models).fetched
     assert (models / "config.json").read_text() == FILES["models/churn/config.json"]
 
 
@@ -104,7 +108,7 @@ def test_a_full_volume_has_none_of_the_kit(registry: str, tmp_path: Path) -> Non
     try:
         reference = push(registry, tmp_path / "kit", **{"models/churn/model.bin": os.urandom(1_000_000)})
         with pytest.raises(StoreError, match="No space left"):
-            initialize_storage(reference, volume)
+            client().initialize_storage(reference, volume)
         assert os.listdir(volume) == []
     finally:
         subprocess.run(["umount", volume], check=True)

@@ -70,7 +70,7 @@ def two_machines(directory: Path, *options: str) -> Iterator[list[Path]]:
 
 
 def model_layers(reference: str) -> list[str]:
-    with kitops.open(reference, remote=True) as opened:
+    with kitops.open(reference, where="registry") as opened:
         return [layer.descriptor.digest for layer in opened.layers if layer.entry.section in ("model", "modelpart")]
 
 

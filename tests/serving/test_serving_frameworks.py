@@ -10,9 +10,11 @@ import uuid
 from pathlib import Path
 
 import pytest
+from clients import client
 
 import kitops_core as kitops
-from kitops_core.serving.storage_initializer import initialize_storage
+
+pass
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -108,8 +110,8 @@ class TestTransformers:
         kit = tmp_path / "kit"
         write_transformer(kit / "weights" / "tiny", kit / "configuration", kit / "tokenizer")
         (kit / "Kitfile").write_text(SCATTERED)
-        kitops.pack(kit, reference, push=True, layer_format="raw")
-        initialize_storage(reference, tmp_path / "models")
+        kitops.pack(kit, reference, push=True, how=kitops.Packing(layer_format="raw"))
+        client().initialize_storage(reference, tmp_path / "models")
         check_transformer(tmp_path / "models", kit / "weights" / "tiny")
 
     def test_a_tokenizer_of_this_kit_over_the_weights_of_another(self, reference: str, tmp_path: Path) -> None:

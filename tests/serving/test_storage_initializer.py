@@ -83,7 +83,7 @@ class TestWhatIsThere:
         assert set(read(models)) == {"src/train.py", "Kitfile"}
 
     def test_a_digest(self, reference: str, tmp_path: Path, models: Path) -> None:
-        with kitops.open(reference, remote=True) as kit:
+        with kitops.open(reference, where="registry") as kit:
             pinned = f"{reference.rpartition(':')[0]}@{kit.digest}"
         kitops.pack(write(tmp_path / "kit", **{"models/churn/model.bin": "new"}), reference, push=True)
         assert initialize(f"kit://{pinned}", models).code == 0
@@ -170,7 +170,7 @@ class TestTheEnvironment:
             ("--json", "--json cannot be used here"),
             ("--help", "asks for help"),
             ("another", "unexpected extra argument"),
-            ("-o -i", "existing files can be overwritten or ignored, not both"),
+            ("-o -i", "--overwrite and --ignore-existing exclude each other"),
         ],
     )
     def test_flags_that_cannot_be_used(self, reference: str, models: Path, flags: str, message: str) -> None:
@@ -190,7 +190,7 @@ class TestTheEnvironment:
         ran = initialize(f"kit://{reference}", models, **environment)
         assert ran.code == 6
         assert os.listdir(models) == []
-        kitops.sign(reference, key=KEY, remote=True)
+        kitops.sign(reference, KEY, where="registry")
         assert initialize(f"kit://{reference}", models, **environment).code == 0
         assert read(models) == FLAT
         ran = initialize(f"kit://{reference}", models, KITOPS_VERIFY_KEY=f"{tmp_path}/other.pub")
@@ -206,7 +206,7 @@ class TestTheEnvironment:
 @pytest.mark.slow
 def test_two_at_once_into_one_volume_fetch_it_once(faults: FaultProxy, tmp_path: Path, models: Path) -> None:
     reference = push(faults.address, tmp_path / "kit")
-    with kitops.open(reference, remote=True) as kit:
+    with kitops.open(reference, where="registry") as kit:
         digest = next(layer.descriptor.digest for layer in kit.layers if layer.entry.section == "model")
     results: list[Any] = []
     threads = [

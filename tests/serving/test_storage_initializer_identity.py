@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import client
 from fault_proxy import forward_proxy
 from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, free_port, serve_registry
 from serving_kits import FLAT, read, write
 from storage_initializing import initialize
 
 import kitops_core as kitops
-from kitops_core.serving.cluster_credentials import registry_options
+from kitops_core import Registries
+from kitops_core.serving.cluster_credentials import cluster_registries
 
 
 @pytest.fixture
@@ -72,12 +74,11 @@ def test_another_user_without_a_home_on_a_read_only_root_writes_nothing_but_the_
     read_only.mkdir()
     docker_secret(read_only / ".dockerconfigjson", auth_registry.address)
     reference = f"{auth_registry.address}/serving/churn:1.0"
-    kitops.pack(
-        write(tmp_path / "kit"),
-        reference,
-        push=True,
-        registry=kitops.RegistryOptions(username=USERNAME, password=PASSWORD),
-    )
+    client(
+        registries=Registries(
+            {reference.partition("/")[0]: kitops.RegistryOptions(username=USERNAME, password=PASSWORD)}
+        )
+    ).pack(write(tmp_path / "kit"), reference, push=True)
     if os.geteuid() == 0:
         os.chown(models, user, user)
     read_only.chmod(0o555)
@@ -109,7 +110,7 @@ class TestCredentials:
         """A kit in a registry that wants a user name and a password."""
         reference = f"{auth_registry.address}/serving/closed:1.0"
         options = kitops.RegistryOptions(username=USERNAME, password=PASSWORD)
-        kitops.pack(write(tmp_path / "kit"), reference, push=True, registry=options)
+        client(registries=Registries(others=options)).pack(write(tmp_path / "kit"), reference, push=True)
         return f"kit://{reference}"
 
     def test_none_are_denied_and_leave_nothing(self, closed: str, models: Path) -> None:
@@ -195,7 +196,9 @@ class TestGoogle:
         extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
         with serve_registry(extra, files={"htpasswd": user}) as served, forward_proxy({GAR: served.address}) as proxy:
             options = kitops.RegistryOptions(username="oauth2accesstoken", password=PASSWORD)
-            kitops.pack(write(tmp_path / "kit"), f"{served.address}/ml/churn:1.0", push=True, registry=options)
+            client(registries=Registries(others=options)).pack(
+                write(tmp_path / "kit"), f"{served.address}/ml/churn:1.0", push=True
+            )
             yield {
                 "KIT_UNPACK_FLAGS": f"--plain-http --proxy http://{proxy.address}",
                 "GCP_WIF": "1",
@@ -247,8 +250,8 @@ class TestGoogle:
 
 def test_amazons_region_becomes_the_default_where_none_is_set() -> None:
     environ = {"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_ECR_REGION": "eu-west-1"}
-    registry_options("1.dkr.ecr.eu-west-1.amazonaws.com", environ, {})
+    cluster_registries("1.dkr.ecr.eu-west-1.amazonaws.com", environ, {})
     assert environ["AWS_DEFAULT_REGION"] == "eu-west-1"
     environ = {"AWS_REGION": "eu-north-1", "AWS_ECR_REGION": "eu-west-1"}
-    registry_options("1.dkr.ecr.eu-west-1.amazonaws.com", environ, {})
+    cluster_registries("1.dkr.ecr.eu-west-1.amazonaws.com", environ, {})
     assert "AWS_DEFAULT_REGION" not in environ

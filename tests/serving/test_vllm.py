@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from cli_runner import kit, ok
+from clients import client
 from hypothesis import given
 from hypothesis import strategies as st
 from serving_kits import push, write
 
 import kitops_core as kitops
 from kitops_core.errors import InvalidInputError
-from kitops_core.serving.storage_initializer import initialize_storage
 from kitops_core.serving.vllm import OBJECTS, SWITCHES, VALUES, option_arguments
 
 KITFILE = """\
@@ -128,7 +128,7 @@ class TestDirectories:
         assert kit("materialize", reference, "--to", to, "--vllm", "--print").code == 2
 
     def test_one_that_the_storage_initializer_filled(self, registry: str, tmp_path: Path) -> None:
-        initialize_storage(push(registry, tmp_path / "kit", Kitfile=KITFILE), tmp_path / "models")
+        client().initialize_storage(push(registry, tmp_path / "kit", Kitfile=KITFILE), tmp_path / "models")
         assert kitops.vllm_arguments(tmp_path / "models") == [str(tmp_path / "models"), *self.WANTED]
 
     def test_one_with_a_kitfile(self, tmp_path: Path) -> None:

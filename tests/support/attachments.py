@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from blob_tools import ARTIFACT_TYPE
+from clients import find_kit
 
 from kitops_core.events import Control
 from kitops_core.evidence.statements import Evidence, read_evidence
-from kitops_core.kits.find import find_kit
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Manifest, build_manifest
 from kitops_core.oci.media_types import EMPTY_CONFIG
+from kitops_core.reference import Where
 from kitops_core.storage import Storage
 
 
@@ -29,8 +30,8 @@ def attach(storage: Storage, kit: Manifest, content: bytes, kind: str = ARTIFACT
     return manifest
 
 
-def attached(reference: str, kind: str = "", remote: bool | None = None) -> list[Evidence]:
-    found = find_kit(reference, remote=remote)
+def attached(reference: str, kind: str = "", where: Where = "any") -> list[Evidence]:
+    found = find_kit(reference, where)
     try:
         return read_evidence(found.storage, found.manifest.digest, predicate_type=kind)
     finally:

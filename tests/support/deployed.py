@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kitops_core.serving.manifests.choices import ManifestOptions
-from kitops_core.serving.manifests.fill import DEFAULT_IMAGE, Promoting, manifests
+from kitops_core import manifests
+from kitops_core.serving.manifests.choices import DEFAULT_IMAGE, ManifestOptions
+from kitops_core.serving.manifests.fill import Promoting
 from kitops_core.serving.manifests.kinds import KINDS
 from kitops_core.serving.manifests.kserve import inference_service, storage_container
 from kitops_core.serving.manifests.pods import Manifest
@@ -42,10 +43,11 @@ images:
 def objects() -> dict[str, dict[str, list[Manifest]]]:
     """The objects of each file, by kind."""
     secrets = {"pull_secret": OPTIONS.pull_secret, "key_secret": OPTIONS.key_secret, "image": IMAGE}
+    options = ManifestOptions(**secrets)
     promoting = Promoting(to="staging")
     return {
-        "pack-job": {"job.yaml": manifests("pack-job", f"{KIT}:1.0", **secrets)},
-        "promote-cronjob": {"cronjob.yaml": manifests("promote-cronjob", KIT, promoting=promoting, **secrets)},
+        "pack-job": {"job.yaml": manifests("pack-job", f"{KIT}:1.0", options=options)},
+        "promote-cronjob": {"cronjob.yaml": manifests("promote-cronjob", KIT, promoting=promoting, options=options)},
         "deployment": {"deployment.yaml": deployment(f"{KIT}:1.0", OPTIONS)},
         "vllm": {"vllm.yaml": vllm(f"{KIT}:1.0", OPTIONS)},
         "kserve": {

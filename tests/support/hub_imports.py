@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from clients import client, find_kit
+
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.errors import NotFoundError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.statements import read_evidence
-from kitops_core.kits.find import find_kit
 
 WEIGHTS = os.urandom(300_000)
 FILES = {
@@ -25,7 +27,8 @@ QUICK = kitops.RegistryOptions(backoff=0.01, retries=3)
 
 
 def imported(source: str, name: str, **more: Any) -> kitops.ModelKitRecord:
-    return kitops.import_kit(source, f"{name}:1", push=True, registry=QUICK, **more)
+    how = {key: more.pop(key) for key in ("store", "on_event", "cancel", "signer", "run") if key in more}
+    return client(registries=Registries(others=QUICK), **how).import_kit(source, f"{name}:1", push=True, **more)
 
 
 def provenance(reference: str) -> Any:

@@ -31,11 +31,12 @@ def push_kit(registry: str, directory: Path) -> str:
 
 def all_kinds(name: str, **options: Any) -> Iterator[tuple[str, list[Object]]]:
     """Every kind of manifest, and every way of KServe."""
+    names = kitops.ManifestOptions(**options)
     for kind in KINDS:
         if kind != "kserve":
-            yield kind, kitops.manifests(kind, f"{name}:1", **options)
+            yield kind, kitops.manifests(kind, f"{name}:1", options=names)
     for mode in ("kit", "native", "fetch"):
-        yield f"kserve {mode}", kitops.manifests("kserve", f"{name}:1", kserve=mode, **options)
+        yield f"kserve {mode}", kitops.manifests("kserve", f"{name}:1", kserve=mode, options=names)
 
 
 def pods(objects: list[Object]) -> Iterator[Object]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from clients import find_kit
 from signing_tools import new_key
 
 import kitops_core as kitops
@@ -15,7 +16,6 @@ from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import APPROVAL, COSIGN_SIGN, PROMOTION, SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
@@ -24,6 +24,7 @@ from kitops_core.promotion.gates.signed import approval_predicate
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import parse_policy
 from kitops_core.promotion.records import PromotionRecord
+from kitops_core.session import FoundKit
 from kitops_core.wording import timestamp_text
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -55,7 +56,7 @@ class World:
         return kitops.pack(context, f"churn:{tag}").digest
 
     def find(self, target: str) -> FoundKit:
-        return find_kit(f"churn@{target}" if target.startswith("sha256:") else f"churn:{target}", remote=False)
+        return find_kit(f"churn@{target}" if target.startswith("sha256:") else f"churn:{target}", "store")
 
     def policy(self, channels: str, head: str = "") -> PromotionPolicy:
         """A policy whose ``channels`` are lines of YAML."""
@@ -65,7 +66,7 @@ class World:
     def candidate(self, policy: PromotionPolicy, channel: str, *, digest: str = "", now: datetime = NOW) -> Candidate:
         def open_channel(name: str) -> FoundKit | None:
             try:
-                return find_kit(str(policy.target(name)), remote=False)
+                return find_kit(str(policy.target(name)), "store")
             except NotFoundError:
                 return None
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from clients import client
 
 import kitops_core as kitops
+from kitops_core import Client, Registries
 from kitops_core.evidence.keys import generate_key_pair
 from kitops_core.promotion.result import Promotion
 from kitops_core.storage.registry import RegistryOptions
@@ -45,7 +47,7 @@ class Project:
         self.policy.write_text(yaml.safe_dump({"kit": self.kit, **data}, sort_keys=False))
         return self.policy
 
-    def pack(self, version: str, *tags: str, **options: Any) -> str:
+    def pack(self, version: str, *tags: str, how: dict[str, Any] | None = None, **options: Any) -> str:
         """Pack a kit of this version and push it; returns its digest."""
         bundle = self.root / "bundle"
         bundle.mkdir(exist_ok=True)
@@ -56,7 +58,7 @@ class Project:
             "model: {path: model.bin, parameters: {max_depth: 6}}\ndocs: [{path: README.md}]\n"
         )
         first, *others = tags or (version,)
-        record = kitops.pack(bundle, f"{self.kit}:{first}", tags=others, push=True, registry=self.options, **options)
+        record = self.client(**how or {}).pack(bundle, f"{self.kit}:{first}", tags=others, push=True, **options)
         return record.digest
 
     def key(self, name: str) -> Path:
@@ -67,18 +69,22 @@ class Project:
         path.write_bytes(private)
         return path
 
-    def promote(self, reference: str, to: str, **options: Any) -> Promotion:
-        options.setdefault("registry", self.options)
-        return kitops.promote(reference, to, channels=self.policy, **options)
+    def promote(self, reference: str, to: str, *, how: dict[str, Any] | None = None, **options: Any) -> Promotion:
+        """Promote; ``how`` are arguments of the client."""
+        return self.client(**how or {}).promote(reference, to, policy=self.policy, **options)
 
-    def rollback(self, channel: str, **options: Any) -> Promotion:
-        options.setdefault("registry", self.options)
-        return kitops.rollback(channel, channels=self.policy, **options)
+    def rollback(self, channel: str, *, how: dict[str, Any] | None = None, **options: Any) -> Promotion:
+        """Roll back; ``how`` are arguments of the client."""
+        return self.client(**how or {}).rollback(channel, policy=self.policy, **options)
+
+    def client(self, **how: Any) -> Client:
+        """A client that talks to the project's registry as its options say."""
+        return client(**{"registries": Registries(others=self.options), **how})
 
     def digest(self, reference: str) -> str:
         """What a tag of the registry has now, or an empty string."""
         try:
-            with kitops.open(reference, remote=True, registry=self.options) as kit:
+            with self.client().open(reference, where="registry") as kit:
                 return kit.digest
         except kitops.NotFoundError:
             return ""

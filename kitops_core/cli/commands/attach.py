@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.settings import Settings
+from kitops_core.reference import Where
 
 
 @new_command("attach", network=True)
@@ -25,7 +26,7 @@ from kitops_core.cli.settings import Settings
     metavar="KEY=VALUE",
     help="Annotate it. Several times if need be.",
 )
-@remote_option
+@where_options
 def command(
     settings: Settings,
     reference: str,
@@ -33,7 +34,7 @@ def command(
     artifact_type: str,
     media_type: str,
     annotations: tuple[str, ...],
-    remote: bool,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Attach FILE to the ModelKit REFERENCE: a model card, a bill of materials, a report.
@@ -41,20 +42,18 @@ def command(
     The kit does not change, nor does its digest. Looks for the kit in the local store first, then in the registry.
     """
     from kitops_core.cli.signing import say_attached
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.evidence.attach import attach
+    from kitops_core.cli.transfer import connect
 
     pairs = dict(text.partition("=")[::2] for text in annotations)
     if not all("=" in text for text in annotations):
         raise click.UsageError("An annotation is KEY=VALUE.")
-    with transfer(settings, written="sent") as control:
-        attached = attach(
+    with connect(settings) as client:
+        attached = client.attach(
             reference,
             file,
             artifact_type=artifact_type,
             media_type=media_type,
             annotations=pairs,
-            remote=True if remote else None,
-            **control,
+            where=where,
         )
     say_attached(settings, "attached", attached, as_json)

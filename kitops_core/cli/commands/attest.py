@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from kitops_core.cli.measured import parse_metrics
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.settings import Settings
-from kitops_core.cli.signing import key_option, open_signing_key, say_attached
+from kitops_core.cli.signing import open_signing_key, say_attached, sign_key_option
+from kitops_core.reference import Where
 
 
 @new_command("attest", network=True, signs=True)
@@ -30,22 +30,22 @@ from kitops_core.cli.signing import key_option, open_signing_key, say_attached
     metavar="TYPE",
     help="What it states: slsaprovenance1, vsa, test-result, ... or a URI.",
 )
-@key_option("The private key to sign with (PEM, or env://NAME; default: unsigned).")
-@remote_option
+@sign_key_option("The private key to sign with (PEM, or env://NAME; default: unsigned).")
+@where_options
 def command(
     settings: Settings,
     reference: str,
     predicate: Path | None,
     metrics: tuple[str, ...],
     type_: str,
-    key: str | None,
-    remote: bool,
+    sign_key: str | None,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Attach a statement about the ModelKit REFERENCE to it: how it was made, what it passed.
 
-    It is an in-toto statement about the kit's digest, signed with --key as `cosign attest` signs it. The kit does not
-    change. The key's password is $COSIGN_PASSWORD, or asked for on a terminal.
+    It is an in-toto statement about the kit's digest, signed with --sign-key as `cosign attest` signs it. The kit does
+    not change. The key's password is $COSIGN_PASSWORD, or asked for on a terminal.
     """
     from kitops_core.evidence.predicate_types import TEST_RESULT, resolve_predicate_type
 
@@ -53,14 +53,11 @@ def command(
         raise click.UsageError("Give --predicate or --metric.")
     if metrics and resolve_predicate_type(type_) != TEST_RESULT:
         raise click.UsageError("--metric goes with --type test-result.")
-    signer = open_signing_key(key) if key else None
-    where: dict[str, Any] = {"key": signer, "remote": True if remote else None, **settings.api()}
-    if predicate is None:
-        from kitops_core.evidence.attest_metrics import attest_metrics
+    from kitops_core.cli.transfer import connect
 
-        attached = attest_metrics(reference, parse_metrics(metrics), **where)
-    else:
-        from kitops_core.evidence.attest import attest
-
-        attached = attest(reference, predicate, type=type_, **where)
+    with connect(settings, signer=open_signing_key(sign_key) if sign_key else None) as client:
+        if predicate is None:
+            attached = client.attest_metrics(reference, parse_metrics(metrics), where=where)
+        else:
+            attached = client.attest(reference, predicate, type=type_, where=where)
     say_attached(settings, "attested", attached, as_json)

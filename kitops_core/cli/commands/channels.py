@@ -6,7 +6,7 @@ import click
 
 from kitops_core.cli.options import new_command
 from kitops_core.cli.output import answer_json, answer_table, answer_text, warn
-from kitops_core.cli.promoting import channels_option
+from kitops_core.cli.promoting import policy_option
 from kitops_core.cli.settings import Settings
 from kitops_core.wording import timestamp_text
 
@@ -14,9 +14,9 @@ _HEADER = ("CHANNEL", "DIGEST", "NAME", "VERSION", "SINCE", "BY", "WAITING")
 
 
 @new_command("channels", network=True)
-@channels_option
+@policy_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the promotion policy instead, for editors.")
-def command(settings: Settings, channels: str, schema: bool, as_json: bool) -> None:
+def command(settings: Settings, policy: str, schema: bool, as_json: bool) -> None:
     """Show what is in each channel, since when, and what waits in its upstream.
 
     A tag that is not where the last promotion put it is named as drift.
@@ -26,9 +26,10 @@ def command(settings: Settings, channels: str, schema: bool, as_json: bool) -> N
 
         answer_text(schema_text())
         return
-    from kitops_core.promotion.channels import channels as states
+    from kitops_core.cli.transfer import connect
 
-    found = states(channels, **settings.api())
+    with connect(settings) as client:
+        found = client.channels(policy)
     for state in found:
         if state.drift:
             where = f"{state.reference} is not {state.drift}, which was promoted last"

@@ -16,9 +16,10 @@ def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
     No layer is fetched. Looks in the local store first, then in the registry; local:// or remote:// before a reference
     decides. The exit code is 0 whether they differ or not.
     """
-    from kitops_core.kits.diff import diff
+    from kitops_core.cli.transfer import connect
 
-    result = diff(before, after, **settings.api())
+    with connect(settings) as client:
+        result = client.diff(before, after)
     note_storage(settings, result.before, result.before_storage)
     note_storage(settings, result.after, result.after_storage)
     if as_json:

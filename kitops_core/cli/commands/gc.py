@@ -23,12 +23,10 @@ def command(settings: Settings, dry_run: bool, grace: str, as_json: bool) -> Non
     Kits stay, with or without a tag: `kitops remove` removes those.
     """
     seconds = parse_duration(grace)
-    from kitops_core.cli.transfer import stoppable
-    from kitops_core.events import Control
-    from kitops_core.storage.local import LocalStore, collect_garbage
+    from kitops_core.cli.transfer import connect
 
-    with stoppable() as cancel:
-        report = collect_garbage(LocalStore(settings.store), seconds, dry_run, control=Control(cancel=cancel))
+    with connect(settings) as client:
+        report = client.gc(grace_seconds=seconds, dry_run=dry_run)
     if as_json:
         answer_json(asdict(report))
         return

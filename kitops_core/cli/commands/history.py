@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kitops_core.cli.options import kit_argument, new_command
 from kitops_core.cli.output import answer_json, answer_table
-from kitops_core.cli.promoting import channels_option, record_row
+from kitops_core.cli.promoting import policy_option, record_row
 from kitops_core.cli.settings import Settings
 
 _HEADER = ("TIME", "ACTION", "CHANNEL", "DIGEST", "BY", "SIGNED", "NOTE")
@@ -12,16 +12,18 @@ _HEADER = ("TIME", "ACTION", "CHANNEL", "DIGEST", "BY", "SIGNED", "NOTE")
 
 @new_command("history", network=True)
 @kit_argument("channel")
-@channels_option
-def command(settings: Settings, channel: str, channels: str, as_json: bool) -> None:
+@policy_option
+def command(settings: Settings, channel: str, policy: str, as_json: bool) -> None:
     """Show what was promoted into CHANNEL, newest first, or with a reference in its place the records of that ModelKit.
 
     It is read from the registry alone. Records of promotions that did not take effect are left out of a channel's
     history.
     """
-    from kitops_core.promotion.history import history, is_kit
+    from kitops_core.cli.transfer import connect
+    from kitops_core.promotion.history import is_kit
 
-    records = history(channel, channels=channels, **settings.api())
+    with connect(settings) as client:
+        records = client.history(channel, policy=policy)
     if as_json:
         answer_json([record.to_dict() for record in records])
     else:

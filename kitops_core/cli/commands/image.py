@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text, warn
 from kitops_core.cli.settings import Settings
+from kitops_core.reference import Where
 
 
 @new_command("image", network=True)
@@ -26,20 +27,19 @@ from kitops_core.cli.settings import Settings
     show_default=True,
     help="What the image says it is for; containerd mounts it on nodes of that architecture only.",
 )
-@remote_option
+@where_options
 def command(
-    settings: Settings, reference: str, tag: str, only: tuple[str, ...], platform: str, remote: bool, as_json: bool
+    settings: Settings, reference: str, tag: str, only: tuple[str, ...], platform: str, where: Where, as_json: bool
 ) -> None:
     """Make a container image of the ModelKit REFERENCE, for Kubernetes image volumes and KServe.
 
     It is a second manifest over the kit's own layers: nothing is copied, and the kit does not change. It is attached to
     the kit, so that `push` and `promote` take it along, and the same kit gives the same image.
     """
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.serving.image import image
+    from kitops_core.cli.transfer import connect
 
-    with transfer(settings, written="sent") as control:
-        made = image(reference, tag=tag, only=only, platform=platform, remote=True if remote else None, **control)
+    with connect(settings) as client:
+        made = client.image(reference, tag=tag, only=only, platform=platform, where=where)
     note_storage(settings, made.kit, made.storage)
     for sentence in made.warnings:
         warn(settings, sentence)

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     help="The Kitfile to use; '-' reads standard input (default: made from the repository).",
 )
 @click.option("--print-kitfile", is_flag=True, help="Answer the Kitfile that would be made, and import nothing.")
-@click.option("--sign-key", metavar="KEY", help="Sign the provenance with this private key (PEM, or env://NAME).")
+@click.option(
+    "--sign-key", metavar="KEY", help="Sign the kit and its provenance with this private key (PEM, or env://NAME)."
+)
 def command(
     settings: Settings,
     source: str,
@@ -79,14 +81,13 @@ def command(
     described = _kitfile(kitfile)
     reference, tags = parse_names([pushed] if pushed else names) if pushed or names else ("", ())
 
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.importing.import_kit import describe_import, import_kit
+    from kitops_core.cli.transfer import connect
 
-    if print_kitfile:
-        answer_text(describe_import(source, ref=ref, token=token).to_yaml())
-        return
-    with transfer(settings, written="sent" if pushed else "written") as control:
-        record = import_kit(
+    with connect(settings, written="sent" if pushed else "written", signer=signer) as client:
+        if print_kitfile:
+            answer_text(client.describe_import(source, ref=ref, token=token).to_yaml())
+            return
+        record = client.import_kit(
             source,
             reference,
             push=bool(pushed),
@@ -95,8 +96,6 @@ def command(
             token=token,
             kitfile=described,
             user=_user(),
-            key=signer,
-            **control,
         )
     if as_json:
         answer_json(record.to_dict())

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, answer_text, note_storage, plain_value
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.reference import Where
 
 _PATH = re.compile(r"\.?[A-Za-z0-9_-]+(?:\[\d+\])*(?:\.[A-Za-z0-9_-]+(?:\[\d+\])*)*")
 _STEP = re.compile(r"\[(\d+)\]|([A-Za-z0-9_-]+)")
@@ -22,15 +23,15 @@ _STEP = re.compile(r"\[(\d+)\]|([A-Za-z0-9_-]+)")
 @click.option(
     "-f", "--filter", "path", metavar="FIELD", help="Show only this field: model.parameters, datasets[0].path."
 )
-@remote_option
-def command(settings: Settings, reference: str, path: str | None, remote: bool, as_json: bool) -> None:
+@where_options
+def command(settings: Settings, reference: str, path: str | None, where: Where, as_json: bool) -> None:
     """Show the Kitfile of the ModelKit REFERENCE.
 
     Looks in the local store first, then in the registry.
     """
-    from kitops_core.kits.modelkit import open_kit
+    from kitops_core.cli.transfer import connect
 
-    with open_kit(reference, remote=True if remote else None, **settings.api()) as kit:
+    with connect(settings) as client, client.open(reference, where=where) as kit:
         note_storage(settings, kit.reference, kit.storage)
         kitfile = kit.kitfile
     if path is None and not as_json:

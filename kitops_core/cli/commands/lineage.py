@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer_json, answer_text, note
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import StoreError
+from kitops_core.reference import Where
 
 
 @new_command("lineage", network=True)
@@ -31,7 +32,7 @@ from kitops_core.errors import StoreError
     metavar="FILE",
     help="Write one page with everything, which needs no network.",
 )
-@remote_option
+@where_options
 def command(
     settings: Settings,
     reference: str,
@@ -39,7 +40,7 @@ def command(
     keys: tuple[str, ...],
     mermaid: bool,
     html: Path | None,
-    remote: bool,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Show what the ModelKit REFERENCE was made from: parent kits and theirs, data, commits.
@@ -49,13 +50,10 @@ def command(
     """
     if mermaid and as_json:
         raise click.UsageError("Give --mermaid or --json, not both.")
-    from kitops_core.cli.transfer import stoppable
-    from kitops_core.lineages.build import lineage
+    from kitops_core.cli.transfer import connect
 
-    with stoppable() as cancel:
-        found = lineage(
-            reference, depth=depth, keys=keys, remote=True if remote else None, cancel=cancel, **settings.api()
-        )
+    with connect(settings) as client:
+        found = client.lineage(reference, depth=depth, keys=keys, where=where)
     if html is not None:
         try:
             html.write_text(found.to_html(), encoding="utf-8")

@@ -31,9 +31,10 @@ def command(settings: Settings, repository: str, format_: str, as_json: bool) ->
 
     A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those.
     """
-    from kitops_core.kits.naming import list_kits
+    from kitops_core.cli.transfer import connect
 
-    records = list_kits(repository, untagged=True, **settings.api())
+    with connect(settings) as client:
+        records = client.list_kits(repository, untagged=True)
     if as_json:
         answer_json([record.to_dict() for record in records])
     elif format_ == "json":

@@ -36,7 +36,8 @@ def command(settings: Settings, registry: str, username: str, password: str, pas
         password = click.prompt("Password", hide_input=True, err=True)
     else:
         raise click.UsageError("There is no terminal to ask for the password on; give --password-stdin.")
-    from kitops_core.storage.registry import login
+    from kitops_core.cli.transfer import connect
 
-    login(registry, username, password, settings.registry_options(), home=settings.store)
+    with connect(settings) as client:
+        client.login(registry, username, password)
     answer("logged in", registry)

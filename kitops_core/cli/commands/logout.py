@@ -13,7 +13,6 @@ from kitops_core.cli.settings import Settings
 @click.argument("registry")
 def command(settings: Settings, registry: str) -> None:
     """Forget the credentials that `kitops login` keeps for REGISTRY."""
-    from kitops_core.storage.registry import logout
-
-    logout(registry, home=settings.store)
+    with settings.client() as client:
+        client.logout(registry)
     answer("logged out", registry)

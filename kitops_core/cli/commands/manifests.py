@@ -35,8 +35,8 @@ from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
 @click.option("--to", help="The channel that promote-cronjob promotes into (default: staging).")
 @click.option("--schedule", help="When promote-cronjob does, as cron writes it (default: 17 * * * *).")
 @click.option(
-    "-c",
-    "--channels",
+    "-p",
+    "--policy",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Its promotion.yaml (default: one with dev and staging).",
 )
@@ -54,7 +54,7 @@ def command(
     kserve: str,
     to: str | None,
     schedule: str | None,
-    channels: Path | None,
+    policy: Path | None,
     as_json: bool,
 ) -> None:
     """Print the Kubernetes manifests that pack, promote or serve the ModelKit REFERENCE.
@@ -62,26 +62,18 @@ def command(
     A tag is resolved now, and the manifests name the digest. Nothing is applied: pipe them to `kubectl apply -f -`, or
     keep them with the rest of a deployment.
     """
-    from kitops_core.serving.manifests.fill import DEFAULT_IMAGE, Promoting, manifests
+    from kitops_core.cli.transfer import connect
+    from kitops_core.serving.manifests.choices import DEFAULT_IMAGE, ManifestOptions
+    from kitops_core.serving.manifests.fill import Promoting
     from kitops_core.serving.manifests.write import to_yaml
 
-    given = {"to": to, "schedule": schedule, "channels": channels}
+    given = {"to": to, "schedule": schedule, "policy": policy}
     if kind != "promote-cronjob" and any(value is not None for value in given.values()):
-        raise click.UsageError("--to, --schedule and --channels are for promote-cronjob.")
-    objects = manifests(
-        kind,
-        reference,
-        name=name,
-        namespace=namespace,
-        image=image or DEFAULT_IMAGE,
-        server_image=server_image,
-        pull_secret=pull_secret,
-        key_secret=key_secret,
-        claim=claim,
-        kserve=kserve,
-        promoting=Promoting(**{key: value for key, value in given.items() if value is not None}),  # type: ignore[arg-type]
-        registry=settings.registry_options(),
-    )
+        raise click.UsageError("--to, --schedule and --policy are for promote-cronjob.")
+    promoting = Promoting(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+    options = ManifestOptions(name, image or DEFAULT_IMAGE, namespace, pull_secret, key_secret, claim, server_image)
+    with connect(settings) as client:
+        objects = client.manifests(kind, reference, options=options, kserve=kserve, promoting=promoting)
     text = to_yaml(objects)
     if image is None and f"image: {DEFAULT_IMAGE}\n" in text:
         note(settings, f"the image is called {DEFAULT_IMAGE}: name yours with --image or $KITOPS_IMAGE")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, answer_text, count_text, note_storage, size_text
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import verification_policy
+from kitops_core.reference import Where
 
 if TYPE_CHECKING:
     from kitops_core.serving.materialize import Materialized
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Take over from a process that fetches into the same volume when it shows no sign of life for so long.",
 )
-@remote_option
+@where_options
 @click.option("--print", "only_path", is_flag=True, help="Answer the directory's path only.")
 @click.option(
     "--vllm",
@@ -78,7 +79,7 @@ def command(
     max_ratio: int | None,
     keys: tuple[str, ...],
     stale_after: float,
-    remote: bool,
+    where: Where,
     only_path: bool,
     vllm: bool,
     as_json: bool,
@@ -94,12 +95,11 @@ def command(
     """
     if only_path and (as_json or vllm):
         raise click.UsageError(f"--print and {'--vllm' if vllm else '--json'} exclude each other.")
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.serving.materialize import materialize
+    from kitops_core.cli.transfer import connect
 
     policy = verification_policy(keys)
-    with transfer(settings, written="fetched") as control:
-        made = materialize(
+    with connect(settings, written="fetched") as client:
+        made = client.materialize(
             reference,
             directory,
             only=filters,
@@ -108,8 +108,7 @@ def command(
             max_ratio=max_ratio,
             verify=policy,
             stale_after=stale_after,
-            remote=True if remote else None,
-            **control,
+            where=where,
         )
     note_storage(settings, made.reference, made.storage)
     if vllm:

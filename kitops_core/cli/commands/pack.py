@@ -103,23 +103,19 @@ def command(
     described = _kitfile(settings, root, kitfile)
     reference, tags = parse_names(names) if names else (_default_name(root, described), ())
 
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.kits.pack import pack
+    from kitops_core.cli.transfer import connect
+    from kitops_core.kits.packing import Packing
 
-    with transfer(settings, written="sent" if push else "written") as control:
-        record = pack(
+    how = Packing(compression, layer_format, use_model_pack, when)
+    with connect(settings, written="sent" if push else "written", signer=signer) as client:
+        record = client.pack(
             root,
             reference,
             push=push,
             tags=tags,
             kitfile=described,
-            compression=compression,
-            layer_format=layer_format,
-            model_pack=use_model_pack,
-            created=when,
+            how=how,
             provenance=made,
-            key=signer,
-            **control,
         )
     if as_json:
         answer_json(record.to_dict())

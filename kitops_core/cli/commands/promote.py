@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kitops_core.cli.options import kit_argument, new_command
-from kitops_core.cli.promoting import answer_promotion, promotion_options, show_gates
+from kitops_core.cli.promoting import answer_promotion, promoter, promotion_options, show_gates
 from kitops_core.cli.settings import Settings
 
 
@@ -17,10 +17,10 @@ def command(
     settings: Settings,
     reference: str,
     channel: str,
-    channels: str,
+    policy: str,
     expect: str,
     dry_run: bool,
-    key: str | None,
+    sign_key: str | None,
     actor: str,
     note: str,
     as_json: bool,
@@ -31,20 +31,15 @@ def command(
     same; signatures and attestations go along. Exit codes: 9 a gate refused, 10 the channel's tag was moved by another
     writer or is not what --expect says, 4 not found, 5 denied. After any of them the tag is as it was.
     """
-    from kitops_core.cli.signing import open_signing_key
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.promotion.promote import promote
+    from kitops_core.cli.transfer import connect
 
-    with show_gates(as_json), transfer(settings, written="sent") as control:
-        result = promote(
+    with show_gates(as_json), connect(settings, **promoter(sign_key, actor)) as client:
+        result = client.promote(
             reference,
             channel,
-            channels=channels,
+            policy=policy,
             expect=expect,
             dry_run=dry_run,
-            key=open_signing_key(key) if key else None,
-            actor=actor,
             note=note,
-            **control,
         )
     answer_promotion(result, as_json)

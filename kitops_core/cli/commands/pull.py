@@ -17,11 +17,10 @@ def command(settings: Settings, reference: str, referrers: bool, as_json: bool) 
 
     Every blob is checked against its digest before it enters the store; what is there already is not fetched.
     """
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.kits.copy import pull
+    from kitops_core.cli.transfer import connect
 
-    with transfer(settings, written="fetched") as control:
-        record = pull(reference, referrers=referrers, **control)
+    with connect(settings, written="fetched") as client:
+        record = client.pull(reference, referrers=referrers)
     if as_json:
         answer_json(record.to_dict())
     elif record.changed or record.sent:

@@ -16,11 +16,10 @@ def command(settings: Settings, source: str, destination: str, as_json: bool) ->
     Signatures, attestations and all else attached to it go with it. What the registry has already is not sent, and
     the kit keeps its digest.
     """
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.kits.copy import push
+    from kitops_core.cli.transfer import connect
 
-    with transfer(settings, written="sent") as control:
-        record = push(source, destination, **control)
+    with connect(settings) as client:
+        record = client.push(source, destination)
     if as_json:
         answer_json(record.to_dict())
     elif record.changed or record.sent:

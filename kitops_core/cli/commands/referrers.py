@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, answer_rows, note_storage, size_text
 from kitops_core.cli.settings import Settings
+from kitops_core.reference import Where
 
 if TYPE_CHECKING:
     from kitops_core.evidence.referrers import Referrer
@@ -15,15 +16,16 @@ if TYPE_CHECKING:
 
 @new_command("referrers", network=True)
 @kit_argument()
-@remote_option
-def command(settings: Settings, reference: str, remote: bool, as_json: bool) -> None:
+@where_options
+def command(settings: Settings, reference: str, where: Where, as_json: bool) -> None:
     """Show what is attached to the ModelKit REFERENCE: signatures, attestations, files, and what is attached to those.
 
     Nothing is verified: `kitops verify` does that. Looks in the local store first, then in the registry.
     """
-    from kitops_core.evidence.referrers import referrers
+    from kitops_core.cli.transfer import connect
 
-    found = referrers(reference, remote=True if remote else None, **settings.api())
+    with connect(settings) as client:
+        found = client.referrers(reference, where=where)
     note_storage(settings, found.reference, found.storage)
     if as_json:
         answer_json(found.to_dict())

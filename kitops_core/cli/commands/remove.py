@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from kitops_core.cli.options import kit_argument, new_command, remote_option
@@ -25,14 +27,16 @@ def command(settings: Settings, reference: str, force: bool, everything: bool, r
         raise click.UsageError("Name a ModelKit, or give --all.")
     if everything and remote:
         raise click.UsageError("--all is for the local store, not for --remote.")
-    from kitops_core.kits.naming import remove, remove_all
+    from kitops_core.cli.transfer import connect
 
-    if everything:
-        removed = remove_all(tagged=force, store=settings.store)
-        rows = [("", kit, kit.rpartition("@")[2]) for kit in removed]
-    else:
-        names = _names(reference)
-        rows = [("", name, remove(name, force=force, remote=remote, **settings.api())) for name in names]
+    names = [] if everything else _names(reference)
+    with connect(settings) as client:
+        if everything:
+            removed = client.remove_all(tagged=force)
+            rows = [("", kit, kit.rpartition("@")[2]) for kit in removed]
+        else:
+            where: Literal["store", "registry"] = "registry" if remote else "store"
+            rows = [("", name, client.remove(name, force=force, where=where)) for name in names]
     if as_json:
         answer_json([{"reference": name, "digest": digest} for _, name, digest in rows])
         return

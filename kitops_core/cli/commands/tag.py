@@ -16,9 +16,10 @@ def command(settings: Settings, source: str, names: tuple[str, ...], remote: boo
 
     Works in the local store, with --remote in the registry. A name that another kit has moves to this one.
     """
-    from kitops_core.kits.naming import tag
+    from kitops_core.cli.transfer import connect
 
-    record = tag(source, names, remote=remote, **settings.api())
+    with connect(settings) as client:
+        record = client.tag(source, names, where="registry" if remote else "store")
     if as_json:
         answer_json(record.to_dict())
     else:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text
+from kitops_core.cli.parsing import existing_files
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import load_public_keys, verification_policy
+from kitops_core.reference import Where
 
 
 @new_command("unpack", network=True)
@@ -51,7 +53,7 @@ from kitops_core.cli.signing import load_public_keys, verification_policy
     metavar="KEY",
     help="Unpack only files that this public key signed, each of them (OpenSSF model signing).",
 )
-@remote_option
+@where_options
 @click.option("--kitfile", is_flag=True, help="The same as --filter kitfile.")
 @click.option("--model", is_flag=True, help="The same as --filter model.")
 @click.option("--code", is_flag=True, help="The same as --filter code.")
@@ -67,7 +69,7 @@ def command(
     max_ratio: int | None,
     keys: tuple[str, ...],
     file_keys: tuple[str, ...],
-    remote: bool,
+    where: Where,
     as_json: bool,
     **only: bool,
 ) -> None:
@@ -80,22 +82,19 @@ def command(
     A filter is a list of types (kitfile, model, code, datasets, docs, prompts, mcpServers), a list of names or paths,
     or both: model, datasets:train,test or docs:README.md. An entry is taken when any filter takes it.
     """
-    from kitops_core.cli.transfer import transfer
-    from kitops_core.kits.unpack import unpack
+    from kitops_core.cli.transfer import connect
 
     policy, file_public = verification_policy(keys), load_public_keys(file_keys)
-    with transfer(settings, written="fetched") as control:
-        result = unpack(
+    with connect(settings, written="fetched") as client:
+        result = client.unpack(
             reference,
             directory,
             only=[*filters, *(type_ for type_, wanted in only.items() if wanted)],
-            overwrite=overwrite,
-            ignore_existing=ignore_existing,
+            existing=existing_files(overwrite, ignore_existing),
             max_ratio=max_ratio,
             verify=policy,
             verify_files=file_public,
-            remote=True if remote else None,
-            **control,
+            where=where,
         )
     note_storage(settings, result.reference, result.storage)
     if as_json:

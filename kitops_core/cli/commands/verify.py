@@ -6,15 +6,21 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, remote_option
+from kitops_core.cli.options import kit_argument, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, note_storage
 from kitops_core.cli.settings import Settings
-from kitops_core.cli.signing import identity_options, key_option
+from kitops_core.cli.signing import identity_options
+from kitops_core.reference import Where
 
 
 @new_command("verify", network=True, signs=True)
 @kit_argument()
-@key_option("A public key that may have signed (PEM, or env://NAME). May be given several times.", multiple=True)
+@click.option(
+    "--key",
+    multiple=True,
+    metavar="KEY",
+    help="A public key that may have signed (PEM, or env://NAME). May be given several times.",
+)
 @click.option(
     "--type",
     "type_",
@@ -27,7 +33,7 @@ from kitops_core.cli.signing import identity_options, key_option
     "--needed", type=click.IntRange(min=1), default=1, help="How many of the keys must have signed (default: 1)."
 )
 @identity_options
-@remote_option
+@where_options
 def command(
     settings: Settings,
     reference: str,
@@ -37,7 +43,7 @@ def command(
     identity: str,
     issuer: str,
     trust_root: Path | None,
-    remote: bool,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Verify that the ModelKit REFERENCE is signed by one of the keys, or by an identity.
@@ -48,19 +54,19 @@ def command(
     """
     if not (key or identity or issuer or trust_root):
         raise click.UsageError("Give --key, or --certificate-identity with its issuer and --trust-root.")
-    from kitops_core.evidence.verify import verify
+    from kitops_core.cli.transfer import connect
 
-    verified = verify(
-        reference,
-        keys=key,
-        identity=identity,
-        issuer=issuer,
-        trust_root=trust_root,
-        type=type_,
-        needed=needed,
-        remote=True if remote else None,
-        **settings.api(),
-    )
+    with connect(settings) as client:
+        verified = client.verify(
+            reference,
+            keys=key,
+            identity=identity,
+            issuer=issuer,
+            trust_root=trust_root,
+            type=type_,
+            needed=needed,
+            where=where,
+        )
     note_storage(settings, verified.reference, verified.storage)
     if as_json:
         answer_json(verified.to_dict())

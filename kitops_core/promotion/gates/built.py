@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kitops_core.evidence.counted import counted
+from kitops_core.evidence.measured import NoEvidenceError, past_time
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.oci.media_types import ANNOTATION_CREATED
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.gate import passed, refused
-from kitops_core.promotion.gates.trusted import NoEvidenceError, keys_of, past_time, required
+from kitops_core.promotion.gates.trusted import keys_of, required
 from kitops_core.wording import duration_text
 
 if TYPE_CHECKING:

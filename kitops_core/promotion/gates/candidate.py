@@ -14,9 +14,9 @@ from kitops_core.kits.stored_kit import StoredKit, read_kit
 
 if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence, EvidenceReader
-    from kitops_core.kits.find import FoundKit
     from kitops_core.oci.manifest import Manifest
     from kitops_core.promotion.policy import PromotionPolicy
+    from kitops_core.session import FoundKit
     from kitops_core.storage import Storage
 
 _T = TypeVar("_T")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kitops_core.errors import CancelledError, KitOpsError
+from kitops_core.evidence.measured import NoEvidenceError
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.gate import Gate, refused
-from kitops_core.promotion.gates.trusted import NoEvidenceError
 
 
 def evaluate(gates: Sequence[Gate], candidate: Candidate) -> list[GateResult]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.evidence.counted import counted
+from kitops_core.evidence.measured import NoEvidenceError, past_time
 from kitops_core.evidence.predicate_types import APPROVAL, COSIGN_SIGN
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.gate import passed, refused
-from kitops_core.promotion.gates.trusted import NoEvidenceError, keys_of, past_time, shortfall
+from kitops_core.promotion.gates.trusted import keys_of, shortfall
 
 if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from kitops_core.errors import KitOpsError
 from kitops_core.evidence.counted import counted
+from kitops_core.evidence.measured import NoEvidenceError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT, predicate_name
-from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.evidence.keys import PublicKey
@@ -17,14 +15,7 @@ if TYPE_CHECKING:
     from kitops_core.promotion.gate_models import Keyed
     from kitops_core.promotion.policy import PromotionPolicy
 
-MAX_SKEW = timedelta(minutes=5)
-"""How far another machine's clock may be ahead of ours. What is dated later is not believed."""
-
 _WORDS = {SLSA_PROVENANCE: "provenance", TEST_RESULT: "test result"}
-
-
-class NoEvidenceError(KitOpsError):
-    """What a gate rests on is not there, or cannot be believed; the message is what the gate says."""
 
 
 def keys_of(policy: PromotionPolicy, gate: Keyed) -> tuple[PublicKey, ...]:
@@ -64,17 +55,3 @@ def shortfall(evidence: Sequence[Evidence], predicate_type: str, keys: Sequence[
     if problems:
         parts.append(f"{len(problems)} cannot be read ({problems[0]})")
     return "; ".join(parts)
-
-
-def past_time(value: object, now: datetime, what: str) -> datetime:
-    """A time that a statement says something happened at.
-
-    Raises:
-        NoEvidenceError: It is none, or lies in the future.
-    """
-    time = parse_timestamp(value)
-    if time is None:
-        raise NoEvidenceError(f"{what} has no time that can be read")
-    if time > now + MAX_SKEW:
-        raise NoEvidenceError(f"{what} is dated in the future: {timestamp_text(time)}")
-    return time

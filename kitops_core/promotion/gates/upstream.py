@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
+from kitops_core.evidence.measured import MAX_SKEW, NoEvidenceError
 from kitops_core.evidence.predicate_types import PROMOTION, SLSA_PROVENANCE
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.built import made_at
 from kitops_core.promotion.gates.gate import passed, refused
-from kitops_core.promotion.gates.trusted import MAX_SKEW, NoEvidenceError
 from kitops_core.promotion.records import records_of, walk_records
 from kitops_core.wording import duration_text, timestamp_text
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kitops_core.errors import InvalidInputError
+from kitops_core.version import __version__
 
 _LABEL = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")  # RFC 1035, as Services have it
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+DEFAULT_IMAGE = f"kitops-core:{__version__}"
+"""The image that ``deploy/Dockerfile`` builds; whoever builds it pushes it where their cluster pulls from."""
+
 _NAME_LENGTH = 52
 """The longest name of a CronJob, whose Jobs get eleven characters more."""
 
@@ -19,7 +23,8 @@ class ManifestOptions:
     """Names in the cluster.
 
     Attributes:
-        name: The name of everything made, a DNS label that begins with a letter, of at most 52 characters.
+        name: The name of everything made, a DNS label that begins with a letter, of at most 52 characters; the kit's
+            where it is empty.
         image: The image with the ``kitops`` command.
         namespace: The namespace; without one, that of whoever applies the manifests.
         pull_secret: A Secret of the type ``kubernetes.io/dockerconfigjson``, for the nodes and for ``kitops``.
@@ -32,8 +37,8 @@ class ManifestOptions:
         InvalidInputError: A name is none that Kubernetes takes.
     """
 
-    name: str
-    image: str
+    name: str = ""
+    image: str = DEFAULT_IMAGE
     namespace: str = ""
     pull_secret: str = ""
     key_secret: str = ""
@@ -41,7 +46,7 @@ class ManifestOptions:
     server_image: str = ""
 
     def __post_init__(self) -> None:
-        if not _LABEL.fullmatch(self.name) or len(self.name) > _NAME_LENGTH:
+        if self.name and (not _LABEL.fullmatch(self.name) or len(self.name) > _NAME_LENGTH):
             raise InvalidInputError(
                 f"'{self.name}' cannot be a name in Kubernetes",
                 hint=f"use up to {_NAME_LENGTH} lower-case letters, digits and '-', beginning with a letter",
@@ -56,6 +61,14 @@ class ManifestOptions:
         for image in (self.image, self.server_image):
             if re.search(r"\s", image) or (not image and image is self.image):
                 raise InvalidInputError(f"'{image}' is not the reference of an image", hint="write registry/image:tag")
+
+    def named(self, *candidates: str) -> ManifestOptions:
+        """The same with a name: its own, else the first candidate that gives one.
+
+        Raises:
+            InvalidInputError: None does.
+        """
+        return self if self.name else replace(self, name=name_from(*candidates))
 
 
 def name_from(*candidates: str) -> str:

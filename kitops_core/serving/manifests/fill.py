@@ -10,24 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, NotFoundError
-from kitops_core.kits.find import FoundKit, find_kit
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci import media_types
 from kitops_core.reference import DEFAULT_TAG, Reference, parse_reference
-from kitops_core.serving.manifests.choices import ManifestOptions, name_from
+from kitops_core.serving.manifests.choices import ManifestOptions
 from kitops_core.serving.manifests.jobs import pack_job, promote_cronjob
 from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
 from kitops_core.serving.manifests.kserve import format_of, inference_service, storage_container
 from kitops_core.serving.manifests.pods import Manifest
 from kitops_core.serving.manifests.servers import deployment, image_volume, vllm
 from kitops_core.serving.vllm import option_arguments
-from kitops_core.version import __version__
+from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
-
-DEFAULT_IMAGE = f"kitops-core:{__version__}"
-"""The image that ``deploy/Dockerfile`` builds; whoever builds it pushes it where their cluster pulls from."""
+    pass
 
 _SPREADING = ("--data-parallel-size", "--pipeline-parallel-size", "--tensor-parallel-size")
 """Options of vLLM that multiply the GPUs it takes."""
@@ -40,53 +36,24 @@ class Promoting:
     Attributes:
         to: The channel.
         schedule: When, as cron writes it.
-        channels: The policy, ``promotion.yaml``; by default ``dev`` and ``staging`` of the kit's repository.
+        policy: The policy, ``promotion.yaml``; by default ``dev`` and ``staging`` of the kit's repository.
     """
 
     to: str = "staging"
     schedule: str = "17 * * * *"
-    channels: Path | None = None
+    policy: Path | None = None
 
 
 def manifests(
+    session: Session,
     kind: str,
     reference: str,
     *,
-    name: str = "",
-    namespace: str = "",
-    image: str = DEFAULT_IMAGE,
-    server_image: str = "",
-    pull_secret: str = "",
-    key_secret: str = "",
-    claim: str = "",
+    options: ManifestOptions | None = None,
     kserve: str = "kit",
     promoting: Promoting | None = None,
-    registry: RegistryOptions | None = None,
 ) -> list[Manifest]:
-    """Kubernetes manifests for a kit, each an object as the API server takes it.
-
-    Args:
-        kind: One of :data:`~kitops_core.serving.manifests.kinds.KINDS`.
-        reference: The kit, in a registry. Its tag is resolved now, and the digest is what the manifests name. For
-            ``pack-job`` the tag that will be packed to; for ``promote-cronjob`` the repository. Where an image is
-            needed, the kit's own (``kitops image``), or the image itself.
-        name: The name of everything made; the kit's by default.
-        namespace: The namespace.
-        image: The image with the ``kitops`` command.
-        server_image: The server's image, where it is not the kind's own.
-        pull_secret: A Secret of the type ``kubernetes.io/dockerconfigjson``.
-        key_secret: A Secret with ``cosign.pub``, and to sign with ``cosign.key`` and ``cosign.password``.
-        claim: A PersistentVolumeClaim with the files to pack, or for the models.
-        kserve: How KServe gets the kit: ``kit``, ``native`` or ``fetch``.
-        promoting: What ``promote-cronjob`` does.
-        registry: How to talk to registries.
-
-    Raises:
-        InvalidInputError: A kind, name or mode is none; the policy cannot be used or read.
-        InvalidReferenceError: The reference names no registry.
-        NotFoundError: There is no such kit, or it has no image.
-        DeniedError, RegistryError: The registry refused or failed.
-    """
+    """See :meth:`kitops_core.Client.manifests`."""
     if kind not in KINDS:
         raise InvalidInputError(f"there are no manifests '{kind}'", hint=f"the kinds are {', '.join(KINDS)}")
     if kserve not in KSERVE_MODES:
@@ -95,18 +62,16 @@ def manifests(
     if parsed.is_local_name or parsed.layout:
         raise InvalidInputError(f"'{reference}' is in no registry that a cluster could reach", hint="name its registry")
 
-    def options(*names: str) -> ManifestOptions:
-        given = name or name_from(*names, parsed.repository.rpartition("/")[2])
-        return ManifestOptions(given, image, namespace, pull_secret, key_secret, claim, server_image)
-
+    options = options or ManifestOptions()
+    last_name = parsed.repository.rpartition("/")[2]
     if kind == "pack-job":
         if parsed.digest:
             raise InvalidInputError(f"'{reference}' names a digest, and what is packed decides that", hint="name a tag")
-        return pack_job(str(parsed.with_tag(parsed.tag or DEFAULT_TAG)), options())
+        return pack_job(str(parsed.with_tag(parsed.tag or DEFAULT_TAG)), options.named(last_name))
     if kind == "promote-cronjob":
         said = promoting or Promoting()
-        return promote_cronjob(_channels(parsed, said), said.to, said.schedule, options())
-    found = find_kit(reference, remote=True, registry=registry)
+        return promote_cronjob(_policy(parsed, said), said.to, said.schedule, options.named(last_name))
+    found = session.find(parsed, "registry")
     with closing(found.storage):
         if kind == "image-volume" or (kind == "kserve" and kserve != "kit"):
             pinned, kit = _image_of(found)
@@ -115,7 +80,7 @@ def manifests(
                 str(found.reference.with_digest(found.manifest.digest)),
                 read_kit(found.storage, found.manifest),
             )
-    filled = options(kit.kitfile.package.name if kit else "")
+    filled = options.named(kit.kitfile.package.name if kit else "", last_name)
     if kind == "image-volume":
         return image_volume(pinned, filled)
     if kind == "kserve":
@@ -129,7 +94,7 @@ def manifests(
     return _vllm(pinned, filled, kit, size)
 
 
-def _channels(kit: Reference, promoting: Promoting) -> str:
+def _policy(kit: Reference, promoting: Promoting) -> str:
     """The text of the policy.
 
     Raises:
@@ -141,9 +106,9 @@ def _channels(kit: Reference, promoting: Promoting) -> str:
 
     from kitops_core.promotion.policy_file import load_policy, parse_policy
 
-    if promoting.channels is not None:
-        load_policy(promoting.channels).channel(promoting.to)
-        return promoting.channels.read_text(encoding="utf-8")
+    if promoting.policy is not None:
+        load_policy(promoting.policy).channel(promoting.to)
+        return promoting.policy.read_text(encoding="utf-8")
     policy = {"kit": kit.name, "channels": {"dev": {}, promoting.to: {"from": "dev"}}}
     text = yaml.safe_dump(policy, sort_keys=False)
     parse_policy(text, "the policy", base=Path()).channel(promoting.to)

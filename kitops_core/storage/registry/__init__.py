@@ -1,4 +1,4 @@
-"""Registries: a repository as a storage for kits, options, logging in and out.
+"""Registries: a repository as a storage for kits, and options.
 
 What is not used is not imported: options come without urllib3, which takes a while.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry.logins import login, logout
     from kitops_core.storage.registry.options import RegistryOptions
     from kitops_core.storage.registry.repository import RegistryRepository
 
-__all__ = ["RegistryOptions", "RegistryRepository", "login", "logout"]
+__all__ = ["RegistryOptions", "RegistryRepository"]
 
-_HOMES = {"RegistryOptions": "options", "RegistryRepository": "repository", "login": "logins", "logout": "logins"}
+_HOMES = {"RegistryOptions": "options", "RegistryRepository": "repository"}
 
 
 def __getattr__(name: str) -> Any:

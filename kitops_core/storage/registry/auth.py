@@ -88,7 +88,7 @@ class Authenticator:
             DeniedError: The token service refused.
             RegistryError: It could not be reached, or gave no token.
         """
-        if self._options.token and self._options.given_for(access.registry):
+        if self._options.token:
             return f"Bearer {self._options.token}"
         challenge = self._challenges.get(access.registry)
         if challenge is None:

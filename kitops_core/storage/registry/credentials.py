@@ -76,12 +76,12 @@ def find_credential(registry: str, repository: str, options: RegistryOptions) ->
     Args:
         registry: Host and port.
         repository: The repository, for files that have an entry for a part of a registry.
-        options: How to talk to registries.
+        options: How to talk to that registry.
 
     Raises:
         InvalidInputError: A file named in ``options`` does not exist or cannot be read.
     """
-    if options.given_for(registry) and (options.token or options.identity_token or options.username):
+    if options.has_credentials:
         given = Credential(options.username, options.password, options.identity_token, options.token, options.origin)
         return Lookup(given)
     notes: list[str] = []

@@ -14,14 +14,15 @@ from kitops_core.storage.local.files import ScratchFile, make_directory, store_e
 from kitops_core.storage.local.home import store_home
 from kitops_core.storage.local.locks import FileLock
 from kitops_core.storage.registry.auth import encode_basic
-from kitops_core.storage.registry.client import RegistryClient
 from kitops_core.storage.registry.credentials import CREDENTIALS_FILE, read_config
 from kitops_core.storage.registry.hosts import credential_keys
 from kitops_core.storage.registry.options import RegistryOptions
+from kitops_core.storage.registry.ping import ping
+from kitops_core.storage.registry.transport import Transport
 
 
 def login(
-    registry: str, username: str, password: str, options: RegistryOptions | None = None, *, home: Path | None = None
+    registry: str, username: str, password: str, options: RegistryOptions, control: Control, *, home: Path | None = None
 ) -> Path:
     """Check a user name and password against a registry, then keep them; the reference CLI reads them too.
 
@@ -30,6 +31,7 @@ def login(
         username: User name.
         password: Password or access token.
         options: How to talk to the registry.
+        control: Cancelling and retry events.
         home: The local store's home, where it is not the default.
 
     Returns:
@@ -44,15 +46,15 @@ def login(
         raise InvalidInputError("a user name and a password are needed to log in")
     if ":" in username:
         raise InvalidInputError("a user name cannot have a ':'")
-    given = replace(options or RegistryOptions(), username=username, password=password, token="", identity_token="")
-    client = RegistryClient.open(given)
+    given = replace(options, username=username, password=password, token="", identity_token="")
+    transport = Transport(given)
     try:
-        client.ping(registry, Control(), authenticated=True)
+        ping(transport, registry, control, authenticated=True)
     except DeniedError as error:
         message = f"{registry} does not accept the user name and password of '{username}'"
         raise DeniedError(message, hint="check them; many registries want an access token as password") from error
     finally:
-        client.release()
+        transport.close()
     keys = credential_keys(registry)
 
     def add(auths: dict[str, Any]) -> None:

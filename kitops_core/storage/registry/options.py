@@ -1,4 +1,4 @@
-"""How to talk to registries, as data."""
+"""How to talk to a registry, as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from kitops_core.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class RegistryOptions:
-    """How to talk to registries. Repositories opened with equal options share connections and tokens.
+    """How to talk to one registry; the credentials in it are for that registry only.
+
+    Which registry that is, :class:`~kitops_core.registries.Registries` says.
 
     Attributes:
         plain_http: Whether to use plain HTTP; ``None`` means only for a loopback host, and there only where
@@ -18,12 +20,10 @@ class RegistryOptions:
         tls_verify: Whether to check the registry's certificate.
         ca_file: PEM file of certificate authorities to trust besides the system's.
         client_cert: PEM file of a client certificate (with its chain, and perhaps its key).
-        client_key: PEM file of its key, where ``client_cert`` does not hold it.
-        proxy: URL of a proxy for every registry; empty means what ``HTTPS_PROXY``, ``HTTP_PROXY`` and
+        tls_key: PEM file of its key, where ``client_cert`` does not hold it.
+        proxy: URL of a proxy; empty means what ``HTTPS_PROXY``, ``HTTP_PROXY`` and
             ``NO_PROXY`` say.
-        host: The registry, host and port, that ``username``, ``password``, ``token`` and ``identity_token`` are for;
-            others are talked to with what credential files say. Empty means that they are for every registry.
-        origin: Where these credentials come from, as an error calls it.
+        origin: Where the credentials come from, as an error calls it.
         username: User name; together with ``password`` it comes before any credential file.
         password: Password or access token of ``username``.
         token: Bearer token sent to the registry as it is.
@@ -42,9 +42,8 @@ class RegistryOptions:
     tls_verify: bool = True
     ca_file: Path | None = None
     client_cert: Path | None = None
-    client_key: Path | None = None
+    tls_key: Path | None = None
     proxy: str = field(default="", repr=False)
-    host: str = ""
     origin: str = "the options"
     username: str = ""
     password: str = field(default="", repr=False)
@@ -61,13 +60,14 @@ class RegistryOptions:
         if bool(self.username) != bool(self.password):
             missing = "password" if self.username else "username"
             raise InvalidInputError(f"registry options: {missing} is missing", hint="give both, or neither")
-        if self.client_key and not self.client_cert:
-            raise InvalidInputError("registry options: client_key is given without client_cert")
+        if self.tls_key and not self.client_cert:
+            raise InvalidInputError("registry options: tls_key is given without client_cert")
         if self.timeout <= 0 or self.connect_timeout <= 0 or self.settle <= 0:
             raise InvalidInputError("registry options: timeouts and settle must be positive")
         if self.retries < 0 or self.backoff < 0:
             raise InvalidInputError("registry options: retries and backoff must not be negative")
 
-    def given_for(self, registry: str) -> bool:
-        """Whether the credentials in these options are for a registry, so that it may be sent them."""
-        return not self.host or self.host.lower() == registry.lower()
+    @property
+    def has_credentials(self) -> bool:
+        """Whether they name someone, so that they can be for one registry only."""
+        return bool(self.username or self.token or self.identity_token)

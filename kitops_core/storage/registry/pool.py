@@ -94,9 +94,9 @@ def _tls_context(options: RegistryOptions) -> ssl.SSLContext:
             raise InvalidInputError(f"the CA file '{options.ca_file}' cannot be used: {_reason(error)}") from None
     if options.client_cert:
         try:
-            context.load_cert_chain(options.client_cert, options.client_key)
+            context.load_cert_chain(options.client_cert, options.tls_key)
         except (OSError, ssl.SSLError) as error:
-            files = f"'{options.client_cert}'" + (f" with key '{options.client_key}'" if options.client_key else "")
+            files = f"'{options.client_cert}'" + (f" with key '{options.tls_key}'" if options.tls_key else "")
             raise InvalidInputError(f"the client certificate {files} cannot be used: {_reason(error)}") from None
     if not options.tls_verify:
         context.check_hostname = False

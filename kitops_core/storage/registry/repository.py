@@ -15,13 +15,14 @@ from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
-from kitops_core.storage.registry.client import RegistryClient
 from kitops_core.storage.registry.downloads import BlobStream
 from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.options import RegistryOptions
+from kitops_core.storage.registry.ping import ping
 from kitops_core.storage.registry.referrers_list import Referrers
 from kitops_core.storage.registry.swap import swap
+from kitops_core.storage.registry.transport import Transport
 from kitops_core.storage.registry.uploads import Uploader
 
 _PAGE = "1000"
@@ -36,6 +37,8 @@ class RegistryRepository:
         options: How to talk to the registry.
         control: Where retries and warnings are reported, and what stops them, for the methods that take no
             control of their own.
+        transport: Connections and tokens that are shared with other repositories of the registry, instead of
+            ``options``; whoever shares them closes them.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class RegistryRepository:
         repository: str,
         options: RegistryOptions | None = None,
         control: Control | None = None,
+        *,
+        transport: Transport | None = None,
     ) -> None:
-        self._client = RegistryClient.open(options or RegistryOptions())
-        self._open = True
+        self._shared = transport is not None
+        self._transport = transport or Transport(options or RegistryOptions())
         self._control = control or Control()
-        self._endpoint = Endpoint(self._client.transport, registry, repository)
+        self._endpoint = Endpoint(self._transport, registry, repository)
         self._manifests = ManifestApi(self._endpoint, self._control)
         self._referrers = Referrers(self._endpoint, self._manifests, self._control)
         self._uploader = Uploader(self._endpoint)
@@ -273,7 +278,7 @@ class RegistryRepository:
             DeniedError: The registry refused.
         """
         raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
-        settle = self._client.options.settle
+        settle = self._transport.options.settle
         swap(self._manifests, raw, check_tag(tag), expected, settle, control or self._control)
 
     def untag(self, tag: str) -> None:
@@ -327,13 +332,12 @@ class RegistryRepository:
         Raises:
             RegistryError: It cannot be reached, or is not a registry.
         """
-        self._client.ping(self._endpoint.registry, self._control)
+        ping(self._transport, self._endpoint.registry, self._control)
 
     def close(self) -> None:
-        """Let go of the connections; a second call does nothing."""
-        if self._open:
-            self._open = False
-            self._client.release()
+        """Let go of the connections, unless they are shared."""
+        if not self._shared:
+            self._transport.close()
 
 
 def _tags(body: bytes, name: str) -> list[str]:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clients import client
 from fault_proxy import FaultProxy, answer
 from hypothesis import given
 from hypothesis import strategies as st
 from promotions import QUICK, Project, new_project
 
 import kitops_core as kitops
+from kitops_core import Registries
 from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_digest, kept_tag, log_tag, logged
 from kitops_core.reference import check_tag
 from kitops_core.storage.registry import RegistryRepository
@@ -55,7 +57,7 @@ def test_the_kit_of_another_client_whose_tag_is_taken_over_is_still_there(
     push_as_others_do(repository, first, "other")
     forget(repository, first)
     project.pack("2.0", "dev")
-    kitops.tag(f"{project.kit}:dev", ["other"], remote=True, registry=QUICK)
+    client(registries=Registries(others=QUICK)).tag(f"{project.kit}:dev", ["other"], where="registry")
     assert project.digest(f"{project.kit}@{first}") == first
 
 
@@ -64,21 +66,23 @@ def test_the_kit_that_a_copy_replaces_is_still_there(project: Project, tmp_path:
     digests = []
     for version in ("1.0", "2.0"):
         digests.append(project.pack(version, "dev"))
-        kitops.copy(f"{project.kit}:dev", f"{other.kit}:prod", from_remote=True, registry=QUICK)
+        client(registries=Registries(others=QUICK)).copy(f"{project.kit}:dev", f"{other.kit}:prod", where="registry")
     assert [other.digest(f"{other.kit}@{digest}") for digest in digests] == digests
 
 
 def test_a_copy_by_digest_has_a_name(project: Project, repository: RegistryRepository, tmp_path: Path) -> None:
     digest = project.pack("1.0", "dev")
     other = new_project(tmp_path / "other", project.kit.partition("/")[0])
-    kitops.copy(f"{project.kit}@{digest}", f"{other.kit}@{digest}", from_remote=True, registry=QUICK)
+    client(registries=Registries(others=QUICK)).copy(
+        f"{project.kit}@{digest}", f"{other.kit}@{digest}", where="registry"
+    )
     assert other.digest(f"{other.kit}:{kept_tag(digest)}") == digest
 
 
 def test_lists_do_not_show_the_names_that_keep_kits(project: Project, repository: RegistryRepository) -> None:
     digest = project.pack("1.0", "dev")
     assert [*repository.tags()] == ["dev"]
-    assert [record.tag for record in kitops.list_kits(project.kit, registry=QUICK)] == ["dev"]
+    assert [record.tag for record in client(registries=Registries(others=QUICK)).list_kits(project.kit)] == ["dev"]
     assert [*repository.own_tags()] == [kept_tag(digest)]
 
 
@@ -86,7 +90,7 @@ def test_tagging_what_has_the_tag_already_sends_nothing(tmp_path: Path, faults: 
     project = new_project(tmp_path / "project", faults.address)
     project.pack("1.0", "dev")
     faults.seen.clear()
-    kitops.tag(f"{project.kit}:dev", ["dev"], remote=True, registry=QUICK)
+    client(registries=Registries(others=QUICK)).tag(f"{project.kit}:dev", ["dev"], where="registry")
     assert {seen.method for seen in faults.seen} <= {"GET", "HEAD"}
 
 

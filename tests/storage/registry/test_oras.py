@@ -49,14 +49,14 @@ def files(directory: Path) -> dict[str, bytes]:
 
 
 def test_pull_gives_the_files_of_raw_layers_under_their_paths(model: Path, name: str, tmp_path: Path) -> None:
-    kitops.pack(model, f"{name}:1", push=True, layer_format="raw")
+    kitops.pack(model, f"{name}:1", push=True, how=kitops.Packing(layer_format="raw"))
     oras("pull", "--plain-http", f"{name}:1", "--output", str(tmp_path / "out"))
     (model / "Kitfile").unlink()
     assert files(tmp_path / "out") == files(model)
 
 
 def test_pull_gives_the_files_of_a_modelpack_too(model: Path, name: str, tmp_path: Path) -> None:
-    kitops.pack(model, f"{name}:1", push=True, layer_format="raw", model_pack=True)
+    kitops.pack(model, f"{name}:1", push=True, how=kitops.Packing(layer_format="raw", model_pack=True))
     oras("pull", "--plain-http", f"{name}:1", "--output", str(tmp_path / "out"))
     (model / "Kitfile").unlink()
     assert files(tmp_path / "out") == files(model)
@@ -73,7 +73,7 @@ def test_pull_has_no_names_for_tar_layers_and_takes_none(model: Path, name: str,
 def test_discover_shows_signature_and_image(model: Path, name: str) -> None:
     kitops.pack(model, f"{name}:1", push=True)
     image = kitops.image(f"{name}:1")
-    signature = kitops.sign(f"{name}:1", key=KEY)
+    signature = kitops.sign(f"{name}:1", KEY)
     tree: Any = json.loads(oras("discover", "--plain-http", "--format", "json", f"{name}:1"))
     found = {one["digest"]: one["artifactType"] for one in tree.get("referrers") or tree["manifests"]}
     assert found == {image.digest: IMAGE_CONFIG, signature.digest: BUNDLE}
@@ -82,8 +82,8 @@ def test_discover_shows_signature_and_image(model: Path, name: str) -> None:
 def test_cp_takes_along_what_is_attached_and_what_is_attached_to_that(model: Path, name: str) -> None:
     record = kitops.pack(model, f"{name}:1", push=True)
     image = kitops.image(f"{name}:1")
-    kitops.sign(f"{name}:1", key=KEY)
-    kitops.sign(f"{name}@{image.digest}", key=KEY)
+    kitops.sign(f"{name}:1", KEY)
+    kitops.sign(f"{name}@{image.digest}", KEY)
     oras("cp", "--recursive", "--from-plain-http", "--to-plain-http", f"{name}:1", f"{name}-copy:1")
     assert kitops.verify(f"{name}-copy:1", keys=[KEY.public]).digest == record.digest
     assert kitops.verify(f"{name}-copy@{image.digest}", keys=[KEY.public]).digest == image.digest
@@ -92,7 +92,7 @@ def test_cp_takes_along_what_is_attached_and_what_is_attached_to_that(model: Pat
 
 def test_cp_to_a_layout_and_back_keeps_kit_and_signature(model: Path, name: str, tmp_path: Path) -> None:
     record = kitops.pack(model, f"{name}:1", push=True)
-    kitops.sign(f"{name}:1", key=KEY)
+    kitops.sign(f"{name}:1", KEY)
     layout = str(tmp_path / "layout")
     oras("cp", "--recursive", "--from-plain-http", "--to-oci-layout", f"{name}:1", f"{layout}:1")
     assert kitops.verify(f"oci:{layout}:1", keys=[KEY.public]).digest == record.digest

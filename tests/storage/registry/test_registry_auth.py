@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -21,6 +22,9 @@ from token_server import IDENTITY_TOKEN
 
 from kitops_core.errors import DeniedError, RegistryError
 from kitops_core.events import Control
+from kitops_core.reference import Reference
+from kitops_core.registries import Registries
+from kitops_core.session import Session
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository, auth
 
 DATA = some_bytes(300_000)
@@ -247,11 +251,13 @@ def test_credentials_for_one_registry_are_sent_to_no_other(
     auth_registry: Served, token_registry: TokenRegistry
 ) -> None:
     with fault_proxy(token_registry.address) as elsewhere:
-        own = fast(username=USERNAME, password=PASSWORD, host=auth_registry.address)
-        put_kit(new(auth_registry.address, own), ("v1",))
-        for options in (own, fast(token="secret-token", host=auth_registry.address)):
-            with pytest.raises(DeniedError):
-                put_kit(new(elsewhere.address, options), ("v1",))
+        kit = Reference(auth_registry.address, f"auth/{uuid4().hex}")
+        for own in (fast(username=USERNAME, password=PASSWORD), fast(token="secret-token")):
+            with Session(registries=Registries({auth_registry.address: own}, others=fast())) as session:
+                if own.username:
+                    put_kit(session.storage(kit, "registry"), ("v1",))
+                with pytest.raises(DeniedError):
+                    put_kit(session.storage(replace(kit, registry=elsewhere.address), "registry"), ("v1",))
         sent = " ".join(str(seen.headers.get("Authorization")) for seen in elsewhere.seen)
         assert "Basic" not in sent
         assert "secret-token" not in sent

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from blob_tools import fast, put_kit
+from clients import client
 from registry_fixture import PASSWORD, USERNAME, Served, TokenRegistry
 
+from kitops_core import Registries, login, logout
 from kitops_core.errors import DeniedError, InvalidInputError, NotFoundError, RegistryError, StoreError
-from kitops_core.storage.registry import RegistryRepository, login, logout
+from kitops_core.storage.registry import RegistryRepository
 
 
 def test_what_was_logged_in_to_can_be_used(auth_registry: Served, home: Path) -> None:
@@ -42,7 +44,7 @@ def test_wrong_credentials_are_not_kept(auth_registry: Served, token_registry: T
 
 def test_a_registry_that_is_not_there_keeps_nothing(home: Path) -> None:
     with pytest.raises(RegistryError, match="refused"):
-        login("127.0.0.1:1", USERNAME, PASSWORD, fast())
+        client(registries=Registries(others=fast())).login("127.0.0.1:1", USERNAME, PASSWORD)
     assert not (home / "kitops" / "credentials.json").exists()
 
 
@@ -57,10 +59,10 @@ def test_what_others_keep_in_the_file_stays(auth_registry: Served, tmp_path: Pat
     others = {"auths": {"ghcr.io": {"auth": "eDp5"}}, "credHelpers": {"gcr.io": "gcloud"}}
     path.write_text(json.dumps(others))
     path.chmod(0o644)
-    login(auth_registry.address, USERNAME, PASSWORD, home=tmp_path)
+    client(store=tmp_path).login(auth_registry.address, USERNAME, PASSWORD)
     assert json.loads(path.read_text())["auths"].keys() == {"ghcr.io", auth_registry.address}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    logout(auth_registry.address, home=tmp_path)
+    client(store=tmp_path).logout(auth_registry.address)
     assert json.loads(path.read_text()) == others
 
 
@@ -69,7 +71,7 @@ def test_logins_at_the_same_time_are_all_kept(registry: str, tmp_path: Path) -> 
     hosts = [f"127.0.0.{number}:{port}" for number in (1,)] + [f"localhost:{port}"]
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda host: login(host, USERNAME, PASSWORD, home=tmp_path), hosts * 4))
+        list(pool.map(lambda host: client(store=tmp_path).login(host, USERNAME, PASSWORD), hosts * 4))
     assert json.loads((tmp_path / "credentials.json").read_text())["auths"].keys() == set(hosts)
 
 
@@ -83,12 +85,12 @@ def test_a_broken_file_is_named_and_left_alone(auth_registry: Served, tmp_path: 
     path = tmp_path / "credentials.json"
     path.write_text("[")
     with pytest.raises(StoreError, match=r"credentials\.json"):
-        login(auth_registry.address, USERNAME, PASSWORD, home=tmp_path)
+        client(store=tmp_path).login(auth_registry.address, USERNAME, PASSWORD)
     assert path.read_text() == "["
 
 
 def test_docker_hub_stands_under_the_name_docker_gives_it(tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
     path.write_text(json.dumps({"auths": {"https://index.docker.io/v1/": {"auth": "eDp5"}}}))
-    logout("docker.io", home=tmp_path)
+    client(store=tmp_path).logout("docker.io")
     assert json.loads(path.read_text()) == {"auths": {}}

@@ -68,7 +68,7 @@ def test_certificate_files_that_cannot_be_used_are_named(tmp_path: Path, field: 
 def test_a_key_of_another_certificate_is_named(tls_registry: TlsRegistry, tmp_path: Path) -> None:
     trustme.CA().issue_cert("other").private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     with pytest.raises(InvalidInputError, match=r"key\.pem"):
-        use(tls_registry.address, fast(client_cert=tls_registry.client, client_key=tmp_path / "key.pem"))
+        use(tls_registry.address, fast(client_cert=tls_registry.client, tls_key=tmp_path / "key.pem"))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import build_manifest
 from kitops_core.oci.media_types import EMPTY_CONFIG
 from kitops_core.storage.registry import RegistryRepository
+from kitops_core.storage.registry.transport import Transport
 
 
 @pytest.fixture
@@ -92,13 +93,14 @@ def test_referrers_come_from_every_page() -> None:
 
 def test_a_registry_is_asked_once_whether_it_has_the_api(registry: str) -> None:
     with fault_proxy(registry) as faults:
-        one = RegistryRepository(faults.address, f"referrers/{uuid4().hex}", fast())
-        other = RegistryRepository(faults.address, f"referrers/{uuid4().hex}", fast())
+        transport = Transport(fast())
+        one, other = (
+            RegistryRepository(faults.address, f"referrers/{uuid4().hex}", transport=transport) for _ in range(2)
+        )
         for repository in (one, other, one):
             repository.referrers(describe(b"kit").digest)
         assert faults.count("GET", "/referrers/sha256") == 1
-        one.close()
-        other.close()
+        transport.close()
 
 
 def test_a_repository_that_does_not_exist_does_not_speak_for_its_registry(

@@ -204,7 +204,7 @@ def test_options_show_no_secrets_and_want_pairs() -> None:
     shown = repr(RegistryOptions(username="me", **secrets))
     assert not [secret for secret in ("s1", "s2", "s3", "s4") if secret in shown]
     assert "s1" not in repr(Credential("me", "s1", "s2", "s3"))
-    for wrong in ({"username": "me"}, {"password": "x"}, {"client_key": Path("k")}, {"retries": -1}, {"timeout": 0}):
+    for wrong in ({"username": "me"}, {"password": "x"}, {"tls_key": Path("k")}, {"retries": -1}, {"timeout": 0}):
         with pytest.raises(InvalidInputError):
             RegistryOptions(**wrong)  # type: ignore[arg-type]
 

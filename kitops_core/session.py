@@ -1,0 +1,244 @@
+"""What a client works with: its store, its registries, its signer, the run it works for; and finding kits in them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError
+from kitops_core.events import Cancel, Control, Event
+from kitops_core.record import Source
+from kitops_core.reference import Reference, Where, parse_reference
+from kitops_core.registries import Registries
+from kitops_core.storage import Storage
+
+if TYPE_CHECKING:
+    from kitops_core.evidence.keys import SigningKey
+    from kitops_core.oci.manifest import Manifest
+    from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.registry import RegistryRepository
+    from kitops_core.storage.registry.transport import Transport
+
+
+class FoundKit(NamedTuple):
+    """Where a kit was found.
+
+    Attributes:
+        reference: What was asked for, pinned to the digest found; its tag is kept.
+        storage: The open storage that has it; whoever asked closes it.
+        manifest: Its manifest.
+        remote: Whether the storage is a registry.
+    """
+
+    reference: Reference
+    storage: Storage
+    manifest: Manifest
+    remote: bool
+
+    @property
+    def where(self) -> Literal["registry", "local store", "layout"]:
+        """The kind of storage it was found in."""
+        if self.reference.layout:
+            return "layout"
+        return "registry" if self.remote else "local store"
+
+
+class Session:
+    """Where and how one client works. Safe to use from several threads, and in a child that was forked.
+
+    Each repository of a registry is opened once; its connections and tokens stay until the session is closed.
+
+    Args:
+        store: The local store's directory, where it is not the default.
+        registries: How to talk to registries.
+        signer: The private key that signs, or where to load it from when it is first needed.
+        run: The pipeline run that works.
+        on_event: Called with progress.
+        cancel: A switch that stops what is under way.
+
+    Attributes:
+        registries: How to talk to registries.
+        run: The pipeline run that works; empty where a person does.
+        control: Progress and cancelling.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        registries: Registries | None = None,
+        signer: SigningKey | str | Path | None = None,
+        run: Source | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        self.registries = registries or Registries()
+        self.run = run or Source()
+        self.control = Control(on_event, cancel)
+        self._store = Path(store) if store is not None else None
+        self._signer = signer
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._transports: dict[str, Transport] = {}
+        self._repositories: dict[tuple[str, str], RegistryRepository] = {}
+
+    @property
+    def store(self) -> LocalStore:
+        """The local store."""
+        from kitops_core.storage.local import LocalStore
+
+        return LocalStore(self._store)
+
+    @property
+    def home(self) -> Path | None:
+        """The local store's directory, where it is not the default one."""
+        return self._store
+
+    @property
+    def signer(self) -> SigningKey | None:
+        """The key that signs, if there is one.
+
+        Raises:
+            InvalidInputError: It cannot be loaded.
+        """
+        if self._signer is None:
+            return None
+        from kitops_core.evidence.keys import SigningKey
+
+        with self._lock:
+            if not isinstance(self._signer, SigningKey):
+                self._signer = SigningKey.load(self._signer)
+            return self._signer
+
+    def need_signer(self, what: str) -> SigningKey:
+        """The key that signs.
+
+        Raises:
+            InvalidInputError: There is none, or it cannot be loaded.
+        """
+        if (signer := self.signer) is None:
+            raise InvalidInputError(f"there is no key to sign {what} with", hint="give the client one: signer=...")
+        return signer
+
+    def storage(self, reference: Reference, where: Literal["store", "registry"]) -> Storage:
+        """The layout directory, the registry or the local store that a reference names; to be closed after use.
+
+        Raises:
+            InvalidReferenceError: The registry is asked for, and the name has none.
+        """
+        if reference.layout:
+            from kitops_core.storage.local import LayoutRepository
+
+            return LayoutRepository(Path(reference.layout), create=True)
+        if where == "store":
+            from kitops_core.storage.local import LocalRepository
+
+            return LocalRepository(self.store, reference.name)
+        if reference.is_local_name:
+            raise InvalidReferenceError(
+                f"'{reference}' names no registry, so it only ever means the local store",
+                hint="write the registry's host first: registry.example.com/" + str(reference),
+            )
+        return self._repository(reference.registry, reference.repository)
+
+    def find(self, text: str | Reference, where: Where = "any") -> FoundKit:
+        """The kit a reference names; with ``any`` in the local store first, then in its registry.
+
+        Raises:
+            NotFoundError: The kit is in none of them; the message names where it was looked for.
+        """
+        reference = text if isinstance(text, Reference) else parse_reference(text)
+        places: list[Literal["store", "registry"]] = [where] if where != "any" else ["store", "registry"]
+        if where == "any" and not reference.in_registry:
+            places = ["store"]
+        for place in places:
+            remote = place == "registry" and not reference.layout
+            storage = self.storage(reference, place)
+            try:
+                manifest = storage.manifest(reference.target)
+                return FoundKit(replace(reference, digest=manifest.digest), storage, manifest, remote)
+            except NotFoundError:
+                storage.close()
+            except BaseException:
+                storage.close()
+                raise
+        names = {"registry": reference.layout or reference.registry, "store": reference.layout or "the local store"}
+        listed = f" {reference.name}" if places[-1] == "registry" else ""
+        raise NotFoundError(
+            f"'{text}' is not in " + " and not in ".join(names[place] for place in places),
+            hint=f"see what is there with `kitops list{listed}`",
+        )
+
+    def find_subject(self, text: str, where: Where = "any") -> FoundKit:
+        """The kit that something is, or is to be, attached to; with ``any`` in the registry where the name has one.
+
+        What hangs on a copy in the local store is seen by nobody else, so a copy that a pull left there is not meant.
+
+        Raises:
+            NotFoundError: The kit is not there.
+        """
+        reference = parse_reference(text)
+        return self.find(reference, "registry" if where == "any" and reference.in_registry else where)
+
+    def ping(self, registry: str) -> None:
+        """Ask a registry whether it is there and takes our credentials, once and without trying again.
+
+        Raises:
+            DeniedError: It wants credentials, or other ones.
+            RegistryError: It cannot be reached, or is not a registry.
+        """
+        from kitops_core.storage.registry.ping import ping
+        from kitops_core.storage.registry.transport import Transport
+
+        transport = Transport(replace(self.registries.options(registry), retries=0))
+        try:
+            ping(transport, registry, self.control, authenticated=True)
+        finally:
+            transport.close()
+
+    def close(self) -> None:
+        """Close the connections. The session can still be used, and opens them again."""
+        with self._lock:
+            if self._process == os.getpid():  # a forked child leaves its parent's connections alone
+                for transport in self._transports.values():
+                    transport.close()
+            self._transports.clear()
+            self._repositories.clear()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _repository(self, registry: str, name: str) -> RegistryRepository:
+        from kitops_core.storage.registry import RegistryRepository
+        from kitops_core.storage.registry.transport import Transport
+
+        with self._lock:
+            if self._process != os.getpid():
+                self.close()
+                self._process = os.getpid()
+            if registry not in self._transports:
+                self._transports[registry] = Transport(self.registries.options(registry))
+            if (registry, name) not in self._repositories:
+                transport = self._transports[registry]
+                self._repositories[registry, name] = RegistryRepository(
+                    registry, name, control=self.control, transport=transport
+                )
+            return self._repositories[registry, name]
+
+
+def digest_of(storage: Storage, target: str) -> str:
+    """The digest behind a tag or digest, or an empty string where there is none."""
+    try:
+        return storage.resolve(target).digest
+    except NotFoundError:
+        return ""
