@@ -1,7 +1,7 @@
 """Markdown of text that others wrote: whatever a kit is called, it can only be read.
 
-Names, paths and values come from kits that anybody may have pushed. Shown in Prefect's pages they must not become
-links, pictures or HTML, and not end the table or block they stand in.
+Names, paths and values come from kits that anybody may have pushed. Shown in the pages of an orchestrator they must not
+become links, pictures or HTML, and not end the table or block they stand in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kitops_core.wording import printable
 
 MAX_ROWS = 50
-"""How many rows a table has, an artifact being for reading."""
+"""How many rows a table has: it is for reading."""
 MAX_LINES = 200
 """How many lines a block has."""
 MAX_TEXT = 300

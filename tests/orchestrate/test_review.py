@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from kitops_core.orchestrate.markdown import MAX_LINES, MAX_ROWS, block, code, plain, table
+from kitops_core.orchestrate.review import kit_card, plan_text
+from kitops_core.promotion.gate_result import GateResult
+from kitops_core.promotion.result import Promotion
 from kitops_core.record import LayerRecord, ModelKitRecord
-from prefect_kitops.card import kit_card
-from prefect_kitops.markdown import MAX_LINES, MAX_ROWS, block, code, plain, table
 
 NASTY = [
     "churn",
@@ -75,3 +79,37 @@ def test_what_is_too_long_to_read_is_counted() -> None:
 def test_nothing_ends_a_block_of_code() -> None:
     kinds = [token.type for token in tokens("\n".join(block("a: |\n  ```\n  ````\n# heading", "yaml")))]
     assert kinds == ["fence"]
+
+
+def test_a_plan_shows_both_kits_every_gate_the_figures_and_what_differs() -> None:
+    kit = ModelKitRecord(
+        digest=f"sha256:{'a' * 64}",
+        reference="registry.example.com/ml/churn:prod",
+        registry="registry.example.com",
+        repository="ml/churn",
+        tag="prod",
+        tags=("prod",),
+        size=1,
+        kit={"name": "churn", "version": "1.2.0"},
+        layers=(),
+        changed=False,
+    )
+    promotion = Promotion(
+        action="promote",
+        channel="prod",
+        reference="registry.example.com/ml/churn:prod",
+        digest=kit.digest,
+        previous_digest=f"sha256:{'b' * 64}",
+        changed=False,
+        gates=(GateResult("signed by <b>release.pub</b>", True), GateResult("soaked in dev", False, "3h | so far")),
+        kit=kit,
+        dry_run=True,
+    )
+    text = plan_text(promotion, {"accuracy": 0.94}, {"accuracy": 0.91, "auc": 0.7})
+    assert "**prod** of `registry.example.com/ml/churn:prod`: churn 1.2.0" in text
+    for cell in (f"`{kit.digest}`", f"`sha256:{'b' * 64}`", "| ✗ | soaked in dev | 3h \\| so far |"):
+        assert cell in text
+    assert "| accuracy | 0.94 | 0.91 |" in text
+    assert "| auc |  | 0.7 |" in text
+    assert not {token.type for token in tokens(text)} & {"html_inline", "html_block"}
+    assert "| now | nothing |" in plan_text(replace(promotion, previous_digest=""))
