@@ -110,7 +110,9 @@ class TestCredentials:
         """A kit in a registry that wants a user name and a password."""
         reference = f"{auth_registry.address}/serving/closed:1.0"
         options = kitops.RegistryOptions(username=USERNAME, password=PASSWORD)
-        client(registries=Registries(others=options)).pack(write(tmp_path / "kit"), reference, push=True)
+        client(registries=Registries({auth_registry.address: options})).pack(
+            write(tmp_path / "kit"), reference, push=True
+        )
         return f"kit://{reference}"
 
     def test_none_are_denied_and_leave_nothing(self, closed: str, models: Path) -> None:
@@ -196,7 +198,7 @@ class TestGoogle:
         extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
         with serve_registry(extra, files={"htpasswd": user}) as served, forward_proxy({GAR: served.address}) as proxy:
             options = kitops.RegistryOptions(username="oauth2accesstoken", password=PASSWORD)
-            client(registries=Registries(others=options)).pack(
+            client(registries=Registries({served.address: options})).pack(
                 write(tmp_path / "kit"), f"{served.address}/ml/churn:1.0", push=True
             )
             yield {
