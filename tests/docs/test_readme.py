@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from cli_runner import run
 from readme import snippet, unmarked
+from registry_fixture import PASSWORD, Served
+from signing_tools import KEY, write_keys
 
 import kitops_core as kitops
 
@@ -48,6 +50,23 @@ def test_the_python_runs(place: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     exec(compile(snippet("python").replace("registry.example.com", place), "README.md", "exec"), {})
     assert "sha256:" in capsys.readouterr().out
     assert (tmp_path / "unpacked" / "model.safetensors").is_file()
+
+
+def test_the_client_signs_measures_and_promotes(
+    place: str,
+    auth_registry: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    host, path = auth_registry.address, place.partition("/")[2]
+    monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
+    write_keys(tmp_path, KEY, "release")
+    policy = f"kit: {host}/{path}/ml/my-model\ntrust: {{keys: [release.pub]}}\n"
+    (tmp_path / "promotion.yaml").write_text(f"{policy}channels: {{dev: {{}}, staging: {{from: dev}}}}\n")
+    text = snippet("client").replace("registry.example.com/", f"{host}/{path}/").replace("registry.example.com", host)
+    exec(compile(text, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "{'accuracy': 0.94}\nTrue\n"
 
 
 @pytest.mark.slow
