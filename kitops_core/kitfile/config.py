@@ -6,44 +6,47 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from kitops_core.errors import IntegrityError
 from kitops_core.kitfile import go_json
-from kitops_core.kitfile.fields import own_fields, packed_fields
+from kitops_core.kitfile.fields import KITFILE, Fields, FieldSpec
+from kitops_core.kitfile.plain_values import plain
+
+Layers = Mapping[int, tuple[str, str]]
+"""The ``id()`` of an entry's values to its layer's digest and diffId."""
 
 
-def encode(kitfile: BaseModel, layers: Mapping[int, tuple[str, str]]) -> bytes:
-    """The config's bytes; ``layers`` maps the ``id()`` of an entry to its layer's digest and diffId."""
-    return go_json.dumps(_encode_section(kitfile, layers), sort_keys=False).encode()
+def encode(values: Mapping[str, Any], layers: Layers) -> bytes:
+    """The config's bytes, from a Kitfile's values by attribute."""
+    return go_json.dumps(by_key(values, KITFILE, layers)).encode()
 
 
-def _encode_section(section: BaseModel, layers: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+def by_key(values: Mapping[str, Any], fields: Fields, layers: Layers) -> dict[str, Any]:
+    """A section's values under their names in files, without what is empty and need not be written."""
     out: dict[str, Any] = {}
-    for field in own_fields(type(section)):
-        value = getattr(section, field.attribute)
-        if field.kind == "any":
-            if value is not None:
-                out[field.key] = go_json.Sorted(value)
-        elif field.kind == "section":
-            if value is not None:
-                out[field.key] = _encode_section(value, layers)
-        elif field.kind == "sections":
+    for field in fields.own:
+        value = values.get(field.attribute)
+        if field.section is not None and field.kind == "section":
+            if value is not None or field.always:
+                out[field.key] = by_key(value or {}, field.section, layers)
+        elif field.section is not None:
             if value:
-                out[field.key] = [_encode_section(item, layers) for item in value]
+                out[field.key] = [by_key(item, field.section, layers) for item in value]
+        elif field.kind == "any":
+            if value is not None:
+                out[field.key] = go_json.sort_maps(value)
         elif value or field.always:
-            out[field.key] = value
-    for key, digest in zip(("digest", "diffId"), layers.get(id(section), ()), strict=False):
+            out[field.key] = value or ""
+    for field, digest in zip(fields.layer, layers.get(id(values), ()), strict=False):
         if digest:
-            out[key] = digest
+            out[field.key] = digest
     return out
 
 
-def decode(data: bytes, model: type[BaseModel], where: str) -> dict[str, Any]:
-    """Read a config's JSON into the values of ``model``, without fields it does not know.
+def decode(data: bytes, where: str) -> dict[str, Any]:
+    """A Kitfile's values by attribute from a config's JSON, without fields that are not known here.
 
     Raises:
-        IntegrityError: It is not JSON, or not an object. Wrong kinds of values are left for ``model`` to refuse.
+        IntegrityError: It is not JSON, not an object, or a field has another kind of value.
     """
     try:
         values = json.loads(data, parse_int=_integer, parse_constant=_refuse)
@@ -51,21 +54,43 @@ def decode(data: bytes, model: type[BaseModel], where: str) -> dict[str, Any]:
         raise IntegrityError(f"{where} is not a Kitfile: {error}") from None
     if not isinstance(values, dict):
         raise IntegrityError(f"{where} is not a Kitfile: a JSON object is expected")
-    return _known(values, model)
+    try:
+        return _known(values, KITFILE, "")
+    except ValueError as error:
+        raise IntegrityError(f"{where} is not a Kitfile: {error}") from None
 
 
-def _known(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for field in packed_fields(model):
-        value = values.get(field.key)
-        if value is None:
-            continue
-        if field.section is not None and field.kind == "section" and isinstance(value, dict):
-            value = _known(value, field.section)
-        elif field.section is not None and field.kind == "sections" and isinstance(value, list):
-            value = [_known(item, field.section) if isinstance(item, dict) else item for item in value]
-        out[field.attribute] = value
-    return out
+def _known(values: Any, fields: Fields, place: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ValueError(f"{place} must be an object")
+    return {
+        field.attribute: _value(values[field.key], field, f"{place}.{field.key}" if place else field.key)
+        for field in (*fields.own, *fields.layer)
+        if values.get(field.key) is not None
+    }
+
+
+def _value(value: Any, field: FieldSpec, place: str) -> Any:
+    if field.kind == "text":
+        return _text(value, place)
+    if field.kind == "any":
+        try:
+            return plain(value)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+    if field.section is not None and field.kind == "section":
+        return _known(value, field.section, place)
+    if not isinstance(value, list):
+        raise ValueError(f"{place} must be a list")
+    if field.section is None:
+        return [_text(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    return [_known(item, field.section, f"{place}[{index}]") for index, item in enumerate(value)]
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{place} must be text")
+    return value
 
 
 def _integer(digits: str) -> int | float:

@@ -1,63 +1,84 @@
-"""The fields of the Kitfile's models, as reading and writing need them: derived from the models, stated once."""
+"""The fields of a Kitfile, in the order the format writes them.
+
+The pydantic models (:mod:`kitops_core.kitfile.model`) declare the same for those who write Kitfiles in Python; a test
+holds both together. They are stated here as well because reading and writing must not wait for pydantic: importing it
+takes longer than packing a small kit.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-from types import UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Literal, NamedTuple
 
-from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
-
-LAYER_FIELDS = ("digest", "diff_id")
-"""Fields that only a packed kit has; written after all others."""
+Kind = Literal["text", "texts", "section", "sections", "any"]
 
 
 class FieldSpec(NamedTuple):
-    """A field of one of the models.
+    """A field of a section.
 
     Attributes:
         attribute: Its name in Python.
         key: Its name in files.
-        kind: ``text``, ``texts`` (a list), ``section``, ``sections`` (a list), or ``any``.
-        section: The model of a section.
+        kind: ``text``, ``texts`` (a list), ``section``, ``sections`` (a list), or ``any`` (free-form).
+        section: The fields of a section, or of each section in a list.
         always: Whether it is written when empty.
     """
 
     attribute: str
     key: str
-    kind: Literal["text", "texts", "section", "sections", "any"]
-    section: type[BaseModel] | None
-    always: bool
+    kind: Kind
+    section: Fields | None = None
+    always: bool = False
 
 
-@cache
-def own_fields(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
-    """The fields a person writes, in the format's order."""
-    return tuple(_spec(model, name) for name in model.model_fields if name not in LAYER_FIELDS)
+class Fields(NamedTuple):
+    """What a section may say.
+
+    Attributes:
+        own: What a person writes.
+        layer: What only the config of a packed kit has besides; written last.
+    """
+
+    own: tuple[FieldSpec, ...]
+    layer: tuple[FieldSpec, ...]
 
 
-@cache
-def packed_fields(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
-    """All fields a packed config may have, in the format's order."""
-    layer = tuple(_spec(model, name) for name in LAYER_FIELDS if name in model.model_fields)
-    return own_fields(model) + layer
+def _key(attribute: str) -> str:
+    first, *rest = attribute.split("_")
+    return first + "".join(word.title() for word in rest)
 
 
-def _spec(model: type[BaseModel], name: str) -> FieldSpec:
-    field = model.model_fields[name]
-    key = to_camel(name)
-    always = key in getattr(model, "always", ())
-    annotation: Any = field.annotation
-    if get_origin(annotation) in (Union, UnionType):
-        annotation = next(a for a in get_args(annotation) if a is not type(None))
-    if annotation is str:
-        return FieldSpec(name, key, "text", None, always)
-    if get_origin(annotation) is list:
-        (item,) = get_args(annotation)
-        if item is str:
-            return FieldSpec(name, key, "texts", None, always)
-        return FieldSpec(name, key, "sections", item, always)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return FieldSpec(name, key, "section", annotation, always)
-    return FieldSpec(name, key, "any", None, always)
+def _text(*attributes: str, always: bool = False) -> list[FieldSpec]:
+    return [FieldSpec(attribute, _key(attribute), "text", None, always) for attribute in attributes]
+
+
+def _entry(*fields: FieldSpec) -> Fields:
+    return Fields(fields, tuple(_text("digest", "diff_id")))
+
+
+_PARAMETERS = FieldSpec("parameters", "parameters", "any")
+
+PACKAGE = Fields((*_text("name", "version", "description", "license"), FieldSpec("authors", "authors", "texts")), ())
+MODEL_PART = _entry(*_text("name", "path", "license", "type"))
+MODEL = _entry(
+    *_text("name", "path", "license", "framework", "format", "version", "description"),
+    FieldSpec("parts", "parts", "sections", MODEL_PART),
+    _PARAMETERS,
+)
+CODE = _entry(*_text("path", "description", "license"))
+DATASET = _entry(*_text("name", "path", "description", "license"), _PARAMETERS, *_text("remote_path", "remote_hash"))
+DOCS = _entry(*_text("path", always=True), *_text("description"))
+PROMPT = _entry(*_text("name", "path", "description"))
+MCP_SERVER = _entry(*_text("name", always=True), *_text("path", "description"))
+KITFILE = Fields(
+    (
+        *_text("manifest_version", always=True),
+        FieldSpec("package", "package", "section", PACKAGE, always=True),
+        FieldSpec("model", "model", "section", MODEL),
+        FieldSpec("code", "code", "sections", CODE),
+        FieldSpec("datasets", "datasets", "sections", DATASET),
+        FieldSpec("docs", "docs", "sections", DOCS),
+        FieldSpec("prompts", "prompts", "sections", PROMPT),
+        FieldSpec("mcp_servers", "mcpServers", "sections", MCP_SERVER),
+    ),
+    (),
+)

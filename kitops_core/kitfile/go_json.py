@@ -18,30 +18,26 @@ _ESCAPES = {
 _ESCAPED = re.compile('["\\\\\x00-\x1f<>&\u2028\u2029]')
 
 
-def dumps(value: Any, *, sort_keys: bool = True) -> str:
-    """Compact JSON.
+def dumps(value: Any) -> str:
+    """Compact JSON; mappings in their own order, as Go writes structs (see :func:`sort_maps` for its maps).
 
     Args:
         value: ``None``, text, truth values, finite numbers, lists, mappings with text keys.
-        sort_keys: Whether mappings at this level are written by key (free-form maps) or in their own order (structs,
-            whose free-form values must be wrapped in :class:`Sorted`).
     """
     out: list[str] = []
-    _write(value, out, sort_keys)
+    _write(value, out)
     return "".join(out)
 
 
-class Sorted:
-    """A free-form value inside a struct: its maps are written sorted by key."""
+def sort_maps(value: Any) -> Any:
+    """A free-form value with all its mappings sorted by key, as Go writes maps."""
+    if isinstance(value, Mapping):
+        return {key: sort_maps(item) for key, item in sorted(value.items())}
+    return [sort_maps(item) for item in value] if isinstance(value, list) else value
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
-
-def _write(value: Any, out: list[str], sort_keys: bool) -> None:
-    if isinstance(value, Sorted):
-        _write(value.value, out, True)
-    elif value is None:
+def _write(value: Any, out: list[str]) -> None:
+    if value is None:
         out.append("null")
     elif isinstance(value, bool):
         out.append("true" if value else "false")
@@ -52,19 +48,18 @@ def _write(value: Any, out: list[str], sort_keys: bool) -> None:
     elif isinstance(value, float):
         out.append(number(value))
     elif isinstance(value, Mapping):
-        items = sorted(value.items()) if sort_keys else value.items()
-        _write_all("{", "}", [(text(key) + ":", item) for key, item in items], out, sort_keys)
+        _write_all("{", "}", [(text(key) + ":", item) for key, item in value.items()], out)
     elif isinstance(value, list):
-        _write_all("[", "]", [("", item) for item in value], out, sort_keys)
+        _write_all("[", "]", [("", item) for item in value], out)
     else:
         raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def _write_all(start: str, end: str, items: list[tuple[str, Any]], out: list[str], sort_keys: bool) -> None:
+def _write_all(start: str, end: str, items: list[tuple[str, Any]], out: list[str]) -> None:
     out.append(start)
     for index, (prefix, item) in enumerate(items):
         out.append("," + prefix if index else prefix)
-        _write(item, out, sort_keys)
+        _write(item, out)
     out.append(end)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kitops_core.errors import SourceError
-from kitops_core.kitfile.model import KITFILE_NAMES
+from kitops_core.kitfile.data import KITFILE_NAMES
 
 ReadStart = Callable[[str, int], bytes]
 """Reads the file at a path of the kit, or as many bytes of its start as asked for; empty where it cannot be read."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kitops_core.errors import IntegrityError, UnsafeLayerError
+from kitops_core.kitfile.data import KitfileData
 from kitops_core.kitfile.entries import KitEntry
-from kitops_core.kitfile.model import Kitfile
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.oci.media_types import LayerType, parse_layer_type
 
@@ -21,12 +21,12 @@ class KitView:
         types: An entry's address to what its layer holds and how its bytes are written.
     """
 
-    kitfile: Kitfile
+    kitfile: KitfileData
     layers: dict[str, Descriptor]
     types: dict[str, LayerType]
 
 
-def match_layers(kitfile: Kitfile, manifest: Manifest, where: str) -> KitView:
+def match_layers(kitfile: KitfileData, manifest: Manifest, where: str) -> KitView:
     """Give each entry its layer: by digest where the config has digests, by order in kits that are older than that.
 
     Raises:

@@ -1,51 +1,33 @@
 """The Kitfile: what a ModelKit says about itself, as pydantic models.
 
-Fields are declared in the order the format writes them. Text fields are never ``None``: an empty string means "not
+How they are written is in :mod:`kitops_core.kitfile.fields`. Text fields are never ``None``: an empty string means "not
 said" and is not written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from kitops_core.errors import IntegrityError, KitfileError
-from kitops_core.kitfile import config
-from kitops_core.kitfile.entries import KitEntry, clean_path, is_modelkit_reference
+from kitops_core.kitfile.data import MANIFEST_VERSION, KitfileData
+from kitops_core.kitfile.entries import KitEntry
 from kitops_core.kitfile.plain_values import plain
-from kitops_core.oci.media_types import Section
-
-MANIFEST_VERSION = "1.0.0"
-KITFILE_NAMES = ("Kitfile", "kitfile", ".kitfile")
 
 Parameters = Annotated[Any, BeforeValidator(plain)]
 """Free-form data: ``None``, text, numbers, truth values, and lists and text-keyed mappings of these."""
 
 
 class _Section(BaseModel):
-    """What all parts of a Kitfile share: camelCase in files, snake_case in Python, nothing unknown.
-
-    Attributes:
-        always: Keys that are written even when they are empty.
-    """
+    """What all parts of a Kitfile share: camelCase in files, snake_case in Python, nothing unknown."""
 
     # Built when it is first used: building each class by itself as well took a tenth of a command's start.
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", validate_assignment=True, defer_build=True
     )
-    always: ClassVar[frozenset[str]] = frozenset()
-
-
-class AnyEntry(Protocol):
-    """What the entries of all sections have."""
-
-    path: str
-    digest: str
-    diff_id: str
 
 
 class _Entry(_Section):
@@ -116,7 +98,6 @@ class Dataset(_Entry):
 class Docs(_Entry):
     """Documentation."""
 
-    always = frozenset({"path"})
     path: str = ""
     description: str = ""
 
@@ -132,7 +113,6 @@ class Prompt(_Entry):
 class McpServer(_Entry):
     """An MCP bundle: one ``.mcpb`` file."""
 
-    always = frozenset({"name"})
     name: str = ""
     path: str = ""
     description: str = ""
@@ -146,7 +126,6 @@ class Kitfile(_Section):
         b'{"manifestVersion":"1.0.0","package":{"name":"churn"},"model":{"path":"model.joblib"}}'
     """
 
-    always = frozenset({"manifestVersion", "package"})
     manifest_version: str = MANIFEST_VERSION
     package: Package = Field(default_factory=Package)
     model: Model | None = None
@@ -163,11 +142,7 @@ class Kitfile(_Section):
         Raises:
             KitfileError: It cannot be read or is not a Kitfile; names every problem, with its line where known.
         """
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise KitfileError(str(path), [f"cannot be read: {error.strerror}"]) from None
-        return Kitfile.parse(data, str(path))
+        return Kitfile.from_data(KitfileData.load(path))
 
     @staticmethod
     def parse(text: str | bytes, where: str = "Kitfile") -> Kitfile:
@@ -178,10 +153,7 @@ class Kitfile(_Section):
         Raises:
             KitfileError: Names every problem, with its line where known.
         """
-        from kitops_core.kitfile.yaml_decode import decode_document
-
-        values = decode_document(text, Kitfile, where)
-        return Kitfile.model_validate({"manifest_version": "", **values})
+        return Kitfile.from_data(KitfileData.parse(text, where))
 
     @staticmethod
     def from_config(data: bytes, where: str = "the config") -> Kitfile:
@@ -190,19 +162,20 @@ class Kitfile(_Section):
         Raises:
             IntegrityError: It is not a Kitfile.
         """
-        values = config.decode(data, Kitfile, where)
-        try:
-            return Kitfile.model_validate(values)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in problem["loc"])
-            raise IntegrityError(f"{where} is not a Kitfile: {place}: {problem['msg']}") from None
+        return Kitfile.from_data(KitfileData.from_config(data, where))
+
+    @staticmethod
+    def from_data(data: KitfileData) -> Kitfile:
+        """The models of what a Kitfile says."""
+        return Kitfile.model_validate(data.values)
+
+    def data(self) -> KitfileData:
+        """What the Kitfile says, as plain values; later changes to the Kitfile are not in it."""
+        return KitfileData(self.model_dump())
 
     def to_yaml(self) -> str:
         """The Kitfile as YAML for people. Reading it gives an equal Kitfile, without what only a packed kit knows."""
-        from kitops_core.kitfile.yaml_write import write
-
-        return write(self)
+        return self.data().to_yaml()
 
     def to_config(self, layers: Mapping[str, tuple[str, str]]) -> bytes:
         """The config blob: compact JSON, the same bytes that the reference writes.
@@ -213,58 +186,15 @@ class Kitfile(_Section):
         Raises:
             ValueError: An address is not one of :meth:`entries`.
         """
-        unknown = set(layers) - {entry.address for entry in self.entries()}
-        if unknown:
-            raise ValueError(f"not entries of this Kitfile: {', '.join(sorted(unknown))}")
-        info = {
-            id(entry): layers.get(address, (entry.digest, entry.diff_id)) for address, _, entry in self.all_entries()
-        }
-        return config.encode(self, info)
-
-    def all_entries(self) -> Iterator[tuple[str, Section, AnyEntry]]:
-        """Every entry with its address and section, in layer order, whether it has a layer or not."""
-        if self.model is not None:
-            yield "model", "model", self.model
-            for index, part in enumerate(self.model.parts):
-                yield f"model.parts[{index}]", "modelpart", part
-        for index, code in enumerate(self.code):
-            yield f"code[{index}]", "code", code
-        for index, dataset in enumerate(self.datasets):
-            yield f"datasets[{index}]", "dataset", dataset
-        for index, docs in enumerate(self.docs):
-            yield f"docs[{index}]", "docs", docs
-        for index, prompt in enumerate(self.prompts):
-            yield f"prompts[{index}]", "prompt", prompt
-        for index, server in enumerate(self.mcp_servers):
-            yield f"mcpServers[{index}]", "mcpb", server
+        return self.data().to_config(layers)
 
     def entries(self) -> list[KitEntry]:
         """Everything that has a layer, in layer order.
 
         A model without a path or with a ModelKit reference and a dataset with a ``remotePath`` are not in it.
         """
-        return [
-            KitEntry(
-                address,
-                section,
-                clean_path(entry.path),
-                name=getattr(entry, "name", ""),
-                license=getattr(entry, "license", ""),
-                digest=entry.digest,
-                diff_id=entry.diff_id,
-            )
-            for address, section, entry in self.all_entries()
-            if not getattr(entry, "remote_path", "")
-            and (section != "model" or (entry.path and not is_modelkit_reference(entry.path)))
-        ]
+        return self.data().entries()
 
     def model_reference(self) -> str | None:
         """The ModelKit that ``model.path`` names, ``None`` where it is a path (see :func:`is_modelkit_reference`)."""
-        if self.model is not None and is_modelkit_reference(self.model.path):
-            return self.model.path
-        return None
-
-
-def find_kitfile(directory: Path) -> Path | None:
-    """The Kitfile in ``directory`` under the first of its names that exists, or ``None``."""
-    return next((path for name in KITFILE_NAMES if (path := Path(directory) / name).is_file()), None)
+        return self.data().model_reference()

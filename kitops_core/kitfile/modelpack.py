@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from kitops_core.errors import IntegrityError
 from kitops_core.kitfile import go_json
+from kitops_core.kitfile.data import KitfileData
 from kitops_core.kitfile.docker_model import describe_docker, docker_layer_type, docker_paths, is_docker_config
 from kitops_core.kitfile.entries import clean_path, is_modelkit_reference
 from kitops_core.kitfile.file_kinds import FileKind, file_kind
@@ -31,7 +32,7 @@ _FROM_FILE: dict[FileKind, Section] = {
 }
 
 
-def to_modelpack_config(kitfile: Kitfile, layers_diff_ids: Sequence[str], *, created: str = "") -> bytes:
+def to_modelpack_config(kitfile: KitfileData, layers_diff_ids: Sequence[str], *, created: str = "") -> bytes:
     """The config of a ModelPack (model-spec v1): descriptor, modelfs, and the model's format.
 
     Args:
@@ -40,22 +41,22 @@ def to_modelpack_config(kitfile: Kitfile, layers_diff_ids: Sequence[str], *, cre
         created: RFC 3339 time; left out when empty, so that equal inputs give equal bytes.
     """
     package = kitfile.package
-    licenses = {package.license, *(getattr(entry, "license", "") for _, _, entry in kitfile.all_entries())} - {""}
+    licenses = {package.get("license", ""), *(entry.get("license", "") for _, _, entry in kitfile.all_entries())} - {""}
     descriptor = {
         "createdAt": created,
-        "authors": package.authors,
-        "name": package.name,
-        "version": package.version,
-        "title": package.name,
-        "description": package.description,
+        "authors": package.get("authors"),
+        "name": package.get("name"),
+        "version": package.get("version"),
+        "title": package.get("name"),
+        "description": package.get("description"),
         "licenses": sorted(licenses),
     }
     config = {
         "descriptor": {key: value for key, value in descriptor.items() if value},
         "modelfs": {"type": "layers", "diffIds": list(layers_diff_ids)},
-        "config": {"format": kitfile.model.format} if kitfile.model is not None and kitfile.model.format else {},
+        "config": {"format": kitfile.model["format"]} if kitfile.model.get("format") else {},
     }
-    return go_json.dumps(config, sort_keys=False).encode()
+    return go_json.dumps(config).encode()
 
 
 def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
@@ -75,7 +76,8 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
     described = _read_config(config, where) if (is_modelpack or is_docker) and config else {}
     diff_ids = _diff_ids(described, len(manifest.layers), where)
     kitfile = Kitfile(package=_package(described))
-    found = KitView(kitfile, {}, {})
+    layers: dict[str, Descriptor] = {}
+    types: dict[str, LayerType] = {}
     paths: set[str] = set()
     has_weights = any(kind.section == "model" for _, _, _, kind in _named_layers(manifest))
     for index, layer, path, layer_type in _named_layers(manifest):
@@ -87,9 +89,9 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
         if section == "modelpart" and not (has_weights or is_modelpack or is_docker):
             section = "dataset"
         address, section = _add(kitfile, section, path, layer.digest, diff_ids[index] if diff_ids else "")
-        found.layers[address] = layer
-        found.types[address] = LayerType(section, layer_type.format, layer_type.compression)
-    if not found.layers:
+        layers[address] = layer
+        types[address] = LayerType(section, layer_type.format, layer_type.compression)
+    if not layers:
         hint = "a ModelKit, a ModelPack, a model of Docker Model Runner, or files pushed by oras can be read"
         if manifest.subject:
             hint = f"it is attached to {manifest.subject.digest}: name that"
@@ -101,7 +103,7 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
         describe_docker(kitfile, described)
     elif kitfile.model is not None:
         kitfile.model.format = _text(described, "config", "format")
-    return found
+    return KitView(kitfile.data(), layers, types)
 
 
 def _add(kitfile: Kitfile, section: Section, path: str, digest: str, diff_id: str) -> tuple[str, Section]:

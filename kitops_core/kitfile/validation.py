@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from kitops_core.errors import KitfileError
+from kitops_core.kitfile.data import KitfileData
 from kitops_core.kitfile.entries import clean_path, is_modelkit_reference
-from kitops_core.kitfile.model import Dataset, Kitfile
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
@@ -15,7 +17,7 @@ _PART_TYPE = re.compile(r"\w[\w.-]*", re.ASCII)
 _PART_TYPE_MAX = 64
 
 
-def check_kitfile(kitfile: Kitfile, where: str = "Kitfile") -> None:
+def check_kitfile(kitfile: KitfileData, where: str = "Kitfile") -> None:
     """Check all that can be checked before a pack without looking at the files; ``where`` names it in errors.
 
     Raises:
@@ -26,29 +28,30 @@ def check_kitfile(kitfile: Kitfile, where: str = "Kitfile") -> None:
         raise KitfileError(where, problems, hint="paths are relative to the context directory and stay inside it")
 
 
-def find_problems(kitfile: Kitfile) -> list[str]:
+def find_problems(kitfile: KitfileData) -> list[str]:
     """Every problem that keeps a Kitfile from being packed, one sentence each, in the Kitfile's order."""
     problems = []
     users: dict[str, list[str]] = {}
     for address, section, entry in kitfile.all_entries():
-        users.setdefault(clean_path(entry.path), []).append(address)
-        if section != "model" or not is_modelkit_reference(entry.path):
-            problem = path_problem(entry.path)
+        path = entry.get("path", "")
+        users.setdefault(clean_path(path), []).append(address)
+        if section != "model" or not is_modelkit_reference(path):
+            problem = path_problem(path)
             if problem:
-                problems.append(f"{address}: the path '{entry.path}' {problem}")
+                problems.append(f"{address}: the path '{path}' {problem}")
     problems += [
         f"{', '.join(addresses[:-1])} and {addresses[-1]} use the same path '{path}'"
         for path, addresses in users.items()
         if len(addresses) > 1
     ]
-    if kitfile.model is not None:
-        for index, part in enumerate(kitfile.model.parts):
-            if part.type and (len(part.type) > _PART_TYPE_MAX or not _PART_TYPE.fullmatch(part.type)):
-                problems.append(
-                    f"model.parts[{index}]: the type '{part.type}' must be up to {_PART_TYPE_MAX} letters, digits, "
-                    "'_', '.' and '-', starting with a letter, digit or '_'"
-                )
-    for index, dataset in enumerate(kitfile.datasets):
+    for index, part in enumerate(kitfile.model.get("parts") or ()):
+        kind = part.get("type", "")
+        if kind and (len(kind) > _PART_TYPE_MAX or not _PART_TYPE.fullmatch(kind)):
+            problems.append(
+                f"model.parts[{index}]: the type '{kind}' must be up to {_PART_TYPE_MAX} letters, digits, "
+                "'_', '.' and '-', starting with a letter, digit or '_'"
+            )
+    for index, dataset in enumerate(kitfile.values.get("datasets") or ()):
         problems += [f"datasets[{index}]: {problem}" for problem in _remote_problems(dataset)]
     return problems + _server_problems(kitfile)
 
@@ -70,28 +73,30 @@ def path_problem(path: str) -> str:
     return ""
 
 
-def _remote_problems(dataset: Dataset) -> list[str]:
-    if not dataset.remote_path:
-        return ["remoteHash is given without remotePath"] if dataset.remote_hash else []
+def _remote_problems(dataset: Mapping[str, Any]) -> list[str]:
+    path, given_hash = dataset.get("remote_path"), dataset.get("remote_hash")
+    if not path:
+        return ["remoteHash is given without remotePath"] if given_hash else []
     problems = []
-    if not _S3.fullmatch(dataset.remote_path):
-        problems.append(f"remotePath '{dataset.remote_path}' must be s3://bucket/key")
-    if not dataset.remote_hash:
+    if not _S3.fullmatch(path):
+        problems.append(f"remotePath '{path}' must be s3://bucket/key")
+    if not given_hash:
         problems.append("remotePath needs a remoteHash (the object's ETag)")
     return problems
 
 
-def _server_problems(kitfile: Kitfile) -> list[str]:
+def _server_problems(kitfile: KitfileData) -> list[str]:
     problems = []
     names: dict[str, str] = {}
-    for index, server in enumerate(kitfile.mcp_servers):
+    for index, server in enumerate(kitfile.values.get("mcp_servers") or ()):
         address = f"mcpServers[{index}]"
-        if not server.path.endswith(".mcpb"):
-            problems.append(f"{address}: the path '{server.path}' must be one .mcpb file")
-        if not server.name:
+        path, name = server.get("path", ""), server.get("name", "")
+        if not path.endswith(".mcpb"):
+            problems.append(f"{address}: the path '{path}' must be one .mcpb file")
+        if not name:
             problems.append(f"{address}: a name is needed")
-        elif server.name in names:
-            problems.append(f"{names[server.name]} and {address} have the same name '{server.name}'")
+        elif name in names:
+            problems.append(f"{names[name]} and {address} have the same name '{name}'")
         else:
-            names[server.name] = address
+            names[name] = address
     return problems

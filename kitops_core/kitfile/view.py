@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kitops_core.kitfile.data import KitfileData
 from kitops_core.kitfile.match import KitView, match_layers
-from kitops_core.kitfile.model import Kitfile
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Manifest
 
@@ -25,10 +25,10 @@ def view(manifest: Manifest, config: bytes, where: str = "the kit") -> KitView:
         UnsafeLayerError: An entry's path is absolute or leads out of the kit.
     """
     if manifest.config.media_type == media_types.MODELKIT_CONFIG:
-        kitfile = Kitfile.from_config(config, f"{where}: config")
+        kitfile = KitfileData.from_config(config, f"{where}: config")
     elif media_types.ANNOTATION_KITFILE in manifest.annotations:
         text = manifest.annotations[media_types.ANNOTATION_KITFILE]
-        kitfile = Kitfile.from_config(text.encode(), f"{where}: annotation {media_types.ANNOTATION_KITFILE}")
+        kitfile = KitfileData.from_config(text.encode(), f"{where}: annotation {media_types.ANNOTATION_KITFILE}")
     else:
         from kitops_core.kitfile.modelpack import view_foreign
 

@@ -13,10 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
-
 from kitops_core.errors import KitfileError
-from kitops_core.kitfile.fields import FieldSpec, own_fields
+from kitops_core.kitfile.fields import Fields, FieldSpec
 from kitops_core.kitfile.plain_values import MAX_DEPTH
 from kitops_core.kitfile.scalars import Scalar, resolve
 from kitops_core.kitfile.yaml_nodes import ListNode, MapNode, Node, ScalarNode, YamlError, parse_document
@@ -25,8 +23,8 @@ _MAX_VALUES = 250_000
 _TAG = "tag:yaml.org,2002:"
 
 
-def decode_document(text: str | bytes, model: type[BaseModel], where: str) -> dict[str, Any]:
-    """The values of ``model`` in YAML ``text``; ``where`` names the text in errors.
+def decode_document(text: str | bytes, section: Fields, where: str) -> dict[str, Any]:
+    """The values of a section, by attribute, in YAML ``text``; ``where`` names the text in errors.
 
     Raises:
         KitfileError: Names every problem, with its line where known.
@@ -43,7 +41,7 @@ def decode_document(text: str | bytes, model: type[BaseModel], where: str) -> di
     if root is None or (isinstance(root, ScalarNode) and not root.quoted and resolve(root.text).kind == "null"):
         raise KitfileError(where, ["is empty"], hint="a Kitfile starts with 'manifestVersion: 1.0.0'")
     decoder = Decoder()
-    values = decoder.section(root, model, "")
+    values = decoder.section(root, section, "")
     if decoder.problems:
         raise KitfileError(where, [_at(line, text) for line, text in sorted(decoder.problems, key=lambda p: p[0])])
     return values
@@ -72,12 +70,12 @@ class Decoder:
         self.problems: list[tuple[int, str]] = []
         self._count = 0
 
-    def section(self, node: Node, model: type[BaseModel], path: str) -> dict[str, Any]:
+    def section(self, node: Node, known: Fields, path: str) -> dict[str, Any]:
         """The fields of a section; ``path`` names it in problems, empty for the Kitfile itself."""
         if not isinstance(node, MapNode):
             self._problem(node, f"{path or self._what} must have named fields, not {_describe(node)}")
             return {}
-        fields = {field.key: field for field in own_fields(model)}
+        fields = {field.key: field for field in known.own}
         values = {}
         for key, value in self._pairs(node, path):
             field = fields.get(key.text)

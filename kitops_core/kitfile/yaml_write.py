@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
 
 from kitops_core.kitfile import go_json
-from kitops_core.kitfile.fields import own_fields
+from kitops_core.kitfile.fields import KITFILE, Fields
 from kitops_core.kitfile.scalars import resolve
 
 _UNBROKEN = 1 << 30
@@ -31,10 +31,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def write(kitfile: BaseModel) -> str:
-    """A Kitfile's YAML."""
+def write(values: Mapping[str, Any]) -> str:
+    """The YAML of a Kitfile's values by attribute."""
     return yaml.dump(
-        _section(kitfile),
+        _section(values, KITFILE),
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
@@ -43,20 +43,25 @@ def write(kitfile: BaseModel) -> str:
     )
 
 
-def _section(section: BaseModel) -> dict[str, Any]:
+def _section(values: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for field in own_fields(type(section)):
-        value = getattr(section, field.attribute)
-        if field.kind == "section" and value is not None:
-            written = _section(value)
-            if written or field.attribute == "model":
+    for field in fields.own:
+        value = values.get(field.attribute)
+        if field.section is not None and field.kind == "section":
+            written = _section(value, field.section) if value is not None else {}
+            if written or (field.attribute == "model" and value is not None):
                 out[field.key] = written
-        elif field.kind == "sections" and value:
-            out[field.key] = [_section(item) for item in value]
-        elif field.kind == "texts" and value:
-            out[field.key] = _Flow(value)
-        elif (field.kind == "text" and (value or field.always)) or (field.kind == "any" and value is not None):
-            out[field.key] = value
+        elif field.section is not None:
+            if value:
+                out[field.key] = [_section(item, field.section) for item in value]
+        elif field.kind == "texts":
+            if value:
+                out[field.key] = _Flow(value)
+        elif field.kind == "any":
+            if value is not None:
+                out[field.key] = value
+        elif value or field.always:
+            out[field.key] = value or ""
     return out
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.reference import Where
 from kitops_core.session import FoundKit, Session
 
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ def compare(first: FoundKit, second: FoundKit) -> KitDiff:
         after=str(second.reference),
         same=first.manifest.digest == second.manifest.digest,
         layers=layers,
-        fields=tuple(_field_changes("", _plain(one), _plain(two))),
+        fields=tuple(_field_changes("", one.kitfile_data.said(), two.kitfile_data.said())),
         shared_size=sum(layer.descriptor.size for key, layer in _by_path(two).items() if key not in moved),
         before_storage=first.where,
         after_storage=second.where,
@@ -148,17 +145,6 @@ def _layer_changes(one: StoredKit, two: StoredKit) -> Iterator[LayerChange]:
             yield LayerChange("removed", *key, size_before, size_after)
         elif before.diff_id != after.diff_id:
             yield LayerChange("changed", *key, size_before, size_after)
-
-
-def _plain(kit: StoredKit) -> Any:
-    """The Kitfile as plain data, without the digests of its entries, which follow from their bytes."""
-    data = kit.kitfile.model_dump(by_alias=True, exclude_defaults=True)
-    model = data.get("model", {})
-    lists = (data.get(key, []) for key in ("code", "datasets", "docs", "prompts", "mcpServers"))
-    for entry in (model, *model.get("parts", []), *chain.from_iterable(lists)):
-        entry.pop("digest", None)
-        entry.pop("diffId", None)
-    return data
 
 
 def _field_changes(path: str, before: Any, after: Any) -> Iterator[FieldChange]:

@@ -21,7 +21,7 @@ from kitops_core.reference import Where
 from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import Kitfile, KitfileData
     from kitops_core.layers.tar_reader import Readable
 
 MAX_READ_BYTES = 1024 * 1024 * 1024
@@ -32,7 +32,6 @@ class ModelKit:
     """A kit in a storage. Its tag was resolved when it was opened; from then on only the digest is used.
 
     Attributes:
-        kitfile: Its Kitfile.
         manifest: Its manifest.
         layers: Its layers and the Kitfile entries they hold.
         remote: Whether it is read from a registry rather than from the local store or a layout.
@@ -46,11 +45,20 @@ class ModelKit:
         self._control = session.control
         self._parents: list[FoundKit] = []
         self._kit = read_kit(found.storage, found.manifest, session.control)
-        self.kitfile: Kitfile = self._kit.kitfile
         self.manifest: Manifest = found.manifest
         self.layers: tuple[StoredLayer, ...] = self._kit.layers
         self.remote = found.remote
         self.storage = found.where
+
+    @property
+    def kitfile(self) -> Kitfile:
+        """Its Kitfile."""
+        return self._kit.kitfile
+
+    @property
+    def kitfile_data(self) -> KitfileData:
+        """The same as plain values, for those who need no models."""
+        return self._kit.kitfile_data
 
     @property
     def reference(self) -> str:

@@ -83,7 +83,7 @@ class Recipe:
             from kitops_core.kitfile.modelpack import to_modelpack_config
 
             diff_ids = [layer.diff_id for layer in layers]
-            config = BytesSource(to_modelpack_config(self.kitfile, diff_ids), media_types.MODELPACK_CONFIG)
+            config = BytesSource(to_modelpack_config(self.kitfile.data(), diff_ids), media_types.MODELPACK_CONFIG)
             annotations[media_types.ANNOTATION_KITFILE] = kit_config.decode()
         else:
             config = BytesSource(kit_config, media_types.MODELKIT_CONFIG)
@@ -115,7 +115,7 @@ def check_packable(kitfile: Kitfile, model_pack: bool, where: str) -> None:
     """
     from kitops_core.kitfile.validation import check_kitfile
 
-    check_kitfile(kitfile, where)
+    check_kitfile(kitfile.data(), where)
     if model_pack and kitfile.mcp_servers:
         raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
 

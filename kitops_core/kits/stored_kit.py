@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kitops_core.events import Control
@@ -14,7 +15,7 @@ from kitops_core.reference import Reference, parse_reference
 from kitops_core.storage import Storage, Written
 
 if TYPE_CHECKING:
-    from kitops_core.kitfile import KitEntry, Kitfile
+    from kitops_core.kitfile import KitEntry, Kitfile, KitfileData
 
 MAX_CONFIG_BYTES = 64 * 1024 * 1024
 """The largest config blob that is read into memory; a Kitfile is seldom more than a few KiB."""
@@ -43,13 +44,20 @@ class StoredKit:
 
     Attributes:
         manifest: Its manifest.
-        kitfile: Its Kitfile; made from the layers where another tool packed it.
+        kitfile_data: What its Kitfile says; made from the layers where another tool packed it.
         layers: The layers that hold Kitfile entries, in the manifest's order.
     """
 
     manifest: Manifest
-    kitfile: Kitfile
+    kitfile_data: KitfileData
     layers: tuple[StoredLayer, ...]
+
+    @cached_property
+    def kitfile(self) -> Kitfile:
+        """Its Kitfile as models, which only those wait for who ask for them."""
+        from kitops_core.kitfile import Kitfile
+
+        return Kitfile.from_data(self.kitfile_data)
 
     def record(
         self, reference: Reference, *, previous_digest: str = "", written: Sequence[Written] = ()
@@ -65,7 +73,7 @@ class StoredKit:
             tag=reference.tag,
             tags=(reference.tag,) if reference.tag else (),
             size=self.manifest.size,
-            kit=self.kitfile.package.model_dump(exclude_defaults=True),
+            kit=self.kitfile_data.package,
             layers=tuple(
                 LayerRecord(
                     section=layer.type.section,
@@ -88,7 +96,7 @@ class StoredKit:
 
     def _pinned_parent(self) -> tuple[str, ...]:
         """The kit that ``model.path`` names by a digest; parents that provenance names are read with ``lineage``."""
-        named = self.kitfile.model_reference()
+        named = self.kitfile_data.model_reference()
         reference = parse_reference(named) if named else None
         return (str(reference.with_digest(reference.digest)),) if reference and reference.digest else ()
 

@@ -152,7 +152,7 @@ def unpack_kit(
         if inspect is not None:
             inspect(staging.path)
         if with_kitfile:
-            staging.write_file("Kitfile", kit.kitfile.to_yaml().encode())
+            staging.write_file("Kitfile", kit.kitfile_data.to_yaml().encode())
         control.check()
         published = staging.publish(existing)
     return Unpacked(
@@ -243,7 +243,7 @@ def model_chain(
     parents: list[tuple[FoundKit, StoredKit]] = []
     seen = [found.manifest.digest]
     chain = [str(found.reference)]
-    while (parent := kit.kitfile.model_reference()) is not None:
+    while (parent := kit.kitfile_data.model_reference()) is not None:
         chain.append(parent)
         if len(seen) > MAX_REFERENCE_CHAIN:
             raise InvalidInputError(

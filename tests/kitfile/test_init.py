@@ -69,7 +69,7 @@ def test_a_small_project(make):
     assert kitfile.code == [Code(path="train.py")]
     assert kitfile.datasets == [Dataset(path="data.csv")]
     assert kitfile.docs == [Docs(path="README.md", description="Readme file")]
-    check_kitfile(kitfile)
+    check_kitfile(kitfile.data())
     assert Kitfile.parse(kitfile.to_yaml()) == kitfile
 
 
@@ -166,7 +166,7 @@ def test_directories_are_taken_whole(make):
     assert paths(kitfile.prompts) == ["prompts/"]
     assert (kitfile.model.path, kitfile.model.name) == ("weights/m.gguf", "weights/m")
     assert paths(kitfile.model.parts) == ["tokenizer/", "weights/config.json"]
-    check_kitfile(kitfile)
+    check_kitfile(kitfile.data())
 
 
 def test_depth_takes_subdirectories_file_by_file(make):

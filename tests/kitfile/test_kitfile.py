@@ -1,12 +1,15 @@
 """Reading Kitfiles, writing configs, and what is wrong with a Kitfile."""
 
 import datetime
+import json
+import re
 import textwrap
 from fractions import Fraction
+from typing import Any, get_args, get_origin
 
 import pytest
 from golden_cases import load_case, load_cases
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from kitops_core.errors import IntegrityError, KitfileError
 from kitops_core.kitfile import (
@@ -22,6 +25,7 @@ from kitops_core.kitfile import (
     find_kitfile,
     is_modelkit_reference,
 )
+from kitops_core.kitfile.fields import KITFILE
 from kitops_core.kitfile.validation import check_kitfile
 
 PACKED = load_cases(fails=False)
@@ -33,7 +37,7 @@ def parse(text):
 
 def problems_of(text):
     with pytest.raises(KitfileError) as caught:
-        check_kitfile(parse(text), "Kitfile")
+        check_kitfile(parse(text).data(), "Kitfile")
     assert caught.value.exit_code == 3
     return list(caught.value.problems)
 
@@ -378,7 +382,7 @@ def test_a_model_path_may_name_a_modelkit(path):
     kitfile = Kitfile(model=Model(path=path, parts=[ModelPart(path="adapter.bin")]))
     assert kitfile.model_reference() == path
     assert [entry.address for entry in kitfile.entries()] == ["model.parts[0]"]
-    check_kitfile(kitfile)
+    check_kitfile(kitfile.data())
 
 
 @pytest.mark.parametrize(
@@ -395,7 +399,7 @@ def test_other_model_paths_are_paths(path):
 
 def test_golden_kitfiles_that_can_be_packed_have_no_problems():
     for case in PACKED:
-        check_kitfile(Kitfile.parse(case.kitfile))
+        check_kitfile(Kitfile.parse(case.kitfile).data())
 
 
 @pytest.mark.parametrize(
@@ -429,19 +433,19 @@ def test_what_the_reference_refuses_is_refused_with_the_problem_named(name, prob
 )
 def test_paths_are_relative_and_stay_inside(path, problem):
     with pytest.raises(KitfileError) as caught:
-        check_kitfile(Kitfile(docs=[Docs(path=path)]), "k")
+        check_kitfile(Kitfile(docs=[Docs(path=path)]).data(), "k")
     assert problem in caught.value.message
     assert "docs[0]" in caught.value.message
 
 
 @pytest.mark.parametrize("path", ["...", "..a", "a/..", "a/../b", "ünï/ö d.txt", "a@b.csv", "~/x", "-x"])
 def test_unusual_paths_inside_the_context_are_fine(path):
-    check_kitfile(Kitfile(docs=[Docs(path=path)]))
+    check_kitfile(Kitfile(docs=[Docs(path=path)]).data())
 
 
 def test_an_empty_path_is_the_context_itself():
     with pytest.raises(KitfileError, match=r"code\[0\], datasets\[0\] and prompts\[0\] use the same path '.'"):
-        check_kitfile(Kitfile(code=[Code()], datasets=[Dataset(path="./")], prompts=[Prompt(path=".")]))
+        check_kitfile(Kitfile(code=[Code()], datasets=[Dataset(path="./")], prompts=[Prompt(path=".")]).data())
 
 
 def test_every_static_problem_is_named_at_once():
@@ -475,7 +479,57 @@ def test_every_static_problem_is_named_at_once():
 def test_the_type_of_a_part_is_a_short_word(type_, fine):
     kitfile = Kitfile(model=Model(path="m", parts=[ModelPart(path="a", type=type_)]))
     if fine:
-        check_kitfile(kitfile)
+        check_kitfile(kitfile.data())
     else:
         with pytest.raises(KitfileError, match=r"model.parts\[0\]: the type"):
-            check_kitfile(kitfile)
+            check_kitfile(kitfile.data())
+
+
+def declared(model):
+    """The fields that a model declares: attribute, key, kind and what is in it, in order."""
+    found = []
+    for name, field in model.model_fields.items():
+        parts = get_args(field.annotation) or (field.annotation,)
+        inner = next(part for part in parts if part is not type(None))
+        is_list = get_origin(field.annotation) is list
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found.append((name, field.alias, "sections" if is_list else "section", declared(inner)))
+        else:
+            found.append((name, field.alias, "any" if inner is Any else "texts" if is_list else "text", None))
+    return found
+
+
+def stated(fields):
+    """The same of what reading and writing go by."""
+    return [
+        (f.attribute, f.key, f.kind, stated(f.section) if f.section else None) for f in (*fields.layer, *fields.own)
+    ]
+
+
+def test_the_models_declare_the_fields_that_are_read_and_written_in_their_order():
+    assert declared(Kitfile) == stated(KITFILE)
+
+
+def test_a_kitfile_survives_the_way_through_plain_values():
+    kitfile = Kitfile(
+        package=Package(name="n"), model=Model(path="m", parts=[ModelPart(path="p")], parameters={"a": [1, None]})
+    )
+    assert Kitfile.from_data(kitfile.data()) == kitfile
+    assert kitfile.data().said() == json.loads(kitfile.to_config({}))
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"package": {"name": 3}}, "package.name must be text"),
+        ({"package": []}, "package must be an object"),
+        ({"datasets": {}}, "datasets must be a list"),
+        ({"docs": [{"path": "a"}, None]}, "docs[1] must be an object"),
+        ({"package": {"authors": ["a", None]}}, "package.authors[1] must be text"),
+        ({"model": {"parts": [{"path": {}}]}}, "model.parts[0].path must be text"),
+        ({"model": {"parameters": 10**400}}, "model.parameters: an integer too large for any reader"),
+    ],
+)
+def test_a_config_with_another_kind_of_value_names_the_field(config, problem):
+    with pytest.raises(IntegrityError, match=re.escape(f"c is not a Kitfile: {problem}")):
+        Kitfile.from_config(json.dumps(config).encode(), "c")

@@ -148,7 +148,7 @@ def test_a_modelpack_of_another_tool_gets_a_kitfile_from_its_layers():
     parsed = parse_manifest(artifact.manifest, "m")
     found = view(parsed, artifact.blobs[parsed.config.digest])
     config, weights, code, docs = parsed.layers
-    assert found.kitfile == Kitfile(
+    assert Kitfile.from_data(found.kitfile) == Kitfile(
         package=Package(name="tiny"),
         model=Model(
             path="model.safetensors", format="safetensors", digest=weights.digest, diff_id=weights.digest,
@@ -166,10 +166,10 @@ def test_the_kitfile_annotation_of_a_modelpack_wins():
               Descriptor(LayerType("prompt").modelpack(), sha256_digest(b"p"), 1)]  # fmt: skip
     kitfile = Kitfile(package=Package(name="n"), model=Model(path="m"), prompts=[Prompt(path="p")])
     text = kitfile.to_config({"model": (layers[0].digest, ""), "prompts[0]": (layers[1].digest, "")}).decode()
-    config = to_modelpack_config(kitfile, [d.digest for d in layers])
+    config = to_modelpack_config(kitfile.data(), [d.digest for d in layers])
     parsed = manifest(config, layers, media_types.MODELPACK_CONFIG, {media_types.ANNOTATION_KITFILE: text})
     found = view(parsed, config)
-    assert found.kitfile.package.name == "n"
+    assert found.kitfile.package == {"name": "n"}
     assert found.types == {"model": LayerType("model"), "prompts[0]": LayerType("prompt")}
 
 
@@ -178,12 +178,12 @@ def test_a_modelpack_config_holds_what_the_specification_asks_for():
         package=Package(name="n", version="1", description="<d>", license="MIT", authors=["a"]),
         model=Model(path="m", format="gguf", license="Apache-2.0", parts=[ModelPart(path="p", license="MIT")]),
     )
-    assert to_modelpack_config(kitfile, ["sha256:a", "sha256:b"]).decode() == (
+    assert to_modelpack_config(kitfile.data(), ["sha256:a", "sha256:b"]).decode() == (
         '{"descriptor":{"authors":["a"],"name":"n","version":"1","title":"n","description":"\\u003cd\\u003e",'
         '"licenses":["Apache-2.0","MIT"]},"modelfs":{"type":"layers","diffIds":["sha256:a","sha256:b"]},'
         '"config":{"format":"gguf"}}'
     )
-    bare = json.loads(to_modelpack_config(Kitfile(), [], created="2026-01-02T00:00:00Z"))
+    bare = json.loads(to_modelpack_config(Kitfile().data(), [], created="2026-01-02T00:00:00Z"))
     assert bare == {
         "descriptor": {"createdAt": "2026-01-02T00:00:00Z"},
         "modelfs": {"type": "layers", "diffIds": []},

@@ -33,7 +33,7 @@ def command(settings: Settings, reference: str, path: str | None, where: Where, 
 
     with connect(settings) as client, client.open(reference, where=where) as kit:
         note_storage(settings, kit.reference, kit.storage)
-        kitfile = kit.kitfile
+        kitfile = kit.kitfile_data
     if path is None and not as_json:
         answer_text(kitfile.to_yaml())
         return

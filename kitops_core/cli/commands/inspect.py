@@ -27,7 +27,7 @@ def command(settings: Settings, reference: str, where: Where, as_json: bool) -> 
             {
                 "digest": kit.digest,
                 "cliVersion": kit.manifest.annotations.get(ANNOTATION_CLI_VERSION, "unknown"),
-                "kitfile": json.loads(kit.kitfile.to_config({})),
+                "kitfile": json.loads(kit.kitfile_data.to_config({})),
                 "manifest": json.loads(kit.manifest.raw),
             }
         )
