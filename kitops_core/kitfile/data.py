@@ -43,11 +43,9 @@ class KitfileData:
         Raises:
             KitfileError: It cannot be read or is not a Kitfile; names every problem, with its line where known.
         """
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise KitfileError(str(path), [f"cannot be read: {error.strerror}"]) from None
-        return KitfileData.parse(data, str(path))
+        from kitops_core.kitfile.yaml_document import read_file
+
+        return KitfileData.parse(read_file(Path(path), KitfileError), str(path))
 
     @staticmethod
     def parse(text: str | bytes, where: str = "Kitfile") -> KitfileData:

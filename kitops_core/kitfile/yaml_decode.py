@@ -17,6 +17,7 @@ from kitops_core.errors import KitfileError
 from kitops_core.kitfile.fields import Fields, FieldSpec
 from kitops_core.kitfile.plain_values import MAX_DEPTH
 from kitops_core.kitfile.scalars import Scalar, resolve
+from kitops_core.kitfile.yaml_document import read_document, with_lines
 from kitops_core.kitfile.yaml_nodes import ListNode, MapNode, Node, ScalarNode, YamlError, parse_document
 
 _MAX_VALUES = 250_000
@@ -29,21 +30,11 @@ def decode_document(text: str | bytes, section: Fields, where: str) -> dict[str,
     Raises:
         KitfileError: Names every problem, with its line where known.
     """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise KitfileError(where, [f"not UTF-8 text: byte {error.start} is {text[error.start]:#04x}"]) from None
-    try:
-        root = parse_document(text)
-    except YamlError as error:
-        raise KitfileError(where, [_at(error.line, error.problem)]) from None
-    if root is None or (isinstance(root, ScalarNode) and not root.quoted and resolve(root.text).kind == "null"):
-        raise KitfileError(where, ["is empty"], hint="a Kitfile starts with 'manifestVersion: 1.0.0'")
+    root = read_document(text, where, KitfileError, hint="a Kitfile starts with 'manifestVersion: 1.0.0'")
     decoder = Decoder()
     values = decoder.section(root, section, "")
     if decoder.problems:
-        raise KitfileError(where, [_at(line, text) for line, text in sorted(decoder.problems, key=lambda p: p[0])])
+        raise KitfileError(where, with_lines(decoder.problems))
     return values
 
 
@@ -56,10 +47,6 @@ def decode_mapping(text: str) -> dict[str, Any]:
     except YamlError:
         return {}
     return value if isinstance(value, dict) and not decoder.problems else {}
-
-
-def _at(line: int, problem: str) -> str:
-    return f"line {line}: {problem}" if line else problem
 
 
 class Decoder:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from kitops_core.errors import InvalidReferenceError, NotFoundError, PolicyError
+from kitops_core.kitfile.yaml_document import Place
 from kitops_core.oci.own_tags import is_listed
 from kitops_core.promotion.channel_models import Channel, TrustPolicy, is_key_file
 from kitops_core.promotion.fields import Section, Text
@@ -22,9 +23,6 @@ from kitops_core.reference import Reference, check_tag, parse_reference
 
 if TYPE_CHECKING:
     from kitops_core.evidence.keys import PublicKey
-
-
-Place = tuple[str | int, ...]
 
 
 class Problem(NamedTuple):

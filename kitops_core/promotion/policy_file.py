@@ -12,12 +12,11 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from kitops_core.errors import NotFoundError, PolicyError
-from kitops_core.kitfile.scalars import resolve
 from kitops_core.kitfile.yaml_decode import Decoder
-from kitops_core.kitfile.yaml_nodes import ListNode, MapNode, Node, ScalarNode, YamlError, parse_document
-from kitops_core.promotion.policy import Place, Problem, PromotionPolicy
+from kitops_core.kitfile.yaml_document import Place, line_of, read_document, read_file, with_lines
+from kitops_core.kitfile.yaml_nodes import Node
+from kitops_core.promotion.policy import Problem, PromotionPolicy
 
-MAX_POLICY_BYTES = 1024 * 1024
 _HINT = "write kit: registry/repository, and channels: with the name of each"
 _OTHER_FILE = "name another with --channels; a policy has kit: registry/repository, and channels: with the name of each"
 
@@ -30,14 +29,9 @@ def load_policy(path: str | os.PathLike[str]) -> PromotionPolicy:
         PolicyError: It cannot be used; names every problem, with its line where known.
     """
     file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_POLICY_BYTES + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no promotion policy {file}", hint=_OTHER_FILE) from None
-    except OSError as error:
-        raise PolicyError(str(file), [f"cannot be read: {error.strerror}"]) from None
-    return parse_policy(data, str(file), base=file.parent)
+    if not file.exists():
+        raise NotFoundError(f"there is no promotion policy {file}", hint=_OTHER_FILE)
+    return parse_policy(read_file(file, PolicyError), str(file), base=file.parent)
 
 
 def as_policy(given: PromotionPolicy | str | os.PathLike[str]) -> PromotionPolicy:
@@ -56,9 +50,8 @@ def parse_policy(text: str | bytes, where: str, *, base: Path) -> PromotionPolic
     Raises:
         PolicyError: It cannot be used; names every problem, with its line where known.
     """
-    if len(text) > MAX_POLICY_BYTES:
-        raise PolicyError(where, [f"larger than {MAX_POLICY_BYTES} bytes"])
-    root, values = _decode(text, where)
+    root = read_document(text, where, PolicyError, hint=_HINT)
+    values = _decode(root, where)
     found: list[Problem] = []
     policy = None
     try:
@@ -68,28 +61,18 @@ def parse_policy(text: str | bytes, where: str, *, base: Path) -> PromotionPolic
         found += [Problem(loc, text) for loc, text in wrong]
         found += _further_problems(values, [loc for loc, _ in wrong], base)
     if policy is None or found:
-        lines = [(_line(root, problem.place), str(problem)) for problem in dict.fromkeys(found)]
-        told = [f"line {line}: {text}" if line else text for line, text in sorted(lines, key=lambda item: item[0])]
+        told = with_lines((line_of(root, problem.place), str(problem)) for problem in dict.fromkeys(found))
         raise PolicyError(where, told, hint=_HINT if not isinstance(values, dict) else "")
     return policy
 
 
-def _decode(text: str | bytes, where: str) -> tuple[Node, Any]:
-    """The tree of nodes, which knows the lines, and the plain values in it."""
-    try:
-        root = parse_document(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
-    except UnicodeDecodeError as error:
-        raise PolicyError(where, [f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"]) from None
-    except YamlError as error:
-        raise PolicyError(where, [f"line {error.line}: {error.problem}" if error.line else error.problem]) from None
-    if root is None or (isinstance(root, ScalarNode) and not root.quoted and resolve(root.text).kind == "null"):
-        raise PolicyError(where, ["is empty"], hint=_HINT)
+def _decode(root: Node, where: str) -> Any:
+    """The plain values, without those that are null."""
     decoder = Decoder("the policy")
     values = _said(decoder.free(root, ""), ())
     if decoder.problems:
-        told = [f"line {line}: {problem.removeprefix('.')}" for line, problem in sorted(decoder.problems)]
-        raise PolicyError(where, told)
-    return root, values
+        raise PolicyError(where, with_lines((line, problem.removeprefix(".")) for line, problem in decoder.problems))
+    return values
 
 
 def _said(value: Any, place: Place) -> Any:
@@ -200,22 +183,3 @@ def _inner(model: type[BaseModel], step: str | int) -> tuple[type[BaseModel] | N
     if inside:
         annotation = get_args(annotation)[-1]
     return (annotation, inside) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else (None, False)
-
-
-def _line(node: Node, place: Place) -> int:
-    """The line of a field, or of the last part of its place that is there."""
-    line = node.line
-    for step in place:
-        following: Node | None = None
-        if isinstance(node, MapNode):
-            following = next(
-                (value for key, value in node.pairs if isinstance(key, ScalarNode) and key.text == step), None
-            )
-            line = next((key.line for key, _ in node.pairs if isinstance(key, ScalarNode) and key.text == step), line)
-        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
-            following = node.items[step]
-            line = following.line
-        if following is None:
-            return line
-        node = following
-    return line

@@ -5,6 +5,10 @@ reach other machines on all network file systems. The lock is a directory with o
 touches it now and then. Who waits and sees no touch for ``stale_after`` seconds of its own clock takes the lock over;
 no two clocks are ever compared.
 
+filelock's ``SoftFileLease`` waits by the same rule, but takes an expired lease over only by an atomic exchange of two
+names, which network file systems refuse: there the lease of a machine that died is never taken over, and the volumes
+this is for are network file systems.
+
 A holder that stood still for longer (a frozen machine) may find itself replaced. So the lock only saves work: what it
 guards must be put in place atomically by itself, and is harmless when it is done twice.
 """

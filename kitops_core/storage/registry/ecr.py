@@ -1,4 +1,9 @@
-"""Credentials for Amazon ECR, from the AWS account at hand, through oras-py's backend."""
+"""Credentials for Amazon ECR, from the AWS account at hand, through oras-py's backend.
+
+The backend finds the region in the challenge and asks AWS through boto3, which the extra ``ecr`` brings; so nothing
+about AWS is known here but what an ECR host looks like. Why the rest of oras-py's login is not used is told where
+helpers are asked (:mod:`kitops_core.storage.registry.credentials`).
+"""
 
 from __future__ import annotations
 
@@ -34,6 +39,7 @@ def ecr_authorization(registry: str, challenge: Challenge) -> str:
     from oras.auth import get_auth_backend
 
     parameters = ",".join(f'{name}="{value}"' for name, value in challenge.parameters.items())
+    # The backend wants the answer that requests got; ours came through urllib3, and it only looks at this header.
     answer = SimpleNamespace(headers={"Www-Authenticate": f"Basic {parameters}"})
     try:
         headers, _ = get_auth_backend("ecr").authenticate_request(answer, {}, refresh=True)
