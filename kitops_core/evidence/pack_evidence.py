@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kitops_core.evidence.keys import SigningKey
     from kitops_core.evidence.slsa import Provenance
     from kitops_core.evidence.statements import Evidence
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import KitfileData
 
 FindSame = Callable[[Sequence[Mapping[str, Any]], Mapping[str, Any]], "int | None"]
 """Which of the predicates that are there says the same as a new one, if any."""
@@ -62,7 +62,7 @@ class PackEvidence:
 
 
 def prepare_evidence(
-    session: Session, provenance: Provenance | None, kitfile: Kitfile, directory: Path | None
+    session: Session, provenance: Provenance | None, kitfile: KitfileData, directory: Path | None
 ) -> PackEvidence:
     """Find out all that is to be said: the git state, and the digests of parent kits.
 

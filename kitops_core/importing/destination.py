@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import KitfileError
@@ -20,7 +19,7 @@ from kitops_core.session import Session, digest_of
 
 if TYPE_CHECKING:
     from kitops_core.evidence.slsa import Provenance
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import Kitfile, KitfileData
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Destination:
 
     def write(
         self,
-        kitfile: Kitfile,
+        kitfile: KitfileData,
         where: str,
         plan: Callable[[Recipe], Sequence[Layer]],
         provenance: Provenance,
@@ -63,16 +62,15 @@ class Destination:
         return kit_record(target, tags, manifest, kitfile, layers, before, evidence, origin=origin)
 
 
-def load_kitfile(kitfile: str | os.PathLike[str] | Kitfile) -> tuple[Kitfile, str]:
+def load_kitfile(kitfile: str | os.PathLike[str] | Kitfile) -> tuple[KitfileData, str]:
     """The Kitfile that a user gave, and what to call it in errors.
 
     Raises:
         KitfileError: It cannot be read, is none, or has nothing to import.
     """
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import load_given
 
-    where = "the Kitfile given" if isinstance(kitfile, Kitfile) else str(kitfile)
-    description = kitfile if isinstance(kitfile, Kitfile) else Kitfile.load(Path(kitfile))
+    description, where = load_given(kitfile)
     if not description.entries():
         raise KitfileError(where, ["it names no files"], hint="name files or directories of the source")
     return description, where

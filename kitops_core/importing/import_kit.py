@@ -90,8 +90,8 @@ def _import_hub(
     control = session.control
     started = datetime.now(timezone.utc)
     with closing(open_hub(source, ref, token, _hub_options(session), control)) as hub:
-        description, bases = describe_hub(hub.hub_name, hub, control)
-        where = f"the Kitfile generated for {hub.name}"
+        generated, bases = describe_hub(hub.hub_name, hub, control)
+        description, where = generated.data(), f"the Kitfile generated for {hub.name}"
         if kitfile is not None:
             description, where = load_kitfile(kitfile)
         provenance = Provenance(

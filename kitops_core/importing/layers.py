@@ -22,7 +22,7 @@ from kitops_core.record import LayerRecord
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.kitfile import KitEntry, Kitfile
+    from kitops_core.kitfile import KitEntry, KitfileData
     from kitops_core.storage.local import LayerCache
 
 IN_MEMORY_BYTES = 16 * 1024 * 1024
@@ -175,7 +175,7 @@ class _Source:
         return iter([memoryview(self._data)] if self._data else [])
 
 
-def plan_layers(kitfile: Kitfile, remote: RemoteFiles, cache: LayerCache) -> list[ImportedLayer]:
+def plan_layers(kitfile: KitfileData, remote: RemoteFiles, cache: LayerCache) -> list[ImportedLayer]:
     """A layer for every entry of a Kitfile.
 
     Which files a layer holds follows the rules of packing: see :mod:`kitops_core.layers.plan`.

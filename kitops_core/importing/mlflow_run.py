@@ -77,7 +77,7 @@ def import_run(
         if kitfile is not None:
             description, where = load_kitfile(kitfile)
         else:
-            description, where = _described(found, directory), f"the Kitfile generated for {found.origin}"
+            description, where = _described(found, directory).data(), f"the Kitfile generated for {found.origin}"
         cache = destination.session.store.layer_cache()
         return destination.write(
             description,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.kitfile.data import KITFILE_NAMES, KitfileData, find_kitfile
+from kitops_core.kitfile.data import KITFILE_NAMES, KitfileData, find_kitfile, load_given
 from kitops_core.kitfile.entries import KitEntry, clean_path, is_modelkit_reference
 from kitops_core.kitfile.match import KitView
 from kitops_core.kitfile.view import view
@@ -43,6 +43,7 @@ __all__ = [
     "clean_path",
     "find_kitfile",
     "is_modelkit_reference",
+    "load_given",
     "view",
 ]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kitops_core.errors import KitfileError
 from kitops_core.kitfile import config
@@ -142,6 +143,23 @@ class KitfileData:
         """The ModelKit that ``model.path`` names, ``None`` where it is a path (see :func:`is_modelkit_reference`)."""
         path: str = self.model.get("path", "")
         return path if is_modelkit_reference(path) else None
+
+
+class _Model(Protocol):
+    """A :class:`~kitops_core.kitfile.model.Kitfile`, to those who do not import it."""
+
+    def data(self) -> KitfileData: ...
+
+
+def load_given(kitfile: str | os.PathLike[str] | _Model) -> tuple[KitfileData, str]:
+    """The Kitfile that a user gave, and what to call it in errors.
+
+    Raises:
+        KitfileError: It cannot be read, or is none.
+    """
+    if isinstance(kitfile, (str, os.PathLike)):
+        return KitfileData.load(Path(kitfile)), str(kitfile)
+    return kitfile.data(), "the Kitfile given"
 
 
 def find_kitfile(directory: Path) -> Path | None:

@@ -83,13 +83,12 @@ def assemble(
     parents: Sequence[str] = (),
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.assemble`."""
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import load_given
 
     how = how or Packing()
     target, all_tags = parse_target(reference, tags)
-    description = kitfile if isinstance(kitfile, Kitfile) else Kitfile.load(Path(kitfile))
-    where = "the Kitfile given" if isinstance(kitfile, Kitfile) else str(kitfile)
-    directory = Path() if isinstance(kitfile, Kitfile) else Path(kitfile).parent
+    description, where = load_given(kitfile)
+    directory = Path(kitfile).parent if isinstance(kitfile, (str, os.PathLike)) else Path()
     check_packable(description, how.model_pack, where)
     entries = description.entries()
     records = _in_order([_read(layer) for layer in layers], entries, where)
@@ -108,7 +107,7 @@ def assemble(
         tag=all_tags[0],
         tags=all_tags,
         size=manifest.size,
-        kit=description.package.model_dump(exclude_defaults=True),
+        kit=description.package,
         layers=tuple(records),
         changed=set(before.values()) != {manifest.digest},
         previous_digest=before[all_tags[0]],

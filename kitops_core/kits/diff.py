@@ -12,7 +12,6 @@ from kitops_core.reference import Where
 from kitops_core.session import FoundKit, Session
 
 
-
 @dataclass(frozen=True)
 class LayerChange:
     """A layer that one kit has and the other has not, or has with other bytes.

@@ -21,7 +21,7 @@ from kitops_core.sources.generate import generate_kitfile
 
 if TYPE_CHECKING:
     from kitops_core.evidence.slsa import Provenance
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import Kitfile, KitfileData
     from kitops_core.layers.plan import Context
 
 
@@ -67,33 +67,31 @@ def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[
 
 def load_contents(
     source: str | os.PathLike[str] | Contents, kitfile: str | os.PathLike[str] | Kitfile | None
-) -> tuple[Context, Kitfile, str]:
+) -> tuple[Context, KitfileData, str]:
     """The files, the Kitfile that describes them, and what to call it in errors.
 
     Raises:
         SourceError: There is no such directory, or nothing in it.
         KitfileError, InvalidInputError: The Kitfile or the contents cannot be used.
     """
-    from kitops_core.kitfile import Kitfile, find_kitfile
+    from kitops_core.kitfile import find_kitfile, load_given
     from kitops_core.layers.plan import Context
 
     if isinstance(source, Contents):
         if kitfile is not None:
             raise InvalidInputError("contents by name bring their own Kitfile", hint="pass a directory, or no kitfile")
         context, description = source.resolve()
-        return context, description, "the contents"
+        return context, description.data(), "the contents"
     directory = Path(source)
     if not directory.is_dir():
         what = "is a file, not a directory" if directory.exists() else "does not exist"
         hint = "pack the directory it is in, or name it: Contents(model=...)" if directory.exists() else ""
         raise SourceError(f"'{directory}' {what}", hint=hint)
     context = Context.from_directory(directory)
-    if isinstance(kitfile, Kitfile):
-        return context, kitfile, "the Kitfile given"
-    found = Path(kitfile) if kitfile is not None else find_kitfile(directory)
-    if found is None:
+    given = kitfile if kitfile is not None else find_kitfile(directory)
+    if given is None:
         description = generate_kitfile(directory)
         if not description.entries():
             raise SourceError(f"'{directory}' has nothing to pack", hint="is it the right directory?")
-        return context, description, f"the Kitfile generated for '{directory}'"
-    return context, Kitfile.load(found), str(found)
+        return context, description.data(), f"the Kitfile generated for '{directory}'"
+    return context, *load_given(given)

@@ -20,7 +20,7 @@ from kitops_core.oci.media_types import LayerType
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import KitfileData
     from kitops_core.layers.plan import Context
     from kitops_core.storage.local import LayerCache
 
@@ -37,7 +37,7 @@ class Recipe:
         how: How it is packed.
     """
 
-    kitfile: Kitfile
+    kitfile: KitfileData
     how: Packing
 
     def plan(
@@ -83,7 +83,7 @@ class Recipe:
             from kitops_core.kitfile.modelpack import to_modelpack_config
 
             diff_ids = [layer.diff_id for layer in layers]
-            config = BytesSource(to_modelpack_config(self.kitfile.data(), diff_ids), media_types.MODELPACK_CONFIG)
+            config = BytesSource(to_modelpack_config(self.kitfile, diff_ids), media_types.MODELPACK_CONFIG)
             annotations[media_types.ANNOTATION_KITFILE] = kit_config.decode()
         else:
             config = BytesSource(kit_config, media_types.MODELKIT_CONFIG)
@@ -101,7 +101,7 @@ class Recipe:
         return config, manifest
 
 
-def check_packable(kitfile: Kitfile, model_pack: bool, where: str) -> None:
+def check_packable(kitfile: KitfileData, model_pack: bool, where: str) -> None:
     """Check all that can be checked without looking at the files.
 
     Args:
@@ -115,8 +115,8 @@ def check_packable(kitfile: Kitfile, model_pack: bool, where: str) -> None:
     """
     from kitops_core.kitfile.validation import check_kitfile
 
-    check_kitfile(kitfile.data(), where)
-    if model_pack and kitfile.mcp_servers:
+    check_kitfile(kitfile, where)
+    if model_pack and kitfile.values.get("mcp_servers"):
         raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
 
 

@@ -19,7 +19,7 @@ from kitops_core.reference import Reference
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import KitfileData
 
 
 class Layer(Protocol):
@@ -90,7 +90,7 @@ def kit_record(
     target: Reference,
     tags: tuple[str, ...],
     manifest: Manifest,
-    kitfile: Kitfile,
+    kitfile: KitfileData,
     layers: Sequence[Layer],
     before: Mapping[str, str],
     evidence: PackEvidence,
@@ -107,7 +107,7 @@ def kit_record(
         tag=tags[0],
         tags=tags,
         size=manifest.size,
-        kit=kitfile.package.model_dump(exclude_defaults=True),
+        kit=kitfile.package,
         layers=tuple(layer.record() for layer in layers),
         changed=set(before.values()) != {manifest.digest},
         previous_digest=before[tags[0]],

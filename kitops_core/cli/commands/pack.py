@@ -136,9 +136,11 @@ def _say(record: ModelKitRecord, push: bool) -> None:
 
 def _kitfile(settings: Settings, root: Path, given: str | None) -> Kitfile | Path | None:
     """The Kitfile to pack by; ``None`` where one is to be generated, which is said."""
-    from kitops_core.kitfile import Kitfile, find_kitfile
+    from kitops_core.kitfile import find_kitfile
 
     if given == "-":
+        from kitops_core.kitfile import Kitfile
+
         return Kitfile.parse(sys.stdin.buffer.read(), "standard input")
     if given is not None:
         return Path(given)
@@ -154,10 +156,10 @@ def _default_name(root: Path, described: Kitfile | Path | None) -> str:
     Raises:
         InvalidReferenceError: Neither the package's name nor the directory's can be made one.
     """
-    from kitops_core.kitfile import Kitfile
+    from kitops_core.kitfile import load_given
 
-    kitfile = Kitfile.load(described) if isinstance(described, Path) else described
-    for name in (kitfile.package.name if kitfile else "", root.resolve().name):
+    package = load_given(described)[0].package if described is not None else {}
+    for name in (package.get("name", ""), root.resolve().name):
         if slug := re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"):
             return f"{slug}:latest"
     raise InvalidReferenceError(f"'{root}' has no name that a kit could have", hint="name it with --tag")
