@@ -20,12 +20,17 @@ change made to the same repository *while it runs* can be lost, ours as well as 
 (pack it again); its blobs stay until ``gc``. What it drops from ``index.json`` is put back with our next change.
 """
 
-from kitops_core.storage.local.gc import GcReport, collect_garbage
-from kitops_core.storage.local.home import store_home
-from kitops_core.storage.local.layer_cache import CachedLayer, LayerCache
-from kitops_core.storage.local.layout import LayoutRepository
-from kitops_core.storage.local.repository import LocalRepository
-from kitops_core.storage.local.store import LocalStore
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kitops_core.storage.local.gc import GcReport, collect_garbage
+    from kitops_core.storage.local.home import store_home
+    from kitops_core.storage.local.layer_cache import CachedLayer, LayerCache
+    from kitops_core.storage.local.layout import LayoutRepository
+    from kitops_core.storage.local.repository import LocalRepository
+    from kitops_core.storage.local.store import LocalStore
 
 __all__ = [
     "CachedLayer",
@@ -37,3 +42,25 @@ __all__ = [
     "collect_garbage",
     "store_home",
 ]
+
+_HOMES = {
+    "CachedLayer": "layer_cache",
+    "GcReport": "gc",
+    "LayerCache": "layer_cache",
+    "LayoutRepository": "layout",
+    "LocalRepository": "repository",
+    "LocalStore": "store",
+    "collect_garbage": "gc",
+    "store_home": "home",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # What most commands need is two of these; the collector and layouts are imported by those who use them.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kitops_core.events import Control
 from kitops_core.reference import is_digest
@@ -19,9 +20,11 @@ from kitops_core.storage.local.files import (
 )
 from kitops_core.storage.local.home import store_home
 from kitops_core.storage.local.index import ANNOTATION_REF_NAME, Entry, IndexFiles, digests
-from kitops_core.storage.local.layer_cache import LayerCache
 from kitops_core.storage.local.layout_file import ensure_layout_file
 from kitops_core.storage.local.locks import FileLock
+
+if TYPE_CHECKING:
+    from kitops_core.storage.local.layer_cache import LayerCache
 
 
 class LocalStore:
@@ -51,6 +54,8 @@ class LocalStore:
 
     def layer_cache(self) -> LayerCache:
         """What is known of layers packed before, so that unchanged files are not read again."""
+        from kitops_core.storage.local.layer_cache import LayerCache
+
         return LayerCache(self.home / "cache" / "layers")
 
     def blobs(self, name: str) -> BlobDirectory:
