@@ -14,9 +14,9 @@ from kitops_core.version import __version__ as __version__
 if TYPE_CHECKING:
     from kitops_core.api import *  # noqa: F403
     from kitops_core.client import Client as Client
-    from kitops_core.evidence.keys import generate_key_pair as generate_key_pair
     from kitops_core.promotion.policy_file import load_policy as load_policy
     from kitops_core.reference import parse_reference as parse_reference
+    from kitops_core.signing.keys import generate_key_pair as generate_key_pair
     from kitops_core.types import *  # noqa: F403
 
 _HOMES = {
@@ -27,7 +27,7 @@ _HOMES = {
         "sign_files tag unpack verify vllm_arguments"
     ),
     "client": "Client",
-    "evidence.keys": "generate_key_pair",
+    "signing.keys": "generate_key_pair",
     "promotion.policy_file": "load_policy",
     "reference": "parse_reference",
 }

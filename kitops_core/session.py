@@ -18,8 +18,8 @@ from kitops_core.registries import Registries
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import SigningKey
     from kitops_core.oci.manifest import Manifest
+    from kitops_core.signing.keys import SigningKey
     from kitops_core.storage.local import LocalStore
     from kitops_core.storage.registry import RegistryRepository
     from kitops_core.storage.registry.transport import Transport
@@ -108,7 +108,7 @@ class Session:
         """
         if self._signer is None:
             return None
-        from kitops_core.evidence.keys import SigningKey
+        from kitops_core.signing.keys import SigningKey
 
         with self._lock:
             if not isinstance(self._signer, SigningKey):

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from kitops_core.events import Event as Event
     from kitops_core.evidence.attach import Attached as Attached
     from kitops_core.evidence.inputs import Input as Input
-    from kitops_core.evidence.keys import PublicKey as PublicKey
-    from kitops_core.evidence.keys import SigningKey as SigningKey
     from kitops_core.evidence.referrers import Referrer as Referrer
     from kitops_core.evidence.referrers import Referrers as Referrers
     from kitops_core.evidence.slsa import Provenance as Provenance
@@ -74,6 +72,8 @@ if TYPE_CHECKING:
     from kitops_core.serving.materialize import Materialized as Materialized
     from kitops_core.serving.resolved import Selection as Selection
     from kitops_core.serving.storage_initializer import Initialized as Initialized
+    from kitops_core.signing.keys import PublicKey as PublicKey
+    from kitops_core.signing.keys import SigningKey as SigningKey
     from kitops_core.sources.contents import Contents as Contents
     from kitops_core.storage.local.gc import GcReport as GcReport
     from kitops_core.storage.registry.options import RegistryOptions as RegistryOptions
@@ -87,7 +87,7 @@ _HOMES = {
     "events": "Cancel Event",
     "evidence.attach": "Attached",
     "evidence.inputs": "Input",
-    "evidence.keys": "PublicKey SigningKey",
+    "signing.keys": "PublicKey SigningKey",
     "evidence.referrers": "Referrer Referrers",
     "evidence.slsa": "Provenance",
     "evidence.statement": "Statement Subject",

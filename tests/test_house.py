@@ -10,6 +10,13 @@ import kitops_core
 
 ROOT = Path(kitops_core.__file__).parent
 MAX_LINES = 400
+ORDER = (
+    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel"),
+    *("oci", "kitfile", "layers", "storage", "registries", "signing", "session"),
+    *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
+    *("types", "client", "api", "", "cli"),
+)
+"""The core's packages, the lowest first: each imports only what stands before it. ``""`` is the core itself."""
 ORCHESTRATORS = {"airflow", "prefect", "dagster", "kitops_airflow", "prefect_kitops", "dagster_kitops"}
 
 
@@ -59,8 +66,29 @@ def going_round(edges: Mapping[str, set[str]]) -> list[str]:
     return sorted(left)
 
 
+def arrows_up(edges: Mapping[str, set[str]], order: tuple[str, ...]) -> list[str]:
+    """The imports of a package by one that stands below it."""
+    places = {package: place for place, package in enumerate(order)}
+    return sorted(
+        f"{name} -> {target}"
+        for name, targets in edges.items()
+        for target in targets
+        if places[_package(name)] < places[_package(target)]
+    )
+
+
+def _package(name: str) -> str:
+    return name.split(".")[1] if "." in name else ""
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert going_round(graph(ROOT)) == []
+
+
+def test_every_package_has_a_place_and_none_imports_one_above_it() -> None:
+    edges = graph(ROOT)
+    assert {_package(name) for name in edges} - set(ORDER) == set()
+    assert arrows_up(edges, ORDER) == []
 
 
 def test_no_module_has_more_than_400_lines() -> None:
@@ -83,4 +111,6 @@ class TestTheseTestsThemselves:
         (package / "c.py").write_text("from house.a import f\n")
         (package / "above.py").write_text("from house.a import f\nfrom house.below import g\n")
         (package / "below.py").write_text("import json\n\ndef g(): ...\n")
-        assert going_round(graph(package)) == ["house.a", "house.b", "house.c"]
+        edges = graph(package)
+        assert going_round(edges) == ["house.a", "house.b", "house.c"]
+        assert arrows_up(edges, ("", "below", "c", "b", "a", "above")) == ["house.c -> house.a"]

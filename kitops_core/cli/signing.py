@@ -15,8 +15,8 @@ from kitops_core.cli.settings import Settings
 
 if TYPE_CHECKING:
     from kitops_core.evidence.attach import Attached
-    from kitops_core.evidence.keys import PublicKey, SigningKey
     from kitops_core.evidence.verification import VerificationPolicy
+    from kitops_core.signing.keys import PublicKey, SigningKey
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -55,7 +55,7 @@ def load_public_keys(sources: Sequence[str]) -> tuple[PublicKey, ...]:
     """
     if not sources:
         return ()
-    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.signing.keys import PublicKey
 
     return tuple(PublicKey.load(source) for source in sources)
 
@@ -80,7 +80,7 @@ def open_signing_key(source: str) -> SigningKey:
     Raises:
         InvalidInputError: It cannot be used, or its password is missing or wrong.
     """
-    from kitops_core.evidence.keys import PASSWORD_VARIABLE, SigningKey, is_encrypted
+    from kitops_core.signing.keys import PASSWORD_VARIABLE, SigningKey, is_encrypted
 
     password = None
     if PASSWORD_VARIABLE not in os.environ and sys.stdin.isatty() and is_encrypted(source):

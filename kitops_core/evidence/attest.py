@@ -14,9 +14,9 @@ from kitops_core.evidence.pack_evidence import attach_new, says_anything
 from kitops_core.evidence.predicate_types import COSIGN_SIGN, resolve_predicate_type
 from kitops_core.evidence.statement import MAX_STATEMENT_BYTES, statement_for
 from kitops_core.evidence.statements import attach_statement
-from kitops_core.evidence.strict_json import parse_object
 from kitops_core.reference import Where
 from kitops_core.session import Session
+from kitops_core.signing.strict_json import parse_object
 
 if TYPE_CHECKING:
     pass

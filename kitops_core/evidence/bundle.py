@@ -12,7 +12,7 @@ from typing import Any
 from kitops_core.errors import IntegrityError
 from kitops_core.evidence.dsse import Envelope, parse_envelope
 from kitops_core.evidence.statement import MAX_STATEMENT_BYTES
-from kitops_core.evidence.strict_json import bytes_field, object_field, parse_object, text_field
+from kitops_core.signing.strict_json import bytes_field, object_field, parse_object, text_field
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 """The media type of a bundle, and the artifact type of the manifest that attaches it."""

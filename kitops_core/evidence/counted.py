@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kitops_core.evidence.keys import PublicKey
 from kitops_core.evidence.statements import Evidence
+from kitops_core.signing.keys import PublicKey
 
 
 def counted(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import IntegrityError
-from kitops_core.evidence.strict_json import bytes_field, text_field
+from kitops_core.signing.strict_json import bytes_field, text_field
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey, SigningKey
+    from kitops_core.signing.keys import PublicKey, SigningKey
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

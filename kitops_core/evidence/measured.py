@@ -11,11 +11,11 @@ from pathlib import Path
 
 from kitops_core.errors import KitOpsError
 from kitops_core.evidence.counted import counted
-from kitops_core.evidence.keys import PublicKey
 from kitops_core.evidence.predicate_types import TEST_RESULT
 from kitops_core.evidence.statements import Evidence, read_evidence
 from kitops_core.reference import Where
 from kitops_core.session import Session
+from kitops_core.signing.keys import PublicKey
 from kitops_core.wording import parse_timestamp, timestamp_text
 
 MAX_SKEW = timedelta(minutes=5)

@@ -16,7 +16,7 @@ from kitops_core.evidence.predicate_types import OMS
 from kitops_core.evidence.statements import Evidence
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey, SigningKey
+    from kitops_core.signing.keys import PublicKey, SigningKey
 
 
 def sign_files(directory: Path, key: SigningKey) -> bytes:

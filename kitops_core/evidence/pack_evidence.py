@@ -19,10 +19,10 @@ from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
     from kitops_core.evidence.inputs import Input
-    from kitops_core.evidence.keys import SigningKey
     from kitops_core.evidence.slsa import Provenance
     from kitops_core.evidence.statements import Evidence
     from kitops_core.kitfile import KitfileData
+    from kitops_core.signing.keys import SigningKey
 
 FindSame = Callable[[Sequence[Mapping[str, Any]], Mapping[str, Any]], "int | None"]
 """Which of the predicates that are there says the same as a new one, if any."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError
-from kitops_core.evidence.strict_json import object_field, parse_object, text_field
+from kitops_core.signing.strict_json import object_field, parse_object, text_field
 
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 STATEMENT_V01 = "https://in-toto.io/Statement/v0.1"

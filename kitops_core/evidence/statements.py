@@ -27,7 +27,7 @@ from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey, SigningKey
+    from kitops_core.signing.keys import PublicKey, SigningKey
 
 ANNOTATION_CONTENT = "dev.sigstore.bundle.content"
 

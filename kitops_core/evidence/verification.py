@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from kitops_core.errors import InvalidInputError, VerificationError
 from kitops_core.events import Control
-from kitops_core.evidence.keys import PublicKey
 from kitops_core.evidence.predicate_types import COSIGN_SIGN, TEST_RESULT, VSA, predicate_name
 from kitops_core.evidence.statement import Statement
 from kitops_core.evidence.statements import Evidence, read_evidence
+from kitops_core.signing.keys import PublicKey
 from kitops_core.storage import Storage
 
 _RESULT_FIELDS = {VSA: "verificationResult", TEST_RESULT: "result"}

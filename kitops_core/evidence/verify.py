@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import VerificationError
 from kitops_core.events import Control
-from kitops_core.evidence.keys import PublicKey
 from kitops_core.evidence.predicate_types import resolve_predicate_type
 from kitops_core.evidence.verification import VerificationPolicy, Verified, check
 from kitops_core.reference import Where
 from kitops_core.session import FoundKit, Session
+from kitops_core.signing.keys import PublicKey
 
 if TYPE_CHECKING:
     pass

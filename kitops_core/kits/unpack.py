@@ -20,11 +20,11 @@ from kitops_core.session import FoundKit, Session
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.verification import VerificationPolicy
     from kitops_core.layers.extract import Extracted
     from kitops_core.layers.publish import Existing
     from kitops_core.layers.tar_reader import Readable
+    from kitops_core.signing.keys import PublicKey
 
 MAX_REFERENCE_CHAIN = 10
 """How many kits ``model.path`` may lead through, as in the reference CLI."""

@@ -23,7 +23,7 @@ from kitops_core.session import FoundKit, Session
 
 if TYPE_CHECKING:
     from kitops_core.evidence.inputs import Input
-    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.signing.keys import PublicKey
 
 MAX_KITS = 200
 """How many kits are read: statements that nobody signed could name any number."""
@@ -41,7 +41,7 @@ def lineage(
     where: Where = "any",
 ) -> Lineage:
     """See :meth:`kitops_core.Client.lineage`."""
-    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.signing.keys import PublicKey
 
     loaded = [key if isinstance(key, PublicKey) else PublicKey.load(key) for key in keys]
     walk = _Walk(session, loaded, depth, where)

@@ -12,8 +12,8 @@ from kitops_core.evidence.slsa_read import read_build
 from kitops_core.lineages.graph import Claim
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
+    from kitops_core.signing.keys import PublicKey
 
 _KINDS = {
     types.COSIGN_SIGN: "signature",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import APPROVAL
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
@@ -19,6 +18,7 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.promote import find_candidate
 from kitops_core.session import Session
+from kitops_core.signing.keys import SigningKey
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session, digest_of
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
+    from kitops_core.signing.keys import PublicKey
     from kitops_core.storage import Storage
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 
 from kitops_core.errors import GateRefusedError, InvalidInputError, KitOpsError, LostRaceError, NotFoundError
 from kitops_core.events import Control
-from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
@@ -35,6 +34,7 @@ from kitops_core.promotion.version_tags import version_tags
 from kitops_core.record import Source
 from kitops_core.reference import is_digest
 from kitops_core.session import FoundKit, Session, digest_of
+from kitops_core.signing.keys import SigningKey
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:

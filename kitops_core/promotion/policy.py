@@ -22,7 +22,7 @@ from kitops_core.promotion.version_tags import template_problem
 from kitops_core.reference import Reference, check_tag, parse_reference
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey
+    from kitops_core.signing.keys import PublicKey
 
 
 class Problem(NamedTuple):
@@ -119,7 +119,7 @@ class PromotionPolicy(Section):
         Raises:
             InvalidInputError: One cannot be read, or is no public key of a kind that can be checked.
         """
-        from kitops_core.evidence.keys import PublicKey
+        from kitops_core.signing.keys import PublicKey
 
         for name in names:
             if name not in self._loaded:

@@ -20,8 +20,8 @@ from kitops_core.reference import Reference, is_digest, parse_reference
 from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
+    from kitops_core.signing.keys import PublicKey
 
 Action = Literal["promote", "rollback"]
 

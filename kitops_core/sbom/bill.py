@@ -16,8 +16,8 @@ from kitops_core.session import Session
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
+    from kitops_core.signing.keys import PublicKey
 
 BOM_ARTIFACT = "application/vnd.cyclonedx+json"
 """Media type of CycloneDX in JSON, and the artifact type of one that is attached unsigned."""
@@ -32,9 +32,9 @@ def bom(
     where: Where = "any",
 ) -> dict[str, Any]:
     """See :meth:`kitops_core.Client.bom`."""
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import attach_blob, read_evidence
     from kitops_core.sbom.cyclonedx import build_bom
+    from kitops_core.signing.keys import PublicKey
 
     signing = session.signer if attach else None
     trusted = [item if isinstance(item, PublicKey) else PublicKey.load(item) for item in keys]

@@ -17,7 +17,7 @@ from kitops_core.errors import IntegrityError, InvalidInputError, KitOpsError
 from kitops_core.evidence.bundle import build_bundle, parse_bundle
 from kitops_core.evidence.dsse import Envelope, pae
 from kitops_core.evidence.statement import Statement, Subject, parse_statement, statement_for
-from kitops_core.evidence.strict_json import parse_object
+from kitops_core.signing.strict_json import parse_object
 
 DIGEST = "sha256:" + "ab" * 32
 PAYLOAD = "application/vnd.in-toto+json"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from golden_cases import load_artifact
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.evidence.keys import PublicKey, SigningKey, generate_key_pair, is_encrypted
+from kitops_core.signing.keys import PublicKey, SigningKey, generate_key_pair, is_encrypted
 
 GOLDEN = load_artifact("signatures/cosign-referrers")
 COSIGN_KEY = GOLDEN.data["cosign_encrypted_key"].encode()

@@ -17,11 +17,11 @@ from kitops_core.errors import InvalidInputError, VerificationError
 from kitops_core.events import Control
 from kitops_core.evidence import predicate_types as types
 from kitops_core.evidence.bundle import BUNDLE
-from kitops_core.evidence.keys import PublicKey
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_blob, attach_statement, read_evidence
 from kitops_core.evidence.verification import VerificationPolicy, check
 from kitops_core.oci.manifest import Descriptor, build_manifest, parse_manifest
+from kitops_core.signing.keys import PublicKey
 from kitops_core.storage import Storage
 
 GOLDEN = [load_artifact("signatures/cosign-referrers"), load_artifact("signatures/cosign-fallback-tag")]

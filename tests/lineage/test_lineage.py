@@ -16,13 +16,13 @@ from signing_tools import KEY, OTHER_KEY, write_keys
 import kitops_core as kitops
 from kitops_core import Registries
 from kitops_core.errors import NotFoundError
-from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import PROMOTION, SLSA_PROVENANCE
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
 from kitops_core.lineages import build
 from kitops_core.lineages.graph import Edge, Node
 from kitops_core.lineages.lineage import Lineage
+from kitops_core.signing.keys import SigningKey
 
 
 @pytest.fixture(scope="module")

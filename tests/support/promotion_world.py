@@ -12,7 +12,6 @@ from signing_tools import new_key
 
 import kitops_core as kitops
 from kitops_core.errors import NotFoundError
-from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import APPROVAL, COSIGN_SIGN, PROMOTION, SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
@@ -25,6 +24,7 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import parse_policy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.session import FoundKit
+from kitops_core.signing.keys import SigningKey
 from kitops_core.wording import timestamp_text
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

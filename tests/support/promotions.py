@@ -12,8 +12,8 @@ from clients import client
 
 import kitops_core as kitops
 from kitops_core import Client, Registries
-from kitops_core.evidence.keys import generate_key_pair
 from kitops_core.promotion.result import Promotion
+from kitops_core.signing.keys import generate_key_pair
 from kitops_core.storage.registry import RegistryOptions
 
 PASSWORD = b"of the tests only"

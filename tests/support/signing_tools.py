@@ -11,13 +11,13 @@ from golden_cases import Artifact
 
 from kitops_core.errors import IntegrityError
 from kitops_core.events import Control
-from kitops_core.evidence.keys import SigningKey
 from kitops_core.evidence.predicate_types import COSIGN_SIGN
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import attach_statement
 from kitops_core.evidence.verification import VerificationPolicy
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, parse_manifest
+from kitops_core.signing.keys import SigningKey
 from kitops_core.storage import Storage
 
 

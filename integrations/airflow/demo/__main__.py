@@ -16,7 +16,7 @@ from live_airflow import LiveAirflow, live_airflow
 from registry_fixture import serve_registry
 
 import kitops_core as kitops
-from kitops_core.evidence.keys import generate_key_pair
+from kitops_core.signing.keys import generate_key_pair
 
 POLICY = """\
 kit: {repository}

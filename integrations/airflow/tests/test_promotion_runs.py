@@ -38,7 +38,7 @@ channels:
 @pytest.fixture
 def channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Writes a promotion policy with its keys; gives its path."""
-    from kitops_core.evidence.keys import generate_key_pair
+    from kitops_core.signing.keys import generate_key_pair
 
     monkeypatch.setenv("COSIGN_PASSWORD", "")
     private, public = generate_key_pair(b"")

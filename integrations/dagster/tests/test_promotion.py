@@ -26,7 +26,7 @@ from dagster_kitops import (
     signature_check,
 )
 from dagster_kitops.checks import key_file
-from kitops_core.evidence.keys import generate_key_pair
+from kitops_core.signing.keys import generate_key_pair
 
 POLICY = """
 kit: {kit}

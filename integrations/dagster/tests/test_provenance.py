@@ -11,10 +11,10 @@ from runs import data_version, run
 
 from dagster_kitops import ModelKit, ModelKitContents
 from kitops_core.errors import InvalidInputError
-from kitops_core.evidence.keys import PublicKey, generate_key_pair
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
 from kitops_core.kits.find import find_kit
+from kitops_core.signing.keys import PublicKey, generate_key_pair
 
 
 def attached(reference: str) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKitContents, kept_kit
 from dagster_kitops.naming import tag_of_partition
 from kitops_core.errors import DeniedError, InvalidInputError
-from kitops_core.evidence.keys import PublicKey, generate_key_pair
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
 from kitops_core.kits.find import find_kit
+from kitops_core.signing.keys import PublicKey, generate_key_pair
 
 BROKEN = 100
 

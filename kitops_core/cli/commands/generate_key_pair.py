@@ -29,7 +29,7 @@ def command(settings: Settings, prefix: Path) -> None:
 
     The private key is encrypted with a password: $COSIGN_PASSWORD, or what is asked for on a terminal.
     """
-    from kitops_core.evidence.keys import PASSWORD_VARIABLE, generate_key_pair
+    from kitops_core.signing.keys import PASSWORD_VARIABLE, generate_key_pair
 
     files = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
     if there := [str(file) for file in files if os.path.lexists(file)]:

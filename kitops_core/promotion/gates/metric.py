@@ -14,10 +14,10 @@ from kitops_core.promotion.gates.trusted import keys_of, required
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.promotion.gate_models import Metric
     from kitops_core.promotion.gates.candidate import Candidate
     from kitops_core.promotion.policy import PromotionPolicy
+    from kitops_core.signing.keys import PublicKey
 
 _PASSING = ("PASSED", "WARNED")
 

@@ -10,10 +10,10 @@ from kitops_core.evidence.measured import NoEvidenceError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT, predicate_name
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.gate_models import Keyed
     from kitops_core.promotion.policy import PromotionPolicy
+    from kitops_core.signing.keys import PublicKey
 
 _WORDS = {SLSA_PROVENANCE: "provenance", TEST_RESULT: "test result"}
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kitops_core.evidence.keys import PublicKey
     from kitops_core.kits.diff import KitDiff
     from kitops_core.promotion.result import Promotion
     from kitops_core.reference import Reference
+    from kitops_core.signing.keys import PublicKey
     from kitops_core.storage.registry import RegistryOptions
 
 MAX_LINES = 20

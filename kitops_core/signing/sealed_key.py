@@ -11,7 +11,7 @@ import json
 import os
 
 from kitops_core.errors import IntegrityError
-from kitops_core.evidence.strict_json import bytes_field, object_field, parse_object
+from kitops_core.signing.strict_json import bytes_field, object_field, parse_object
 
 _LABELS = (b"ENCRYPTED SIGSTORE PRIVATE KEY", b"ENCRYPTED COSIGN PRIVATE KEY")
 _N, _R, _P = 65536, 8, 1  # what cosign writes

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.evidence import sealed_key
+from kitops_core.signing import sealed_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
