@@ -11,10 +11,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 MOST_LANES = 32
 """How many connections an operation uses at most."""
+PART_BYTES = 4 * 1024 * 1024
+"""How much of a large blob one connection fetches at a time."""
+_PARTS = 14
+"""How many parts are in memory at most."""
 _LOOK_SECONDS = 0.02
 _WAITING = 0.35
 """Share of the cores in use, up to one for each lane, below which the processor is said to wait."""
@@ -27,6 +33,19 @@ _SMALL_BYTES = 1024 * 1024
 """Tasks that move less than this are held up by the round trip, and not by the width of the link."""
 
 
+_most: ContextVar[int | None] = ContextVar("most", default=None)
+
+
+@contextmanager
+def at_most(count: int | None) -> Iterator[None]:
+    """Inside the block, operations begin with up to ``count`` lanes; ``None`` leaves it to what the link bears."""
+    token = _most.set(count)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
 class Lanes:
     """The lanes of one operation, used by all of its transfers; safe to use from several threads.
 
@@ -35,7 +54,7 @@ class Lanes:
     """
 
     def __init__(self) -> None:
-        self.most = MOST_LANES
+        self.most = _most.get() or MOST_LANES
         self._lock = threading.Lock()
         self._limit = min(4, os.cpu_count() or 1)
         self._used = 0
@@ -47,6 +66,7 @@ class Lanes:
         self._grown, self._moved_then, self._finished_then = self._looked, 0, 0
         self._hold = 0.0
         self._refused = 0.0
+        self._readers = self._parts = 0
 
     @property
     def limit(self) -> int:
@@ -72,6 +92,15 @@ class Lanes:
         """Use one lane less."""
         with self._lock:
             self._used -= 1
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Use one more lane in the block, whatever the limit."""
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
 
     def too_many(self) -> bool:
         """Whether more lanes are used than there are now."""
@@ -102,6 +131,34 @@ class Lanes:
                 self._limit = max(1, min(self._limit, self._used) // 2)
             self._refused = now
 
+    @property
+    def share(self) -> int:
+        """How many parts of one blob may be in memory, so that all blobs that are read get some."""
+        return max(1, _PARTS // max(1, self._readers))
+
+    def begin_reading(self) -> None:
+        """Tell that one more large blob is read."""
+        with self._lock:
+            self._readers += 1
+
+    def end_reading(self) -> None:
+        """Tell that one large blob less is read."""
+        with self._lock:
+            self._readers -= 1
+
+    def reserve(self) -> bool:
+        """Take the memory for one more part, if there is some."""
+        with self._lock:
+            if self._parts >= _PARTS:
+                return False
+            self._parts += 1
+            return True
+
+    def release(self, count: int) -> None:
+        """Give back the memory of so many parts."""
+        with self._lock:
+            self._parts -= count
+
     def look(self) -> None:
         """See whether the processor waits, and grow; cheap enough to be called with every buffer."""
         now = time.monotonic()
@@ -111,8 +168,10 @@ class Lanes:
             if (wall := now - self._looked) < _LOOK_SECONDS:
                 return
             busy = _busy_seconds()
-            cores = min(max(self._used, 1), os.cpu_count() or 1)
-            waits = (busy - self._busy) / wall < _WAITING * cores
+            spent = (
+                busy[0] - self._busy[0] + max(0.0, busy[1] - self._busy[1])
+            )  # a thread that ended took its share along
+            waits = spent / wall < _WAITING * min(max(self._used, 1), os.cpu_count() or 1)
             self._waiting_since = (self._waiting_since or self._looked) if waits else 0.0
             self._looked, self._busy = now, busy
             if waits and self._wanted and now >= self._hold:
@@ -146,11 +205,11 @@ class Lanes:
         self._grown, self._moved_then, self._finished_then = now, self._moved, self._finished
 
 
-def _busy_seconds() -> float:
-    """Seconds that this process used a processor, or stood in line for one that others used."""
+def _busy_seconds() -> tuple[float, float]:
+    """Seconds that this process used a processor, and that its threads stood in line for one that others used."""
     queued = 0
     with suppress(OSError):  # not every system tells
         for thread in os.listdir("/proc/self/task"):
             with suppress(OSError, ValueError, IndexError), open(f"/proc/self/task/{thread}/schedstat", "rb") as file:
                 queued += int(file.read().split()[1])
-    return time.process_time() + queued / 1e9
+    return time.process_time(), queued / 1e9

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from kitops_core.errors import CancelledError
 from kitops_core.events import Cancel, Control
-from kitops_core.lanes import MOST_LANES, Lanes
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.02
-_limit: ContextVar[int | None] = ContextVar("limit", default=None)
-
-
-@contextmanager
-def at_most(count: int | None) -> Iterator[None]:
-    """Inside the block, use up to ``count`` connections at a time; ``None`` leaves it to what the link bears."""
-    token = _limit.set(count)
-    try:
-        yield
-    finally:
-        _limit.reset(token)
 
 
 def run_all(tasks: Sequence[Callable[[Control], T]], control: Control) -> list[T]:
@@ -34,20 +21,10 @@ def run_all(tasks: Sequence[Callable[[Control], T]], control: Control) -> list[T
     When one fails, the others are told to stop between buffers, and the first failure is raised once all have.
     """
     lanes = control.lanes
-    lanes.most = _limit.get() or MOST_LANES
     if len(tasks) <= 1 or lanes.most == 1:
-        with _lane(lanes):
+        with lanes.one():
             return [task(control) for task in tasks]
     return _Run(tasks, control).run()
-
-
-@contextmanager
-def _lane(lanes: Lanes) -> Iterator[None]:
-    lanes.enter()
-    try:
-        yield
-    finally:
-        lanes.leave()
 
 
 class _Run:

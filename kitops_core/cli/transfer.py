@@ -14,7 +14,7 @@ from kitops_core.cli.failures import CANCELLED
 from kitops_core.cli.progress import reporter
 from kitops_core.cli.settings import Settings
 from kitops_core.events import Cancel
-from kitops_core.parallel import at_most
+from kitops_core.lanes import at_most
 
 if TYPE_CHECKING:
     from kitops_core.client import Client

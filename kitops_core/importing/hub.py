@@ -8,7 +8,7 @@ piece costs more processor time than the hashing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,10 +21,11 @@ from kitops_core.importing.hub_name import HubName, parse_hub_name
 from kitops_core.importing.remote_files import GitBlobCheck, RemoteFile
 from kitops_core.oci.blob import BUFFER_BYTES, BlobReader
 from kitops_core.oci.manifest import Descriptor
-from kitops_core.storage.registry.downloads import RangedStream
+from kitops_core.storage.registry.downloads import Download
 from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, retry_after
 from kitops_core.storage.registry.hosts import follow, origin
 from kitops_core.storage.registry.options import RegistryOptions
+from kitops_core.storage.registry.served import ANSWERS, Served
 from kitops_core.storage.registry.transport import Backoff, Response, Transport, read_refusal
 from kitops_core.version import __version__
 
@@ -94,33 +95,44 @@ class HubRepository:
                 found += view[:count]
         return bytes(found)
 
-    def _open(self, file: RemoteFile, control: Control) -> RangedStream:
-        doing = f"read '{file.path}' of {self.name}"
-        host = urlsplit(self._api.endpoint).netloc.rpartition("@")[2]
-        return RangedStream(
-            lambda offset: self._ask(file, offset, doing, control), file.size, doing, host, self._options, control
-        )
-
-    def _ask(self, file: RemoteFile, offset: int, doing: str, control: Control) -> Response:
-        """The answer with a file's bytes from ``offset`` on; the Hub sends us on to where large ones are."""
+    def _open(self, file: RemoteFile, control: Control) -> Download:
         from huggingface_hub import hf_hub_url
 
-        start = hf_hub_url(
+        url = hf_hub_url(
             self.hub_name.id,
             file.path,
             repo_type=self.hub_name.kind,
             revision=self.commit,
             endpoint=self._api.endpoint,
         )
-        backoff = Backoff(self._options, control, file.path)
+        doing = f"read '{file.path}' of {self.name}"
+
+        def ask(headers: Mapping[str, str], patient: bool) -> tuple[Response, str]:
+            return self._ask(url, headers, doing, Backoff(self._options, control, file.path, None if patient else 0))
+
+        def send(url: str, headers: Mapping[str, str]) -> Response:
+            return self._transport.send("GET", url, headers)
+
+        served = Served(
+            url,
+            ask,
+            send,
+            size=file.size,
+            doing=doing,
+            server=urlsplit(self._api.endpoint).netloc.rpartition("@")[2],
+            options=self._options,
+        )
+        return Download(served, control)
+
+    def _ask(self, start: str, headers: Mapping[str, str], doing: str, backoff: Backoff) -> tuple[Response, str]:
+        """An answer with bytes of a file, and its URL: the Hub sends us on to where large ones are."""
         url, redirects = start, 0
         while True:
             own = self._headers if origin(url) == origin(start) else {}
-            wanted = {"Range": f"bytes={offset}-"} if offset else {}
             try:
-                response = self._transport.send("GET", url, {**own, **wanted})
-                if response.status == 200 or (offset and response.status == 206):
-                    return response
+                response = self._transport.send("GET", url, {**own, **headers})
+                if response.status == 200 or (headers and response.status in ANSWERS):
+                    return response, url
                 answer = read_refusal(response, url)
             except LostError as broken:
                 if not backoff.wait(broken.problem, most=broken.attempts):

@@ -97,6 +97,7 @@ class ModelKit:
         candidates = [layer for layer in self.layers if _may_hold(layer, wanted)]
         for layer in sorted(candidates, key=lambda layer: len(layer.entry.path), reverse=True):
             with ExitStack() as stack:
+                stack.enter_context(self._control.lanes.one())
                 stream = open_layer(self._found.storage, layer, self._control, stack)
                 if layer.type.format == "raw":
                     return _read_raw(stream, layer.entry.path, limit)

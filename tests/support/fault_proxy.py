@@ -39,6 +39,8 @@ class Reply:
     body: bytes = b""
     cut: int | None = None
     """Send only so many bytes of the body, then break the connection."""
+    rate: float = 0.0
+    """Send so many bytes of the body each second, as a link with a limit for each connection does."""
 
 
 class Drop(Exception):  # noqa: N818 - not an error, what a fault wants
@@ -121,6 +123,11 @@ def corrupt(offset: int = 0) -> Fault:
     return change(edit)
 
 
+def slow(rate: float) -> Fault:
+    """Send the answer's body at ``rate`` bytes a second."""
+    return change(lambda reply: setattr(reply, "rate", rate))
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
@@ -175,7 +182,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             lines.append("Connection: close")
         body = reply.body[: reply.cut] if self.command != "HEAD" else b""
-        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)  # at once: Nagle would wait in between
+        head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+        if reply.rate:
+            self.wfile.write(head)
+            for at in range(0, len(body), 65536):
+                time.sleep(65536 / reply.rate)
+                self.wfile.write(body[at : at + 65536])
+        else:
+            self.wfile.write(head + body)  # at once: Nagle would wait in between
         self.wfile.flush()
         if reply.cut is not None:
             self.close_connection = True

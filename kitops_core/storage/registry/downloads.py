@@ -1,178 +1,157 @@
-"""Blobs from a registry: read straight from the connection, taken up again where a connection broke."""
+"""Blobs from a registry: read straight from the connection, and from several where one is all that holds us up."""
 
 from __future__ import annotations
 
-import http.client
-import re
-from collections.abc import Callable
-from typing import Protocol
+import time
+from collections.abc import Mapping
 
-from urllib3.exceptions import HTTPError
-
-from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
-from kitops_core.oci.blob import BUFFER_BYTES
+from kitops_core.lanes import PART_BYTES
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.storage.registry.endpoint import PULL, Endpoint
-from kitops_core.storage.registry.failures import LostError, lost
-from kitops_core.storage.registry.options import RegistryOptions
-from kitops_core.storage.registry.transport import Backoff, Request, Response
+from kitops_core.storage.registry.parts_ahead import PartsAhead
+from kitops_core.storage.registry.ranged_stream import RangedStream
+from kitops_core.storage.registry.served import ANSWERS, Served
+from kitops_core.storage.registry.transport import Request, Response
 
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_WAITING_SECONDS = 0.05
+_LEAST_BYTES = 2 * PART_BYTES
+"""What is left must be so much for further connections to be worth their while."""
 
 
-class _Readable(Protocol):
-    def readinto(self, buffer: memoryview, /) -> int: ...
+class Download:
+    """Bytes in order, not yet checked; one connection, opened at once, and more while these are what we wait for.
 
-
-class RangedStream:
-    """The bytes behind a URL as they come, not yet checked; one connection, opened at once.
+    The first connection is asked for everything, as on a fast link nothing is faster. Where the processor waits for it,
+    other connections fetch parts further on, and the first is let go of once their place is reached. Whatever goes
+    wrong with them, one connection goes on from there.
 
     Args:
-        open_at: Asks for what is left from a byte on; answers with a status of 200 or 206.
-        size: How many bytes there are.
-        doing: What it does, as in "cannot <doing>", for errors.
-        server: What retries are reported under.
-        options: How often and how long to try.
-        control: Where retries are reported, and what stops the reading.
+        served: The bytes.
+        control: Where retries are reported, what stops the reading, and how many connections there may be.
 
     Raises:
-        KitOpsError: What ``open_at`` raises.
+        KitOpsError: The server refused or failed.
     """
 
-    def __init__(
-        self,
-        open_at: Callable[[int], Response],
-        size: int,
-        doing: str,
-        server: str,
-        options: RegistryOptions,
-        control: Control,
-    ) -> None:
-        self._open_at = open_at
-        self._size = size
-        self._doing = doing
-        self._server = server
-        self._options = options
+    def __init__(self, served: Served, control: Control) -> None:
+        self._served = served
         self._control = control
-        self._offset = 0
-        self._done = False
-        self._backoff = self._new_backoff()
-        self._response: Response
-        self._body: _Readable
-        self._open()
+        self._lanes = control.lanes
+        self._position = 0
+        self._opened = time.monotonic()
+        self._reading = 0.0
+        self._ahead: PartsAhead | None = None
+        self._refused = False
+        self._end = served.size
+        self._stream: RangedStream | None = RangedStream(served, control)
+        self._lanes.begin_reading()
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill (part of) ``buffer``; 0 at the end.
 
         Raises:
-            IntegrityError: Going on after a break, the server sent another part than asked for.
             DeniedError, NotFoundError, RegistryError: The server refused or failed.
             CancelledError: The switch was flipped.
         """
-        while True:
-            self._control.check()
-            try:
-                count = self._read(buffer)
-                if count == 0 and self._offset < self._size:
-                    raise LostError(f"the connection ended after {self._offset} of {self._size} bytes")
-            except LostError as broken:
-                self._go_on(broken)
-                continue
-            self._done = count == 0
-            if count:
-                self._offset += count
-                self._control.lanes.moved(count)
-                if self._backoff.attempts:
-                    self._backoff = self._new_backoff()
-            return count
+        started = time.monotonic()
+        if self._ahead is not None and self._ahead.is_refused:
+            self._give_up_parts()
+        count = self._from_ahead(buffer) or self._from_stream(buffer)
+        self._position += count
+        self._reading += time.monotonic() - started
+        if not self._refused and self._lanes.most > 1:
+            self._look_ahead()
+        return count
 
     def close(self) -> None:
-        """Give the connection back, or close it where bytes are left on it."""
-        if self._done:
-            self._response.release_conn()
-        else:
-            self._response.close()
+        """Let go of all connections."""
+        if self._ahead is not None:
+            self._ahead.close()
+        if self._stream is not None:
+            self._stream.close()
+        self._lanes.end_reading()
 
-    def _new_backoff(self) -> Backoff:
-        return Backoff(self._options, self._control, self._server)
+    def _from_ahead(self, buffer: memoryview) -> int:
+        ahead = self._ahead
+        if ahead is None or not ahead.is_proven or self._position < ahead.start:
+            return 0
+        if self._stream is not None:
+            if self._end < self._served.size and self._position < self._end:
+                return 0  # it fills a gap
+            self._stream.close()
+            self._stream = None
+        if self._position == self._served.size:
+            return 0
+        return ahead.readinto(buffer, self._position)
 
-    def _read(self, buffer: memoryview) -> int:
-        try:
-            return self._body.readinto(buffer)
-        except (HTTPError, OSError, http.client.HTTPException) as error:
-            raise lost(error) from error
+    def _from_stream(self, buffer: memoryview) -> int:
+        if self._stream is None:
+            if self._position == self._served.size:
+                return 0
+            self._end = self._ahead.gap(self._position) if self._ahead is not None else self._served.size
+            self._stream = RangedStream(self._served, self._control, self._position, self._end)
+        if self._ahead is not None and self._ahead.is_proven and self._position < self._ahead.start:
+            buffer = buffer[: self._ahead.start - self._position]
+        return self._stream.readinto(buffer)
 
-    def _go_on(self, broken: LostError) -> None:
-        self._response.close()
-        while True:
-            if not self._backoff.wait(broken.problem):
-                raise broken.error(self._doing) from broken.__cause__
-            try:
-                self._open()
+    def _look_ahead(self) -> None:
+        """Let free lanes fetch what comes later, where reading is what takes the time and the processor waits."""
+        left = self._served.size - self._position
+        if self._ahead is None:
+            held_up = self._reading > (time.monotonic() - self._opened) / 2
+            if left < _LEAST_BYTES or not held_up or not self._lanes.waits(_WAITING_SECONDS):
                 return
-            except LostError as again:
-                broken = again
+            self._ahead = PartsAhead(self._served, self._control, self._position + PART_BYTES)
+        self._ahead.staff()
 
-    def _open(self) -> None:
-        """Ask for what is left."""
-        self._response = self._open_at(self._offset)
-        # http.client fills a buffer in place, urllib3 copies: an eighth of the CPU time of a download.
-        inner = getattr(self._response, "_fp", None)
-        self._body = inner if isinstance(inner, http.client.HTTPResponse) else self._response
-        if self._offset and self._response.status == 200:
-            self._skip()
-        elif self._offset:
-            self._check_range(self._response.headers.get("content-range", ""))
-
-    def _skip(self) -> None:
-        """Pass over what was read before: this server does not send parts."""
-        scratch = memoryview(bytearray(min(BUFFER_BYTES, self._offset)))
-        left = self._offset
-        while left:
-            self._control.check()
-            count = self._read(scratch[:left])
-            if count == 0:
-                raise LostError("the connection ended before the place where it broke")
-            left -= count
-
-    def _check_range(self, header: str) -> None:
-        match = _RANGE.fullmatch(header.strip())
-        if match is None or int(match[1]) != self._offset or match[2] not in (str(self._size), "*"):
-            self._response.close()
-            raise IntegrityError(
-                f"cannot {self._doing}: asked for it from byte {self._offset}, and got another part ('{header[:80]}')"
-            )
+    def _give_up_parts(self) -> None:
+        """One connection it is, for all that is left."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+        self._refused = True
+        if self._stream is not None and self._end < self._served.size:
+            self._stream.close()
+            self._stream = None
 
 
-class BlobStream(RangedStream):
-    """The bytes of a blob as they come, not yet checked; one connection, opened at once.
+def download_blob(endpoint: Endpoint, descriptor: Descriptor, control: Control) -> Download:
+    """The bytes of a blob as they come, not yet checked.
 
     Args:
         endpoint: The repository.
         descriptor: The blob.
-        control: Where retries are reported, and what stops the reading.
+        control: Where retries are reported, what stops the reading, and how many connections there may be.
 
     Raises:
         NotFoundError: The registry does not have it.
         DeniedError, RegistryError: The registry refused or failed.
     """
+    doing = f"read the blob {descriptor.digest} of {endpoint.name}"
+    url = endpoint.url(f"blobs/{descriptor.digest}")
+    transport = endpoint.transport
 
-    def __init__(self, endpoint: Endpoint, descriptor: Descriptor, control: Control) -> None:
-        doing = f"read the blob {descriptor.digest} of {endpoint.name}"
+    def ask(headers: Mapping[str, str], patient: bool) -> tuple[Response, str]:
+        expect = ANSWERS if headers else (200,)
+        retries = None if patient else 0
+        request = Request(endpoint.access(PULL), "GET", url, doing, expect, headers, retries=retries)
+        try:
+            return transport.open(request, control)
+        except NotFoundError as error:
+            raise NotFoundError(f"{endpoint.name} has no blob {descriptor.digest}") from error
 
-        def open_at(offset: int) -> Response:
-            request = Request(
-                endpoint.access(PULL),
-                "GET",
-                endpoint.url(f"blobs/{descriptor.digest}"),
-                doing,
-                expect=(200, 206) if offset else (200,),
-                headers={"Range": f"bytes={offset}-"} if offset else {},
-            )
-            try:
-                return endpoint.transport.open(request, control)
-            except NotFoundError as error:
-                raise NotFoundError(f"{endpoint.name} has no blob {descriptor.digest}") from error
+    def send(url: str, headers: Mapping[str, str]) -> Response:
+        return transport.send("GET", url, headers)
 
-        super().__init__(open_at, descriptor.size, doing, endpoint.registry, endpoint.transport.options, control)
+    served = Served(
+        url,
+        ask,
+        send,
+        size=descriptor.size,
+        doing=doing,
+        server=endpoint.registry,
+        options=transport.options,
+    )
+    return Download(served, control)

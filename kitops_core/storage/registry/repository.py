@@ -15,7 +15,7 @@ from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
-from kitops_core.storage.registry.downloads import BlobStream
+from kitops_core.storage.registry.downloads import download_blob
 from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.options import RegistryOptions
@@ -187,7 +187,7 @@ class RegistryRepository:
             NotFoundError: It is not there.
             DeniedError, RegistryError: The registry refused or failed; also while reading.
         """
-        return BlobReader(BlobStream(self._endpoint, descriptor, control), descriptor, self.name)
+        return BlobReader(download_blob(self._endpoint, descriptor, control), descriptor, self.name)
 
     def write_blob(
         self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False

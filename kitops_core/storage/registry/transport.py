@@ -150,15 +150,18 @@ class Transport:
                     raise problem.error(request.doing) from problem.__cause__
                 request.before_repeat()
 
-    def open(self, request: Request, control: Control) -> Response:
+    def open(self, request: Request, control: Control) -> tuple[Response, str]:
         """Send a request and leave the body of its answer to be read; the caller closes it.
+
+        Returns:
+            The answer, and the URL it came from after redirects.
 
         Raises:
             DeniedError, NotFoundError, ConflictError, IntegrityError, RegistryError: The registry said no.
             CancelledError: The switch was flipped.
         """
         backoff = Backoff(self.options, control, request.access.registry, request.retries)
-        return self._answered(request, control, backoff)[0]
+        return self._answered(request, control, backoff)
 
     def send(
         self,

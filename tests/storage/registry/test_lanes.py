@@ -14,7 +14,8 @@ from fault_proxy import FaultProxy, answer, delay
 
 from kitops_core.errors import CancelledError
 from kitops_core.events import Cancel, Control
-from kitops_core.parallel import at_most, run_all
+from kitops_core.lanes import at_most
+from kitops_core.parallel import run_all
 from kitops_core.storage.registry import RegistryRepository
 
 
@@ -66,7 +67,8 @@ def test_tasks_that_use_the_processor_go_no_more_at_a_time_than_there_are_cores(
 def test_no_more_tasks_go_at_a_time_than_is_asked_for(most: int) -> None:
     crowd = Crowd(partial(wait, seconds=0.03))
     with at_most(most):
-        run_all([crowd] * 12, Control())
+        control = Control()
+    run_all([crowd] * 12, control)
     assert crowd.most == most
 
 
