@@ -79,26 +79,40 @@ class ImportedLayer:
         self._mount_from: tuple[str, ...] = ()
         self._look_up()
 
+    def learn(self, size_before: int, control: Control) -> None:
+        """Learn the layer's digest where its files are worth reading once more, to see whether their bytes changed.
+
+        Args:
+            size_before: Its size in the kit that is replaced, -1 where that has no such layer.
+            control: Progress and cancelling.
+        """
+        if self.known is None and self.size == size_before:
+            self.known = self._hashed(control)
+
     def write(self, storage: Storage, size_before: int, control: Control) -> None:
         """Write the layer, unless the storage has it, and remember its digest.
 
         Args:
             storage: Where to.
-            size_before: Its size in the kit that is replaced, -1 where that has no such layer: where it is the same,
-                the files are read once more to see whether their bytes are.
+            size_before: See :meth:`learn`.
             control: Progress and cancelling.
         """
-        started = time.time_ns()
         small = self.known is None and self._file is not None and self.size <= IN_MEMORY_BYTES
         data = b"".join(bytes(piece) for piece in self._stream(control)) if small else None
         if data is not None:
             self.known = BytesSource(data, self._type.modelkit()).descriptor
-        elif self.known is None and self.size == size_before:
-            self.known = self._hashed(control)
+        else:
+            self.learn(size_before, control)
         source = _Source(self, data, control)
         written = storage.write_blob(source, control, mount_from=self._mount_from)
         self.known, self.outcome = written.descriptor, written.outcome
-        self._cache.put(self._cache_key(), self.known, self.known.digest, storage.name, newest_ns=0, started_ns=started)
+        self.remember(storage)
+
+    def remember(self, storage: Storage) -> None:
+        """Keep in the cache what was learned, and that the storage has it."""
+        if self.known is not None:
+            now = time.time_ns()
+            self._cache.put(self._cache_key(), self.known, self.known.digest, storage.name, newest_ns=0, started_ns=now)
 
     def descriptor(self) -> Descriptor:
         """The layer's descriptor as the manifest carries it."""

@@ -20,7 +20,7 @@ from kitops_core.kits.pack import load_contents, parse_target
 from kitops_core.kits.packed_layer import FinishedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.recipe import Recipe, check_packable, store_kit
-from kitops_core.kits.write_kit import sizes_before
+from kitops_core.kits.write_kit import layers_before, size_before
 from kitops_core.layers.context import clean_path
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Descriptor
@@ -65,8 +65,8 @@ def pack_layers(
     cache, control = session.store.layer_cache(), session.control
     layers = Recipe(description, how).plan(context, cache, control, {known[clean_path(path)] for path in entries})
     with closing(session.storage(target, "registry" if push else "store")) as storage:
-        likely = sizes_before(storage, digest_of(storage, tag))
-        run_all([partial(layer.write, storage, likely.get(layer.plan.path, -1)) for layer in layers], control)
+        was = layers_before(storage, digest_of(storage, tag))
+        run_all([partial(layer.write, storage, size_before(layer.path, was)) for layer in layers], control)
     return tuple(layer.record() for layer in layers)
 
 

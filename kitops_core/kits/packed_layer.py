@@ -48,6 +48,7 @@ class PackedLayer:
         diff_id: Digest of the uncompressed bytes, once it is known.
         mount_from: Repositories that hold it.
         outcome: ``written``, ``present`` or ``mounted``.
+        started: When reading its files began, in nanoseconds since 1970; 0 before that.
     """
 
     plan: LayerPlan
@@ -59,6 +60,7 @@ class PackedLayer:
     diff_id: str = ""
     mount_from: tuple[str, ...] = ()
     outcome: str = "present"
+    started: int = 0
 
     @property
     def path(self) -> str:
@@ -83,19 +85,30 @@ class PackedLayer:
             self.diff_id = cached.diff_id
             self.mount_from = tuple(cached.repositories)
 
+    def learn(self, size_before: int, control: Control) -> None:
+        """Learn the layer's digest where that is worth reading its files once more.
+
+        Args:
+            size_before: Bytes of this layer in the kit that is being replaced, -1 where that has no such layer.
+                Where the size is still the same, the bytes may be too: a fresh checkout has new timestamps, and
+                reading is faster than any network.
+            control: Cancelling.
+        """
+        if self.known is None and self.type.compression == "none" and self.plan.size == size_before:
+            self.started = time.time_ns()
+            self.known = self._hashed(control)
+            self.diff_id = self.known.digest
+
     def write(self, storage: Storage, size_before: int, control: Control) -> None:
         """Write the layer, unless the storage has it, and remember its digest.
 
         Args:
             storage: Where to.
-            size_before: Bytes of this layer in the kit that is being replaced, -1 where that has no such layer.
-                Where the size is still the same, it is worth reading the files once more to see whether the bytes
-                are: a fresh checkout has new timestamps, and reading is faster than any network.
+            size_before: See :meth:`learn`.
             control: Progress and cancelling.
         """
-        started = time.time_ns()
-        if self.known is None and self.type.compression == "none" and self.plan.size == size_before:
-            self.known = self._hashed(control)
+        self.learn(size_before, control)
+        self.started = self.started or time.time_ns()
         source = self._source()
         written = storage.write_blob(source, control, mount_from=self.mount_from)
         if self.type.compression == "none":
@@ -103,14 +116,19 @@ class PackedLayer:
         elif source.diff_id:  # else nothing was read, and the cache knew it
             self.diff_id = source.diff_id
         self.known, self.outcome = written.descriptor, written.outcome
-        self.cache.put(
-            self._cache_key(),
-            written.descriptor,
-            self.diff_id,
-            storage.name,
-            newest_ns=self.plan.newest_ns,
-            started_ns=started,
-        )
+        self.remember(storage)
+
+    def remember(self, storage: Storage) -> None:
+        """Keep in the cache what was learned, and that the storage has it."""
+        if self.known is not None and self.started:
+            self.cache.put(
+                self._cache_key(),
+                self.known,
+                self.diff_id,
+                storage.name,
+                newest_ns=self.plan.newest_ns,
+                started_ns=self.started,
+            )
 
     def descriptor(self) -> Descriptor:
         """The layer's descriptor as the manifest carries it."""

@@ -41,6 +41,12 @@ class Layer(Protocol):
     def outcome(self) -> str:
         """``written``, ``present`` or ``mounted``."""
 
+    def learn(self, size_before: int, control: Control) -> None:
+        """Read it once to learn its digest, where its size is what it was before and that is worth it."""
+
+    def remember(self, storage: Storage) -> None:
+        """Keep what was learned for the next time, and that the storage has it."""
+
     def write(self, storage: Storage, size_before: int, control: Control) -> None:
         """Write it, unless the storage has it; ``size_before`` is its size in the kit that is replaced, or -1."""
 
@@ -69,15 +75,16 @@ def write_kit(
         evidence: What to say of how the kit was made.
         control: Progress and cancelling.
     """
-    if all(layer.known for layer in layers):
+    was = {} if all(layer.known for layer in layers) else layers_before(storage, next(iter(before.values())))
+    if len({*before.values()}) == 1 and _are_as_before(layers, was, control):
         _, manifest = recipe.assemble([layer.finished() for layer in layers])
         if set(before.values()) == {manifest.digest}:
             for layer in layers:
+                layer.remember(storage)
                 control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
             evidence.attach(storage, manifest.descriptor, control)
             return manifest
-    likely = sizes_before(storage, next(iter(before.values())))
-    run_all([partial(_write, group, storage, likely) for group in _apart(layers)], control)
+    run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
     config, manifest = recipe.assemble([layer.finished() for layer in layers])
     if set(before.values()) == {manifest.digest}:
         evidence.attach(storage, manifest.descriptor, control)
@@ -120,15 +127,40 @@ def kit_record(
     )
 
 
-def sizes_before(storage: Storage, digest: str) -> dict[str, int]:
-    """Path and size of the layers of the kit that the tag has now, where it has one."""
+def layers_before(storage: Storage, digest: str) -> dict[str, Descriptor]:
+    """Path and descriptor of the layers of the kit that the tag has now, where it has one."""
     if not digest:
         return {}
     try:
         layers = storage.manifest(digest).layers
     except (IntegrityError, NotFoundError):  # an image or an index had the tag, or it went meanwhile
         return {}
-    return {layer.annotations.get(media_types.ANNOTATION_FILEPATH, ""): layer.size for layer in layers}
+    return {layer.annotations.get(media_types.ANNOTATION_FILEPATH, ""): layer for layer in layers}
+
+
+def size_before(path: str, was: Mapping[str, Descriptor]) -> int:
+    """The size that the layer at a path has in the kit that is replaced, -1 where that has none."""
+    return was[path].size if path in was else -1
+
+
+def _are_as_before(layers: Sequence[Layer], was: Mapping[str, Descriptor], control: Control) -> bool:
+    """Whether every layer is known, and none is seen to be another than before.
+
+    Where each has the size it had, they are read to see whether nothing changed at all: then nothing needs to be asked
+    for. The first that did change ends this, and the others are read while what is new is sent.
+    """
+    if any(layer.known is None and size_before(layer.path, was) != layer.size for layer in layers):
+        return False
+    changed: list[str] = []
+
+    def learn(layer: Layer, linked: Control) -> None:
+        if not changed:
+            layer.learn(size_before(layer.path, was), linked)
+            if layer.known is None or (layer.path in was and layer.known.digest != was[layer.path].digest):
+                changed.append(layer.path)
+
+    run_all([partial(learn, layer) for layer in layers if layer.known is None], control)
+    return not changed
 
 
 def _apart(layers: Sequence[Layer]) -> list[list[Layer]]:
@@ -139,6 +171,6 @@ def _apart(layers: Sequence[Layer]) -> list[list[Layer]]:
     return list(groups.values())
 
 
-def _write(group: Sequence[Layer], storage: Storage, likely: Mapping[str, int], control: Control) -> None:
+def _write(group: Sequence[Layer], storage: Storage, was: Mapping[str, Descriptor], control: Control) -> None:
     for layer in group:
-        layer.write(storage, likely.get(layer.path, -1), control)
+        layer.write(storage, size_before(layer.path, was), control)
