@@ -24,11 +24,16 @@ _PARTS = 14
 _LOOK_SECONDS = 0.02
 _WAITING = 0.35
 """Share of the cores in use, up to one for each lane, below which the processor is said to wait."""
+_WEIGHT, _UNKNOWN_SHARE = 0.6, 0.7
+"""How much the last look counts, and what is taken for the share before the first: one clear look is enough."""
 _UNPROVEN = 8
 """How many lanes are taken without a sign that more help: tools with a fixed number use five."""
 _HELPS = 1.15
 _PROOF_SECONDS, _PROOF_BYTES = 0.1, 256 * 1024
-_HOLD_SECONDS = 2.0
+_HOLD_SECONDS = 10.0
+"""How long it is left at that where more did not help."""
+_REFUSED_SECONDS = 2.0
+"""How long it takes for each further lane once a server has refused some."""
 _SMALL_BYTES = 1024 * 1024
 """Tasks that move less than this are held up by the round trip, and not by the width of the link."""
 
@@ -60,10 +65,10 @@ class Lanes:
         self._used = 0
         self._wanted = False
         self._looked, self._busy = time.monotonic(), _busy_seconds()
-        self._waiting_since = 0.0
+        self._waiting_since, self._share = 0.0, _UNKNOWN_SHARE
         self._moved = self._finished = 0
         self._rate = 0.0
-        self._grown, self._moved_then, self._finished_then = self._looked, 0, 0
+        self._changed, self._moved_then, self._finished_then = self._looked, 0, 0
         self._hold = 0.0
         self._refused = 0.0
         self._readers = self._parts = 0
@@ -171,7 +176,9 @@ class Lanes:
             spent = (
                 busy[0] - self._busy[0] + max(0.0, busy[1] - self._busy[1])
             )  # a thread that ended took its share along
-            waits = spent / wall < _WAITING * min(max(self._used, 1), os.cpu_count() or 1)
+            share = spent / wall / min(max(self._used, 1), os.cpu_count() or 1)
+            self._share += _WEIGHT * (share - self._share)
+            waits = self._share < _WAITING
             self._waiting_since = (self._waiting_since or self._looked) if waits else 0.0
             self._looked, self._busy = now, busy
             if waits and self._wanted and now >= self._hold:
@@ -180,29 +187,27 @@ class Lanes:
 
     def _use(self) -> None:
         if self._used == 0:  # what the processor did before says nothing about the link
-            self._looked, self._busy, self._waiting_since = time.monotonic(), _busy_seconds(), 0.0
+            self._looked, self._busy = time.monotonic(), _busy_seconds()
+            self._waiting_since, self._share = 0.0, _UNKNOWN_SHARE
         self._used += 1
 
     def _grow(self, now: float) -> None:
-        elapsed, moved = now - self._grown, self._moved - self._moved_then
+        elapsed, moved = now - self._changed, self._moved - self._moved_then
         finished = self._finished - self._finished_then
         limit = self._limit * 2
         if self._refused:
-            if now - self._refused < _HOLD_SECONDS:
+            if now - max(self._refused, self._changed) < _REFUSED_SECONDS:
                 return
-            self._refused, limit = now, self._limit + 1
-        elif self._limit >= _UNPROVEN:
-            if finished and moved < finished * _SMALL_BYTES:
-                pass
-            elif elapsed < _PROOF_SECONDS or moved < self._limit * _PROOF_BYTES:
+            limit = self._limit + 1
+        elif self._limit >= _UNPROVEN and not (finished and moved < finished * _SMALL_BYTES):
+            if elapsed < _PROOF_SECONDS or moved < self._limit * _PROOF_BYTES:
                 return
-            elif (rate := moved / elapsed) < self._rate * _HELPS:
-                self._rate, self._hold = rate / _HELPS**2, now + _HOLD_SECONDS
-                return
-            else:
-                self._rate = rate
+            rate = moved / elapsed
+            if rate < self._rate * _HELPS:  # the last step did not help
+                limit, rate, self._hold = max(self._limit // 2, _UNPROVEN), 0.0, now + _HOLD_SECONDS
+            self._rate = rate
         self._limit = min(limit, MOST_LANES)
-        self._grown, self._moved_then, self._finished_then = now, self._moved, self._finished
+        self._changed, self._moved_then, self._finished_then = now, self._moved, self._finished
 
 
 def _busy_seconds() -> tuple[float, float]:
