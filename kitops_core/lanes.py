@@ -181,7 +181,7 @@ class Lanes:
             waits = self._share < _WAITING
             self._waiting_since = (self._waiting_since or self._looked) if waits else 0.0
             self._looked, self._busy = now, busy
-            if waits and self._wanted and now >= self._hold:
+            if waits and self._wanted and now >= self._hold and self._limit < self.most:
                 self._grow(now)
             self._wanted = False
 

@@ -22,7 +22,7 @@ def run_all(tasks: Sequence[Callable[[Control], T]], control: Control) -> list[T
     """
     lanes = control.lanes
     if len(tasks) <= 1 or lanes.most == 1:
-        with lanes.one():
+        with lanes.one():  # nested in a task, it is the task's own
             return [task(control) for task in tasks]
     return _Run(tasks, control).run()
 

@@ -41,8 +41,8 @@ def copy_manifest(
         referrers: Also copy all that is attached to it, recursively.
         held: Whether the target is known to have the manifest.
         known: What is attached to it in the source, where somebody has looked already.
-        attach: Called when all that the manifest needs is in the target: gives more referrers of it, which are put
-            along with those copied.
+        attach: Gives more referrers of it, which are put along with those copied; called while blobs are copied, so it
+            may write blobs but no manifest.
 
     Returns:
         What became of each blob, in the manifest's order.
@@ -52,21 +52,29 @@ def copy_manifest(
     """
     same = source.place == target.place
     held = held or same or target.holds(manifest)
+    config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
+    blobs = [] if held else _named(manifest)
+    copies = [partial(_copy_blob, source, target, blob, name, fresh=blob.digest == config) for blob, name in blobs]
+    rounds: list[list[Manifest]] = []
+    more: list[Manifest] = []
+
+    def copy_attached(linked: Control) -> Written | None:
+        if referrers and not same:
+            rounds.extend(_copy_referrers_blobs(source, target, manifest, linked, not held, known))
+        return None
+
+    def attach_more(linked: Control) -> Written | None:
+        more.extend(attach())
+        return None
+
+    # No blob waits for another: only manifests need what they name to be there, and their subjects.
+    tasks: list[Callable[[Control], Written | None]] = [copy_attached, attach_more, *copies]
+    written = [outcome for outcome in run_all(tasks, control) if outcome is not None]
     if held:
         written = [_present(blob, name, control) for blob, name in _named(manifest)]
-    else:
-        config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
-        tasks = [
-            partial(_copy_blob, source, target, blob, name, fresh=blob.digest == config)
-            for blob, name in _named(manifest)
-        ]
-        written = run_all(tasks, control)
-    attached: list[Manifest] = []
-    if referrers and not same:
-        attached = _copy_referrers(source, target, manifest, control, not held, known)
-    attached += attach()
-    if attached:
-        target.put_referrers(attached)
+    for attached in [*rounds[:-1], [*(rounds[-1] if rounds else ()), *more]]:
+        if attached:
+            target.put_referrers(attached)
     control.check()
     if tags or not held:
         target.put_manifest(manifest, tags)
@@ -86,24 +94,24 @@ class Attached:
     manifests: Mapping[str, Manifest]
 
 
-def _copy_referrers(
+def _copy_referrers_blobs(
     source: Storage, target: Storage, manifest: Manifest, control: Control, fresh: bool, known: Attached | None
-) -> list[Manifest]:
-    """Copy what is attached to a manifest, and what is attached to that in turn, the outermost first.
+) -> list[list[Manifest]]:
+    """Find what is attached to a manifest and to that in turn, and copy the blobs that the target lacks.
 
     Args:
         source: Where they are.
         target: Where they shall be.
-        manifest: The manifest, whose blobs the target has: an image over a kit's layers has the same.
+        manifest: The manifest, whose blobs the target has or is being given: an image over a kit's layers has the same.
         control: Progress and cancelling.
         fresh: Whether the target cannot have any.
         known: What is known to be attached to the manifest.
 
     Returns:
-        Those attached to the manifest itself: their blobs are in the target, and they are still to be put.
+        The manifests that are still to be put, the outermost first, so that each round is put before its subjects. The
+        last are those attached to the manifest itself.
     """
     listed = {manifest.digest: known.referrers} if known else {}
-    there = {blob.digest for blob in manifest.blobs}
     seen, rounds = {manifest.digest}, []
     subjects = [(manifest.digest, fresh)]
     while subjects:
@@ -114,17 +122,13 @@ def _copy_referrers(
         seen |= {one.descriptor.digest for one in attached}
         rounds.append([one for one in attached if not one.there])
         subjects = [(one.descriptor.digest, not one.there) for one in attached]
-    read = known.manifests if known else {}
-    manifests: list[Manifest] = []
-    for missing in reversed(rounds):
-        if manifests:
-            target.put_referrers(manifests)
-        manifests = run_all([partial(_read_referrer, source, one, read) for one in missing], control)
-        blobs = {blob.digest: (blob, name) for one in manifests for blob, name in _named(one)}
-        missing_blobs = [blob for digest, blob in blobs.items() if digest not in there]
-        run_all([partial(_copy_blob, source, target, *blob, fresh=True) for blob in missing_blobs], control)
-        control.check()
-    return manifests
+    missing = [one for some in reversed(rounds) for one in some]
+    read = run_all([partial(_read_referrer, source, one, known.manifests if known else {}) for one in missing], control)
+    there = {blob.digest for blob in manifest.blobs}
+    blobs = {blob.digest: (blob, name) for one in read for blob, name in _named(one) if blob.digest not in there}
+    run_all([partial(_copy_blob, source, target, *blob, fresh=True) for blob in blobs.values()], control)
+    manifests = iter(read)
+    return [[next(manifests) for _ in some] for some in reversed(rounds)]
 
 
 @dataclass(frozen=True)

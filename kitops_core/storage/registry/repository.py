@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError, RegistryError
 from kitops_core.events import Control
@@ -13,6 +14,7 @@ from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, p
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
+from kitops_core.parallel import run_all
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
 from kitops_core.storage.registry.downloads import download_blob
@@ -155,7 +157,13 @@ class RegistryRepository:
             ConflictError: Other writers kept replacing the list of referrers.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        self._referrers.add([manifest for manifest in manifests if not self._put(manifest)])
+
+        def put(manifest: Manifest, control: Control) -> bool:
+            control.check()
+            return self._put(manifest)
+
+        listed = run_all([partial(put, manifest) for manifest in manifests], self._control)
+        self._referrers.add([manifest for manifest, is_listed in zip(manifests, listed, strict=True) if not is_listed])
 
     def _put(self, manifest: Manifest, tags: Sequence[str] = ()) -> bool:
         """Store a manifest; whether the registry listed it as a referrer."""

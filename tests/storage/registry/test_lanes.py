@@ -14,7 +14,7 @@ from fault_proxy import FaultProxy, answer, delay
 
 from kitops_core.errors import CancelledError
 from kitops_core.events import Cancel, Control
-from kitops_core.lanes import at_most
+from kitops_core.lanes import Lanes, at_most
 from kitops_core.parallel import run_all
 from kitops_core.storage.registry import RegistryRepository
 
@@ -80,19 +80,39 @@ def test_what_was_found_out_about_the_link_is_kept_for_the_rest_of_the_operation
     assert crowd.most > 8
 
 
-def test_more_lanes_that_move_no_more_bytes_are_not_followed_by_still_more() -> None:
-    control = Control()
-    wide = threading.Lock()
+class Clock:
+    """A clock that is set by hand, of a process that does nothing but wait."""
 
-    def one_narrow_link_for_all(linked: Control) -> None:
-        for _ in range(8):
-            with wide:
-                time.sleep(0.01)
-            linked.lanes.moved(256 * 1024)
+    def __init__(self) -> None:
+        self.now = 100.0
 
-    crowd = Crowd(one_narrow_link_for_all)
-    run_all([crowd] * 24, control)
-    assert crowd.most <= 16
+    def monotonic(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(("per_lane", "most"), [(False, 16), (True, 32)])
+def test_more_lanes_that_move_no_more_bytes_are_given_up_again(
+    monkeypatch: pytest.MonkeyPatch, per_lane: bool, most: int
+) -> None:
+    """Over two links, with time made by hand: one is shared by all connections, the other limits each."""
+    clock = Clock()
+    monkeypatch.setattr("kitops_core.lanes.time", clock)
+    monkeypatch.setattr("kitops_core.lanes._busy_seconds", lambda: (0.0, 0.0))
+    lanes, used, counts = Lanes(), 0, []
+    for _ in range(200):
+        clock.now += 0.025
+        while lanes.try_enter():
+            used += 1
+        if lanes.too_many():
+            lanes.leave()
+            used -= 1
+        lanes.moved(int(0.025 * 20e6 * (used if per_lane else 4)))
+        counts.append(used)
+    assert max(counts) == most
+    assert counts[-1] == (32 if per_lane else 8)
 
 
 def test_a_registry_that_has_had_enough_gets_half_as_much_at_a_time_and_slowly_more() -> None:
