@@ -189,6 +189,8 @@ class Lanes:
         if self._used == 0:  # what the processor did before says nothing about the link
             self._looked, self._busy = time.monotonic(), _busy_seconds()
             self._waiting_since, self._share = 0.0, _UNKNOWN_SHARE
+            self._rate, self._changed = 0.0, self._looked
+            self._moved_then, self._finished_then = self._moved, self._finished
         self._used += 1
 
     def _grow(self, now: float) -> None:
