@@ -51,6 +51,12 @@ def _closed_clients() -> Iterator[None]:
 
 
 @pytest.fixture
+def quiet_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine takes the processor for idle, whatever else runs on this machine: how it looks is tested by itself."""
+    monkeypatch.setattr("kitops_core.lanes._busy_seconds", lambda: (0.0, 0.0))
+
+
+@pytest.fixture
 def home() -> Path:
     """The home directory of this test: ``~``, with the local store in ``kitops`` below it."""
     return Path(os.environ["HOME"])

@@ -13,7 +13,7 @@ import pytest
 from clients import client
 from fault_proxy import FaultProxy, drop
 from hub_imports import FILES, QUICK, imported, nothing_at, provenance
-from hub_server import TOKEN, Fault, Hub, MadeUp
+from hub_server import PIECE, TOKEN, Fault, Hub, MadeUp
 
 import kitops_core as kitops
 from kitops_core import Registries
@@ -231,3 +231,19 @@ def test_an_endpoint_that_is_not_there_is_named(hub: Hub, name: str, monkeypatch
     monkeypatch.setattr(hub_api.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(RegistryError, match=r"find hf://acme/tiny: http://127.0.0.1:9 cannot be reached"):
         imported("acme/tiny", name)
+
+
+@pytest.mark.usefixtures("quiet_processor")
+@pytest.mark.parametrize("fault", [None, Fault("cdn/.*weights", times=9, no_range=True), Fault("cdn/.*weights", cut=9)])
+def test_a_large_file_comes_by_several_connections_where_each_is_slow(hub: Hub, name: str, fault: Fault | None) -> None:
+    weights = MadeUp(32 * 1024 * 1024 + 7)
+    hub.repo("acme/large").commit({"weights.bin": weights})
+    hub.slow, hub.pause = "weights.bin", PIECE / 20e6
+    if fault is not None:  # the first connection is spared
+        hub.faults += [Fault("cdn/.*weights"), fault]
+    record = imported("acme/large", name)
+    assert f"sha256:{weights.digest('sha256')}" in {layer.digest for layer in record.layers}
+    ranges = [seen.range for seen in hub.seen if "/cdn/" in seen.path]
+    assert ranges[0] == ""
+    assert len(ranges) >= (2 if fault is not None and fault.no_range else 3)
+    assert len(hub.fetched("weights.bin")) == 1

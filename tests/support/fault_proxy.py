@@ -123,9 +123,25 @@ def corrupt(offset: int = 0) -> Fault:
     return change(edit)
 
 
-def slow(rate: float) -> Fault:
-    """Send the answer's body at ``rate`` bytes a second."""
-    return change(lambda reply: setattr(reply, "rate", rate))
+class Link:
+    """A link with a limit for each connection, as a fault for every request: blobs come at ``rate`` bytes a second.
+
+    ``faults`` are for the parts of blobs that are asked for, one after the other.
+    """
+
+    def __init__(self, *faults: Fault | None, rate: float = 20e6) -> None:
+        self._faults = [*faults]
+        self._rate = rate
+        self._lock = threading.Lock()
+
+    def __call__(self, handler: Handler, seen: Seen) -> Reply | None:
+        if seen.method != "GET" or "/blobs/" not in seen.path:
+            return None
+        with self._lock:
+            fault = self._faults.pop(0) if self._faults and "Range" in seen.headers else None
+        reply = (fault(handler, seen) if fault is not None else None) or handler.forward(seen)
+        reply.rate = self._rate
+        return reply
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -243,6 +259,11 @@ class FaultProxy(ThreadingHTTPServer):
         """How many requests of this method came for a path with ``path`` (a pattern) in it."""
         with self.lock:
             return sum(seen.method == method and re.search(path, seen.path) is not None for seen in self.seen)
+
+    def parts(self) -> list[str]:
+        """The parts of blobs that were asked for."""
+        with self.lock:
+            return [seen.headers["Range"] for seen in self.seen if seen.method == "GET" and "Range" in seen.headers]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are what this is for."""

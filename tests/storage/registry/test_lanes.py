@@ -51,6 +51,7 @@ def compute(control: Control) -> None:
         pass
 
 
+@pytest.mark.usefixtures("quiet_processor")
 def test_tasks_that_wait_for_the_network_go_up_to_32_at_a_time() -> None:
     crowd = Crowd(wait)
     run_all([crowd] * 200, Control())
@@ -72,6 +73,7 @@ def test_no_more_tasks_go_at_a_time_than_is_asked_for(most: int) -> None:
     assert crowd.most == most
 
 
+@pytest.mark.usefixtures("quiet_processor")
 def test_what_was_found_out_about_the_link_is_kept_for_the_rest_of_the_operation() -> None:
     control = Control()
     run_all([wait] * 200, control)
@@ -115,6 +117,7 @@ def test_more_lanes_that_move_no_more_bytes_are_given_up_again(
     assert counts[-1] == (32 if per_lane else 8)
 
 
+@pytest.mark.usefixtures("quiet_processor")
 def test_a_registry_that_has_had_enough_gets_half_as_much_at_a_time_and_slowly_more() -> None:
     control = Control()
     run_all([wait] * 100, control)
@@ -170,6 +173,7 @@ def test_a_switch_that_is_flipped_stops_all_32() -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.usefixtures("quiet_processor")
 def test_blobs_are_sent_though_the_registry_refuses_many_at_a_time(faults: FaultProxy) -> None:
     """A real registry behind a proxy with a round trip that answers 429 to 40 requests once many come at a time."""
     faults.fault("POST", "/blobs/uploads/", delay(0.03), times=60)
