@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -169,7 +168,9 @@ class Decoder:
     def _unknown(self, key: ScalarNode, path: str, known: Sequence[str]) -> None:
         place = f" in {path}" if path else ""
         folded = {name.lower(): name for name in known}
-        close = difflib.get_close_matches(key.text.lower().replace("_", ""), list(folded), 1, 0.6)
+        from difflib import get_close_matches
+
+        close = get_close_matches(key.text.lower().replace("_", ""), list(folded), 1, 0.6)
         guess = f"; did you mean '{folded[close[0]]}'?" if close else f"; there are {', '.join(known)}"
         self._problem(key, f"unknown field '{key.text}'{place}{guess}")
 

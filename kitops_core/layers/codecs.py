@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import IO, Any, NoReturn, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from kitops_core.errors import IntegrityError
 from kitops_core.oci.blob import BUFFER_BYTES, BlobReader
 from kitops_core.oci.media_types import Compression
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 GZIP_LEVEL = 3
 GZIP_FASTEST_LEVEL = 1
@@ -94,6 +96,9 @@ def _blocks(plain: Iterator[memoryview]) -> Iterator[bytes]:
 
 def _gzip(blocks: Iterator[bytes], level: int, on_plain: Callable[[bytes], object]) -> Iterator[memoryview]:
     """One gzip member (RFC 1952), its blocks deflated side by side, each with the window the one before leaves it."""
+    # Imported only where something is compressed: with the logging it brings, it takes as long as reading a small kit.
+    from concurrent.futures import ThreadPoolExecutor
+
     from isal import isal_zlib
 
     def deflate(block: bytes, window: bytes) -> tuple[bytes, int]:

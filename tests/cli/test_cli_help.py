@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
-from cli_runner import kit, ok, run
+from cli_runner import kit, modules_after, ok, run
 
 from kitops_core import __version__
 from kitops_core.cli.group import COMMANDS, kitops
@@ -24,19 +22,6 @@ def commands() -> dict[str, click.Command]:
     context = click.Context(kitops)
     found = {name: kitops.get_command(context, name) for name in kitops.list_commands(context)}
     return {name: command for name, command in found.items() if command is not None}
-
-
-def modules_after(*args: str) -> set[str]:
-    """The top-level modules that a process has imported when the command ends."""
-    script = (
-        "import sys, atexit\n"
-        "atexit.register(lambda: print('\\n'.join(sys.modules), file=sys.stderr))\n"
-        "from kitops_core.cli import main\n"
-        f"sys.argv = ['kitops', *{list(args)!r}]\n"
-        "main()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return set(done.stderr.split())
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])

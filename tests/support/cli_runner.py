@@ -54,3 +54,17 @@ def run(*args: object, **options: Any) -> Ran:
     with start(*args, **options) as process:
         out, err = process.communicate(timeout=60)
     return Ran(process.returncode, out, err)
+
+
+def modules_after(*args: object, stdin: str = "") -> set[str]:
+    """The names of all modules that a process has imported when the command, which must succeed, ends."""
+    script = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('\\n'.join(sys.modules), file=sys.stderr))\n"
+        "from kitops_core.cli import main\n"
+        f"sys.argv = ['kitops', *{[str(arg) for arg in args]!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, input=stdin)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ipaddress
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from kitops_core.errors import RegistryError
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.redact import redact_url
-
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
 
 _DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _DOCKER_HUB_API = "registry-1.docker.io"
@@ -80,9 +77,7 @@ def follow(url: str, location: str) -> str:
     return urlunsplit(SplitResult(target.scheme, target.netloc, target.path, target.query, ""))
 
 
-def _address(name: str) -> IPv4Address | IPv6Address | None:
-    import ipaddress
-
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(name)
     except ValueError:
