@@ -13,13 +13,22 @@ import pytest
 from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
 from fault_proxy import Fault, FaultProxy, Reply, answer, change, corrupt, cut, delay, drop, fault_proxy, lose_answer
 
-from kitops_core.errors import ConflictError, DeniedError, IntegrityError, KitOpsError, NotFoundError, RegistryError
+from kitops_core.errors import (
+    ConflictError,
+    DeniedError,
+    IntegrityError,
+    KitOpsError,
+    NotFoundError,
+    RegistryError,
+    UnlistedError,
+)
 from kitops_core.events import Cancel, Control
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, sha256_digest
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository
 
 DATA = some_bytes(400_000)
+LIST = "manifests/sha256-[0-9a-f]{64}$"
 HTML = b"<html><body>Sign in</body></html>"
 
 
@@ -482,17 +491,20 @@ def test_a_list_of_referrers_that_another_writer_replaced_is_mended(
     faults: FaultProxy, repository: RegistryRepository
 ) -> None:
     kit = put_kit(repository)
-    faults.fault("PUT", "manifests/sha256-", answer(201))
+    faults.fault("PUT", LIST, answer(201))
     referrer = put_kit(repository, content=b"signature", subject=kit.descriptor)
-    assert faults.count("PUT", "manifests/sha256-") == 2
+    assert faults.count("PUT", LIST) == 2
     assert [d.digest for d in repository.referrers(kit.digest)] == [referrer.digest]
 
 
 def test_writers_that_never_get_their_turn_are_told(faults: FaultProxy, repository: RegistryRepository) -> None:
     kit = put_kit(repository)
-    faults.fault("PUT", "manifests/sha256-", answer(201), times=99)
-    with pytest.raises(ConflictError, match="other writers"):
+    faults.fault("PUT", LIST, answer(201), times=99)
+    with pytest.raises(UnlistedError, match="other writers") as caught:
         put_kit(repository, content=b"signature", subject=kit.descriptor)
+    assert caught.value.exit_code == 11
+    (found,) = repository.referrers(kit.digest)  # what was attached is stored, and found
+    assert repository.manifest(found.digest).subject == kit.descriptor
 
 
 def test_what_the_registry_wants_people_to_know_is_said_once(faults: FaultProxy) -> None:
