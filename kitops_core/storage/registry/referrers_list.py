@@ -35,7 +35,7 @@ from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest, sha256_digest
 from kitops_core.oci.referrers_tag import fallback_tag, is_referrers_tag, own_tag, referrer_of
 from kitops_core.parallel import run_all
-from kitops_core.storage.limits import MAX_REFERRERS, MAX_REFERRERS_BYTES
+from kitops_core.storage.limits import MAX_REFERRERS_BYTES, check_referrers
 from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.failures import RETRY_STATUSES, read_problem
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
@@ -148,7 +148,7 @@ class Referrers:
                 return None
             entries += found
             left -= len(page.body)
-            self._check_number(digest, len(entries))
+            check_referrers(self._manifests.where(digest), len(entries))
             if left < 0:
                 raise IntegrityError(
                     f"{self._manifests.where(digest)}: the list of its referrers is longer than {MAX_REFERRERS_BYTES} "
@@ -164,7 +164,7 @@ class Referrers:
         listed = self._from_list(digest)
         named = {entry.get("digest") for entry in listed}
         own = [referrer for referrer in self._own(digest) if referrer not in named]
-        self._check_number(digest, len(listed) + len(own))
+        check_referrers(self._manifests.where(digest), len(listed) + len(own))
         return [*listed, *self._read_entries(digest, own)]
 
     def _from_list(self, digest: str) -> list[Entry]:
@@ -273,13 +273,6 @@ class Referrers:
             )
             return False
         return True
-
-    def _check_number(self, digest: str, number: int) -> None:
-        if number > MAX_REFERRERS:
-            raise IntegrityError(
-                f"{self._manifests.where(digest)} has more than {MAX_REFERRERS} referrers, which is the limit",
-                hint="remove those that are no longer needed",
-            )
 
     def _warn(self, detail: str) -> None:
         if detail not in self._warned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError, RegistryError
+from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
@@ -273,14 +273,14 @@ class RegistryRepository:
 
         Raises:
             NotFoundError: There is no such tag.
-            RegistryError: The registry cannot remove a tag alone (``code`` is ``UNSUPPORTED``), or failed.
-            DeniedError: The registry refused.
+            ConflictError: The tag is immutable there.
+            DeniedError: The registry cannot remove a tag alone, or refused.
+            RegistryError: The registry failed.
         """
         if not self._manifests.delete(check_tag(tag)):
             digest = self.resolve(tag).digest
-            raise RegistryError(
+            raise DeniedError(
                 f"{self._endpoint.registry} cannot remove the tag '{tag}' and leave its manifest",
-                code="UNSUPPORTED",
                 hint=f"delete the manifest with all its tags ({digest}), or use the registry's own interface",
             )
 
@@ -289,17 +289,17 @@ class RegistryRepository:
 
         Raises:
             NotFoundError: There is no such manifest.
-            RegistryError: The registry does not delete (``code`` is ``UNSUPPORTED``), or failed.
-            DeniedError: The registry refused.
+            ConflictError: An index refers to it, or a tag of it is immutable there.
+            DeniedError: The registry does not delete, or refused.
+            RegistryError: The registry failed.
         """
         try:
             manifest = self._manifests.fetch(digest)
         except IntegrityError:  # an altered manifest can be deleted, but cannot say what it was attached to
             manifest = None
         if not self._manifests.delete(digest):
-            raise RegistryError(
+            raise DeniedError(
                 f"{self._endpoint.registry} does not delete manifests",
-                code="UNSUPPORTED",
                 hint="deleting may have to be enabled there, or go through the registry's own interface",
             )
         if manifest is not None:

@@ -418,10 +418,64 @@ def test_a_tag_that_cannot_move_is_a_conflict(faults: FaultProxy, repository: Re
         put_kit(repository, ("v1",))
 
 
-def test_ecrs_immutable_tag_is_a_conflict_too(faults: FaultProxy, repository: RegistryRepository) -> None:
-    faults.fault("PUT", "manifests", answer(400, error_body("ImageTagAlreadyExistsException", "tag exists")))
-    with pytest.raises(ConflictError):
-        put_kit(repository, ("v1",))
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "ImageTagAlreadyExistsException", "tag exists"),
+        (
+            400,
+            "TAG_INVALID",
+            "The image tag 'v1' cannot be overwritten because the repository is immutable.",
+        ),
+        (403, "DENIED", "the tag v1 is immutable"),
+        (409, "TAG_IMMUTABLE", ""),
+    ],
+)
+def test_an_immutable_tag_is_a_conflict_however_a_registry_says_so(
+    faults: FaultProxy, repository: RegistryRepository, status: int, code: str, message: str
+) -> None:
+    put_kit(repository, ("v1",))
+    faults.fault("PUT", "manifests/v1", answer(status, error_body(code, message)), times=99)
+    before = faults.count("PUT", "manifests/v1")
+    with pytest.raises(ConflictError) as caught:
+        put_kit(repository, ("v1",), b"other")
+    assert caught.value.exit_code == 8
+    assert "use a new tag" in caught.value.hint
+    assert faults.count("PUT", "manifests/v1") == before + 1  # trying again would not help
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (405, "DENIED", "requested access to the resource is denied"),  # zot
+        (409, "MANIFEST_REFERENCED_IN_LIST", "manifest referenced by manifest list"),
+        (400, "MANIFEST_INVALID", "manifest is referenced by an index"),
+        (412, "PRECONDITION", "tag is immutable"),
+    ],
+)
+def test_a_manifest_that_something_else_holds_is_a_conflict_to_delete(
+    faults: FaultProxy, repository: RegistryRepository, status: int, code: str, message: str
+) -> None:
+    kit = put_kit(repository, ("v1",))
+    faults.fault("DELETE", "manifests", answer(status, error_body(code, message)), times=99)
+    with pytest.raises(ConflictError, match=code) as caught:
+        repository.delete(kit.digest)
+    assert caught.value.exit_code == 8
+    assert "an index refers to it" in caught.value.hint
+    assert faults.count("DELETE") == 1
+
+
+@pytest.mark.parametrize("reply", [answer(405), answer(405, error_body("UNSUPPORTED", "the operation is unsupported"))])
+def test_a_registry_that_cannot_delete_is_told_from_one_that_fails(
+    faults: FaultProxy, repository: RegistryRepository, reply: Fault
+) -> None:
+    kit = put_kit(repository, ("v1",))
+    faults.fault("DELETE", "manifests", reply, times=99)
+    with pytest.raises(DeniedError, match="does not delete") as caught:
+        repository.delete(kit.digest)
+    assert caught.value.exit_code == 5
+    assert caught.value.hint
+    assert faults.count("DELETE") == 1
 
 
 def test_a_login_page_in_place_of_a_registry_is_named(faults: FaultProxy, repository: RegistryRepository) -> None:
