@@ -154,6 +154,15 @@ class GateRefusedError(KitOpsError):
         self.promotion = promotion
 
 
+class UnlistedError(KitOpsError):
+    """What was attached is stored, but the registry's list of it, which other tools read, could not be made to name it.
+
+    Where a registry has no referrers API, every writer replaces that list as a whole. We find what it leaves out.
+    """
+
+    exit_code = 11
+
+
 class StoreError(KitOpsError):
     """The local store cannot be read or written: permissions, a full disk, a broken index."""
 

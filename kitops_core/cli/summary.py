@@ -65,7 +65,7 @@ Options, before or after the command:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 unusable input, 4 not found, 5 denied,
 6 altered or unsafe content, 7 registry failed, 8 conflict, 9 gate refused, 10 lost race,
-130 cancelled.
+11 stored but not listed for other tools, 130 cancelled.
 """
 
 

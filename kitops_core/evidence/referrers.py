@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitops_core.events import Control
 from kitops_core.evidence.statements import Evidence, read_evidence
 from kitops_core.reference import Where
 from kitops_core.session import Session
 from kitops_core.storage import Storage
-
-if TYPE_CHECKING:
-    pass
-
-MAX_DEPTH = 5
-"""How deep a tree is read: a signature of an attestation of a kit is two levels."""
+from kitops_core.storage.limits import check_referrers
 
 
 @dataclass(frozen=True)
@@ -79,21 +74,28 @@ def referrers(
     """See :meth:`kitops_core.Client.referrers`."""
     found = session.find_subject(reference, where)
     with closing(found.storage):
-        tree = _tree(found.storage, found.manifest.digest, session.control, MAX_DEPTH)
+        tree = _Tree(found.storage, session.control).below(found.manifest.digest)
     return Referrers(str(found.reference), found.where, tree)
 
 
-def _tree(storage: Storage, digest: str, control: Control, depth: int) -> tuple[Referrer, ...]:
-    control.check()
-    found = sorted(read_evidence(storage, digest, control=control), key=lambda evidence: evidence.created)
-    return tuple(
-        _referrer(evidence, _tree(storage, evidence.digest, control, depth - 1) if _has_below(evidence, depth) else ())
-        for evidence in found
-    )
+class _Tree:
+    """Reads what is attached to a manifest, and to that in turn."""
 
+    def __init__(self, storage: Storage, control: Control) -> None:
+        self._storage = storage
+        self._control = control
+        self._number = 0
 
-def _has_below(evidence: Evidence, depth: int) -> bool:
-    return depth > 1 and not evidence.problem
+    def below(self, digest: str, depth: int = 0) -> tuple[Referrer, ...]:
+        """What is attached to a manifest that is ``depth`` levels deep itself, the oldest first."""
+        self._control.check()
+        found = read_evidence(self._storage, digest, control=self._control)
+        self._number += len(found)
+        check_referrers(f"{self._storage.name}@{digest}", self._number, depth + 1 if found else 0)
+        return tuple(
+            _referrer(evidence, self.below(evidence.digest, depth + 1) if not evidence.problem else ())
+            for evidence in sorted(found, key=lambda evidence: evidence.created)
+        )
 
 
 def _referrer(evidence: Evidence, below: tuple[Referrer, ...]) -> Referrer:

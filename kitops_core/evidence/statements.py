@@ -25,17 +25,17 @@ from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
 from kitops_core.storage import Storage
+from kitops_core.storage.limits import check_referrers
 
 if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey, SigningKey
 
 ANNOTATION_CONTENT = "dev.sigstore.bundle.content"
 
-MAX_REFERRERS = 2000
-"""How many referrers of one manifest are read; whoever can write to a repository could add any number."""
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
-"""How many bytes of statements of one manifest are taken into memory."""
+"""How much memory the statements of one manifest take, about; those that would take more are not read."""
 _MAX_KEPT_BYTES = 64 * 1024
+_VALUE_BYTES = 100  # what a value in JSON takes in memory, key and all
 
 
 @dataclass(frozen=True)
@@ -247,13 +247,9 @@ class EvidenceReader:
         self._control = control or Control()
         self.referrers = storage.referrers(digest)
         self.manifests: dict[str, Manifest] = {}
-        if len(self.referrers) > MAX_REFERRERS:
-            raise IntegrityError(
-                f"{storage.name}@{digest} has {len(self.referrers)} referrers, the limit is {MAX_REFERRERS}",
-                hint="remove those that are no longer needed",
-            )
+        check_referrers(f"{storage.name}@{digest}", len(self.referrers))
         self._found: dict[str, Evidence] = {}
-        self._left = MAX_TOTAL_BYTES
+        self._memory = _Memory(MAX_TOTAL_BYTES)
 
     def read(self, predicate_type: str = "") -> list[Evidence]:
         """What is attached, or the statements of one type; see :func:`read_evidence`."""
@@ -268,17 +264,37 @@ class EvidenceReader:
         if referrer.digest not in self._found:
             try:
                 manifest = self._storage.manifest(referrer.digest)
+                self._memory.take(manifest.raw, f"{self._storage.name}@{referrer.digest}")
             except (NotFoundError, IntegrityError) as error:
                 return Evidence(referrer.digest, self._digest, referrer.artifact_type, problem=str(error))
             if len(manifest.raw) <= _MAX_KEPT_BYTES:
                 self.manifests[manifest.digest] = manifest
-            evidence = _read(self._storage, manifest, self._digest, self._left, self._control)
-            self._left -= evidence.size if evidence.statement else 0
-            self._found[referrer.digest] = evidence
+            self._found[referrer.digest] = _read(self._storage, manifest, self._digest, self._memory, self._control)
         return self._found[referrer.digest]
 
 
-def _read(storage: Storage, manifest: Manifest, digest: str, left: int, control: Control) -> Evidence:
+class _Memory:
+    """What statements may still take: whoever can attach them writes what takes twenty times its length when read."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, raw: bytes, where: str) -> None:
+        """Count JSON before it is read.
+
+        Raises:
+            IntegrityError: It would take more than is left.
+        """
+        size = 2 * len(raw) + _VALUE_BYTES * sum(map(raw.count, (b"{", b"[", b",")))
+        if size > self._left:
+            raise IntegrityError(
+                f"{where}: not read, for {MAX_TOTAL_BYTES} bytes of memory are the limit for all that is attached",
+                hint="remove what is no longer needed",
+            )
+        self._left -= size
+
+
+def _read(storage: Storage, manifest: Manifest, digest: str, memory: _Memory, control: Control) -> Evidence:
     where = f"{storage.name}@{manifest.digest}"
     kind = manifest.artifact_type or manifest.config.media_type
     size = sum(layer.size for layer in manifest.layers)
@@ -288,8 +304,11 @@ def _read(storage: Storage, manifest: Manifest, digest: str, left: int, control:
         if manifest.subject is None or manifest.subject.digest != digest:
             raise IntegrityError(f"{where} is listed as attached to {digest}, and is attached to another manifest")
         if kind in (BUNDLE, PAYLOAD_TYPE):
-            raw = _only_layer(storage, manifest, kind, where, left, control)
+            raw = _only_layer(storage, manifest, kind, where, control)
+            memory.take(raw, where)
             bundle = parse_bundle(raw, where) if kind == BUNDLE else None
+            if bundle is not None:
+                memory.take(bundle.envelope.payload, where)
             statement = _statement(bundle, raw, where)
     except (NotFoundError, IntegrityError) as error:
         problem = str(error)
@@ -308,12 +327,10 @@ def _read(storage: Storage, manifest: Manifest, digest: str, left: int, control:
     )
 
 
-def _only_layer(storage: Storage, manifest: Manifest, kind: str, where: str, left: int, control: Control) -> bytes:
+def _only_layer(storage: Storage, manifest: Manifest, kind: str, where: str, control: Control) -> bytes:
     layers = [layer for layer in manifest.layers if layer.media_type == kind]
     if len(layers) != 1:
         raise IntegrityError(f"{where}: one layer of type {kind} is expected, not {len(layers)}")
-    if layers[0].size > left:
-        raise IntegrityError(f"{where}: not read, for {MAX_TOTAL_BYTES} bytes of statements are the limit")
     with storage.open_blob(layers[0], control) as reader:
         return reader.read_all(MAX_BUNDLE_BYTES)
 

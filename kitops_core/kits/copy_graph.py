@@ -13,6 +13,7 @@ from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE, MODELKIT_CONFIG
 from kitops_core.parallel import run_all
 from kitops_core.storage import Storage, Written
+from kitops_core.storage.limits import check_referrers
 
 
 def copy_manifest(
@@ -48,7 +49,7 @@ def copy_manifest(
         What became of each blob, in the manifest's order.
 
     Raises:
-        IntegrityError: A blob or referrer is not what it should be; the message names it.
+        IntegrityError: A blob or referrer is not what it should be, or there are too many; the message names it.
     """
     same = source.place == target.place
     held = held or same or target.holds(manifest)
@@ -121,6 +122,7 @@ def _copy_referrers_blobs(
         attached = [one for some in found for one in some if one.descriptor.digest not in seen]
         seen |= {one.descriptor.digest for one in attached}
         rounds.append([one for one in attached if not one.there])
+        check_referrers(f"{source.name}@{manifest.digest}", len(seen) - 1, len(rounds) if attached else 0)
         subjects = [(one.descriptor.digest, not one.there) for one in attached]
     missing = [one for some in reversed(rounds) for one in some]
     read = run_all([partial(_read_referrer, source, one, known.manifests if known else {}) for one in missing], control)

@@ -1,25 +1,60 @@
 """Tags that are no versions: where referrers are kept by registries and tools without the referrers API.
 
-The fallback tag is the distribution spec's (1.1, "Referrers Tag Schema"); the suffixes are cosign's.
+The fallback tag is the distribution spec's (1.1, "Referrers Tag Schema"); the suffixes are cosign's. A referrer's own
+tag is ours: its name alone says what is attached to what, no two writers ever write the same one, and it never moves,
+so that what is attached can be found whatever becomes of the list under the fallback tag.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 
-_REFERRERS_TAG = re.compile(r"sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})(?:\.[a-z]+)?")
+_MOST_HEX = 64
+_REFERRERS_TAG = re.compile(r"(?:sha256|sha512)-[0-9a-f]{64}(?:\.[a-z]+|\.[a-z2-7]{52})?")
+_OWN_SUFFIX = re.compile(r"[a-z2-7]{52}")
 
 
 def fallback_tag(digest: str) -> str:
     """The tag whose index lists the referrers of ``digest`` where a registry has no referrers API."""
-    return digest.replace(":", "-", 1)
+    algorithm, _, value = digest.partition(":")
+    return f"{algorithm}-{value[:_MOST_HEX]}"
+
+
+def own_tag(subject: str, referrer: str) -> str:
+    """The tag that only one referrer of one manifest has: the subject's fallback tag, and the referrer in base32.
+
+    Two digests in hexadecimal do not fit into the 128 characters of a tag.
+
+    Args:
+        subject: The digest of what it is attached to.
+        referrer: Its own digest, of SHA-256.
+    """
+    value = base64.b32encode(bytes.fromhex(referrer.removeprefix("sha256:"))).decode()
+    return f"{fallback_tag(subject)}.{value.rstrip('=').lower()}"
+
+
+def referrer_of(tag: str, subject: str) -> str:
+    """The digest of the referrer whose own tag this is, or an empty string where it is none of ``subject``."""
+    name, _, value = tag.partition(".")
+    if name != fallback_tag(subject) or not _OWN_SUFFIX.fullmatch(value):
+        return ""
+    try:
+        digest = f"sha256:{base64.b32decode(value.upper() + '====').hex()}"
+    except binascii.Error:
+        return ""
+    return digest if own_tag(subject, digest) == tag else ""
 
 
 def subject_of(tag: str) -> str:
-    """The digest whose referrers a fallback tag lists, or an empty string where it is another tag."""
-    return tag.replace("-", ":", 1) if is_referrers_tag(tag) and "." not in tag else ""
+    """The digest whose referrers a tag holds, or an empty string where it is another tag, or of a cut digest."""
+    name, _, suffix = tag.partition(".")
+    if not is_referrers_tag(tag) or not name.startswith("sha256-"):
+        return ""
+    return name.replace("-", ":", 1) if not suffix or _OWN_SUFFIX.fullmatch(suffix) else ""
 
 
 def is_referrers_tag(tag: str) -> bool:
-    """Whether a tag only holds referrers: the fallback ``sha256-<hex>``, or a tool's ``sha256-<hex>.sig``."""
+    """Whether a tag only holds referrers: ``sha256-<hex>``, a tool's ``sha256-<hex>.sig``, or a referrer's own."""
     return _REFERRERS_TAG.fullmatch(tag) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import urllib.request
 import uuid
 from datetime import datetime, timezone
@@ -16,7 +17,7 @@ from signing_tools import KEY, OTHER_KEY, sign, trusting
 from kitops_core.errors import IntegrityError, InvalidInputError, VerificationError
 from kitops_core.evidence import predicate_types as types
 from kitops_core.evidence.bundle import BUNDLE
-from kitops_core.evidence.statement import statement_for
+from kitops_core.evidence.statement import PAYLOAD_TYPE, statement_for
 from kitops_core.evidence.statements import attach_blob, attach_statement, read_evidence
 from kitops_core.evidence.verification import check
 from kitops_core.oci.manifest import Descriptor
@@ -116,16 +117,33 @@ class TestStrangersReferrers:
     ) -> None:
         sign(storage, kit, KEY)
         attach_blob(storage, kit, bytes(2000), artifact_type="application/x-large")
-        monkeypatch.setattr("kitops_core.evidence.statements.MAX_TOTAL_BYTES", 1000)
+        monkeypatch.setattr("kitops_core.evidence.statements.MAX_TOTAL_BYTES", 14_000)
         assert check(storage, kit.digest, trusting(KEY))
         sign(storage, kit, KEY)
         assert sorted(bool(evidence.problem) for evidence in read_evidence(storage, kit.digest)) == [False, False, True]
 
+    def test_are_counted_by_what_they_take_in_memory_before_they_are_read(
+        self, storage: Storage, kit: Descriptor
+    ) -> None:
+        """A megabyte of empty lists takes more than twenty."""
+        lists = b"[" + b"[]," * 2_500_000 + b"[]]"
+        statement = statement_for(kit.digest, types.TEST_RESULT, {"lists": "HERE"}).to_json()
+        layer = statement.replace(b'"HERE"', lists)
+        attach_blob(storage, kit, layer, artifact_type=PAYLOAD_TYPE)
+        sign(storage, kit, KEY)
+        tracemalloc.start()
+        found = read_evidence(storage, kit.digest)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert sorted(bool(evidence.problem) for evidence in found) == [False, True]
+        assert peak < 5 * len(layer)
+        assert check(storage, kit.digest, trusting(KEY))
+
     def test_too_many_are_an_error(self, storage: Storage, kit: Descriptor, monkeypatch: pytest.MonkeyPatch) -> None:
         for text in (b"a", b"b"):
             attach_blob(storage, kit, text, artifact_type="text/plain")
-        monkeypatch.setattr("kitops_core.evidence.statements.MAX_REFERRERS", 1)
-        with pytest.raises(IntegrityError, match="has 2 referrers, the limit is 1"):
+        monkeypatch.setattr("kitops_core.storage.limits.MAX_REFERRERS", 1)
+        with pytest.raises(IntegrityError, match="has more than 1 referrers, which is the limit"):
             read_evidence(storage, kit.digest)
 
 

@@ -13,7 +13,9 @@ from clients import client
 from fault_proxy import FaultProxy
 
 import kitops_core as kitops
+from kitops_core.errors import IntegrityError
 from kitops_core.oci.manifest import Manifest
+from kitops_core.storage.limits import MAX_REFERRERS_DEPTH
 from kitops_core.storage.local import LocalRepository, LocalStore, collect_garbage
 from kitops_core.storage.registry import RegistryRepository
 
@@ -77,9 +79,10 @@ def test_a_push_with_nothing_attached_costs_no_request_for_it(
 ) -> None:
     kitops.pack(bundle, f"{name}:1")
     kitops.push(f"{name}:1")
-    # The tag, the manifest, then the layer is looked for and sent, the config only sent, and the tag written.
+    # The tag, the manifest, then the layer is looked for and sent, the config only sent, and its own tag
+    # and the tag written.
     sent = [seen.method for seen in either_faults.seen]
-    assert sorted(sent) == sorted(["HEAD", "HEAD", "HEAD", "POST", "PUT", "POST", "PUT", "PUT"])
+    assert sorted(sent) == sorted(["HEAD", "HEAD", "HEAD", "POST", "PUT", "POST", "PUT", "PUT", "PUT"])
     either_faults.seen.clear()
     kitops.push(f"{name}:1")
     assert [seen.method for seen in either_faults.seen] == ["HEAD"]
@@ -150,3 +153,15 @@ def test_what_is_attached_goes_with_the_last_kit(bundle: Path) -> None:
     assert kitops.list_kits(untagged=True) == []
     collect_garbage(LocalStore(), grace_seconds=0)
     assert not list((LocalStore().root / "blobs" / "sha256").iterdir())
+
+
+def test_a_tree_of_referrers_without_end_is_not_read(bundle: Path, name: str) -> None:
+    kit = kitops.pack(bundle, f"{name}:1")
+    digest = kit.digest
+    for level in range(MAX_REFERRERS_DEPTH):
+        digest = attach_here(name, digest, str(level).encode()).digest
+    (tree,) = kitops.referrers(f"{name}:1", where="store").referrers
+    assert tree.referrers[0].referrers[0].referrers[0].referrers[0].digest == digest
+    attach_here(name, digest, b"one too deep")
+    with pytest.raises(IntegrityError, match=f"more than {MAX_REFERRERS_DEPTH} levels deep"):
+        kitops.referrers(f"{name}:1", where="store")

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from kitops_core.errors import RegistryError
+from kitops_core.errors import IntegrityError, RegistryError
 from kitops_core.events import Control
 from kitops_core.oci.manifest import Descriptor
+from kitops_core.storage.limits import MAX_PAGES
 from kitops_core.storage.registry.auth import Access
 from kitops_core.storage.registry.hosts import api_repository, base_url, follow, origin
 from kitops_core.storage.registry.transport import Answer, Request, Transport
@@ -61,12 +62,28 @@ class Endpoint:
         size = answer.headers.get("content-length", "")
         return answer.status == 200 and (not size.isdecimal() or int(size) == descriptor.size)
 
-    def pages(self, url: str, doing: str, control: Control, expect: tuple[int, ...] = (200,)) -> Iterator[Answer]:
-        """The answer from ``url``, then from every page its ``Link`` leads to, on this registry only."""
-        seen = set()
+    def pages(self, url: str, doing: str, control: Control, **more: Any) -> Iterator[Answer]:
+        """The answer from ``url``, then from every page its ``Link`` leads to, on this registry only.
+
+        Args:
+            url: The first page.
+            doing: What it is for, as in "cannot <doing>".
+            control: Cancelling.
+            more: Further fields of each :class:`~.transport.Request`.
+
+        Raises:
+            IntegrityError: There are too many pages.
+            RegistryError: A page leads to another registry, or back.
+        """
+        seen: set[str] = set()
         while url:
+            if len(seen) == MAX_PAGES:
+                raise IntegrityError(
+                    f"cannot {doing}: it has more than {MAX_PAGES} pages, which is the limit",
+                    hint="the list is longer than any in use, or the registry never ends it",
+                )
             seen.add(url)
-            answer = self.call(PULL, "GET", url, doing, control, expect=expect)
+            answer = self.call(PULL, "GET", url, doing, control, **more)
             yield answer
             link = _next_link(answer.headers.getlist("link"))
             if not link:

@@ -119,6 +119,8 @@ def failure(doing: str, problem: Problem, login_hint: str = "") -> KitOpsError:
     """The typed error for an answer nobody expected to ``doing``."""
     text = f"cannot {doing}: the server answered {problem}"
     status, code = problem.status, problem.code
+    if 400 <= status < 500 and "immutab" in f"{code} {problem.words}".lower():  # ECR says 400, Harbor 412, others 403
+        return ConflictError(text, hint="the tag is immutable there: use a new tag")
     if status in (401, 403):
         return DeniedError(text, hint=login_hint)
     if status == 404:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.errors import ConflictError, IntegrityError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, sha256_digest
 from kitops_core.reference import is_digest
 from kitops_core.storage.registry.endpoint import DELETE, PULL, PUSH, Endpoint
+from kitops_core.storage.registry.failures import read_problem
 from kitops_core.storage.registry.transport import Answer
 
 _ACCEPT = {
@@ -24,6 +26,9 @@ _ACCEPT = {
         )
     )
 }
+
+_HOLDING = re.compile("referenc|immutab", re.IGNORECASE)
+_HELD = "an index refers to it, or a tag of it is immutable there: remove the index or the rule first"
 
 
 class RawManifest(NamedTuple):
@@ -161,19 +166,30 @@ class ManifestApi:
 
         Raises:
             NotFoundError: It does not exist.
+            ConflictError: Something else in the registry holds it.
+            DeniedError, RegistryError: The registry refused or failed.
         """
+        where = self.where(target)
         try:
             answer = self._endpoint.call(
                 DELETE,
                 "DELETE",
                 self._url(target),
-                f"remove {self.where(target)}",
+                f"remove {where}",
                 self._control,
                 expect=(200, 202, 204, 400, 405),
             )
         except NotFoundError as error:
-            raise NotFoundError(f"{self.where(target)} does not exist") from error
-        return answer.status not in (400, 405)
+            raise NotFoundError(f"{where} does not exist") from error
+        except ConflictError as error:
+            raise ConflictError(error.message, hint=_HELD) from error
+        if answer.status not in (400, 405):
+            return True
+        problem = read_problem(answer.status, answer.headers, answer.body)
+        # zot says DENIED where an index refers to it; registries that cannot delete say UNSUPPORTED, or little at all
+        if problem.code == "DENIED" or _HOLDING.search(f"{problem.code} {problem.words}"):
+            raise ConflictError(f"cannot remove {where}: the server answered {problem}", hint=_HELD)
+        return False
 
     def _head(self, target: str, actions: str, control: Control) -> Answer:
         """What a registry says of a manifest; some answer 400 or 405 though they have it."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 
-from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError, RegistryError
+from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
-from kitops_core.parallel import run_all
 from kitops_core.reference import check_tag
 from kitops_core.storage import Written
 from kitops_core.storage.registry.downloads import download_blob
@@ -24,10 +21,9 @@ from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.ping import ping
 from kitops_core.storage.registry.referrers_list import Referrers
 from kitops_core.storage.registry.swap import swap
+from kitops_core.storage.registry.tags_list import list_tags
 from kitops_core.storage.registry.transport import Transport
 from kitops_core.storage.registry.uploads import Uploader
-
-_PAGE = "1000"
 
 
 class RegistryRepository:
@@ -102,16 +98,16 @@ class RegistryRepository:
             InvalidInputError: A tag does not follow the grammar, or the manifest is too large for a registry.
             IntegrityError: The registry took other bytes for it.
             ConflictError: A tag is there already and cannot be moved.
+            UnlistedError: It is stored, but other writers kept replacing the list of referrers.
             DeniedError, RegistryError: The registry refused or failed.
         """
         for tag in tags:
             check_tag(tag)
         if manifest.subject is None:
             self.keep(manifest)
-            if tags:
-                self._put(manifest, tags)
-        elif not self._put(manifest, tags):
-            self._referrers.add([manifest])
+        self._put(manifest, tags)
+        if manifest.subject is not None:
+            self._referrers.put([manifest])
         return manifest.descriptor
 
     def keep(self, manifest: Manifest, tag: str = "") -> None:
@@ -154,27 +150,16 @@ class RegistryRepository:
         Raises:
             InvalidInputError: A manifest is too large for a registry.
             IntegrityError: The registry took other bytes for one.
-            ConflictError: Other writers kept replacing the list of referrers.
+            UnlistedError: They are stored, but other writers kept replacing the list of referrers.
             DeniedError, RegistryError: The registry refused or failed.
         """
+        for manifest in manifests:
+            _raw(manifest, self.name)
+        self._referrers.put(manifests)
 
-        def put(manifest: Manifest, control: Control) -> bool:
-            control.check()
-            return self._put(manifest)
-
-        listed = run_all([partial(put, manifest) for manifest in manifests], self._control)
-        self._referrers.add([manifest for manifest, is_listed in zip(manifests, listed, strict=True) if not is_listed])
-
-    def _put(self, manifest: Manifest, tags: Sequence[str] = ()) -> bool:
-        """Store a manifest; whether the registry listed it as a referrer."""
-        if len(manifest.raw) > MAX_MANIFEST_BYTES:
-            raise InvalidInputError(
-                f"{self.name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
-                hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
-            )
-        raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
-        listed = [self._manifests.put(raw, target) for target in tags or (manifest.digest,)]
-        return all(listed)
+    def _put(self, manifest: Manifest, tags: Sequence[str]) -> None:
+        for tag in tags:
+            self._manifests.put(_raw(manifest, self.name), tag)
 
     def holds(self, manifest: Manifest) -> bool:
         """Whether a manifest is here; the registry is trusted to have its blobs then.
@@ -222,37 +207,31 @@ class RegistryRepository:
 
         Raises:
             NotFoundError: There is no such repository.
+            IntegrityError: There are too many tags.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return filter(is_listed, self._all_tags())
+        return filter(is_listed, list_tags(self._endpoint, self._control))
 
     def own_tags(self) -> Iterator[str]:
         """The tags of our own, sorted; see :mod:`kitops_core.oci.own_tags`.
 
         Raises:
             NotFoundError: There is no such repository.
+            IntegrityError: There are too many tags.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return filter(is_own_tag, self._all_tags())
+        return filter(is_own_tag, list_tags(self._endpoint, self._control))
 
     def subjects(self) -> Iterator[str]:
-        """Digests of the manifests that something is attached to, as the fallback tags tell them; none with the API.
+        """Digests of the manifests that something is attached to, as referrers' tags tell them; none with the API.
 
         Raises:
             NotFoundError: There is no such repository.
+            IntegrityError: There are too many tags.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return (digest for digest in map(subject_of, self._all_tags()) if digest)
-
-    def _all_tags(self) -> list[str]:
-        tags: set[str] = set()
-        try:
-            url = self._endpoint.url("tags/list", {"n": _PAGE})
-            for page in self._endpoint.pages(url, f"list the tags of {self.name}", self._control):
-                tags.update(_tags(page.body, self.name))
-        except NotFoundError as error:
-            raise NotFoundError(f"there is no repository {self.name}", hint="check its name") from error
-        return sorted(tags)
+        digests = dict.fromkeys(map(subject_of, list_tags(self._endpoint, self._control)))
+        return (digest for digest in digests if digest)
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here.
@@ -285,7 +264,7 @@ class RegistryRepository:
             RegistryError: The registry failed; the message says so where the tag may have moved.
             DeniedError: The registry refused.
         """
-        raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
+        raw = _raw(manifest, self.name)
         settle = self._transport.options.settle
         swap(self._manifests, raw, check_tag(tag), expected, settle, control or self._control)
 
@@ -294,14 +273,14 @@ class RegistryRepository:
 
         Raises:
             NotFoundError: There is no such tag.
-            RegistryError: The registry cannot remove a tag alone (``code`` is ``UNSUPPORTED``), or failed.
-            DeniedError: The registry refused.
+            ConflictError: The tag is immutable there.
+            DeniedError: The registry cannot remove a tag alone, or refused.
+            RegistryError: The registry failed.
         """
         if not self._manifests.delete(check_tag(tag)):
             digest = self.resolve(tag).digest
-            raise RegistryError(
+            raise DeniedError(
                 f"{self._endpoint.registry} cannot remove the tag '{tag}' and leave its manifest",
-                code="UNSUPPORTED",
                 hint=f"delete the manifest with all its tags ({digest}), or use the registry's own interface",
             )
 
@@ -310,17 +289,17 @@ class RegistryRepository:
 
         Raises:
             NotFoundError: There is no such manifest.
-            RegistryError: The registry does not delete (``code`` is ``UNSUPPORTED``), or failed.
-            DeniedError: The registry refused.
+            ConflictError: An index refers to it, or a tag of it is immutable there.
+            DeniedError: The registry does not delete, or refused.
+            RegistryError: The registry failed.
         """
         try:
             manifest = self._manifests.fetch(digest)
         except IntegrityError:  # an altered manifest can be deleted, but cannot say what it was attached to
             manifest = None
         if not self._manifests.delete(digest):
-            raise RegistryError(
+            raise DeniedError(
                 f"{self._endpoint.registry} does not delete manifests",
-                code="UNSUPPORTED",
                 hint="deleting may have to be enabled there, or go through the registry's own interface",
             )
         if manifest is not None:
@@ -348,11 +327,11 @@ class RegistryRepository:
             self._transport.close()
 
 
-def _tags(body: bytes, name: str) -> list[str]:
-    try:
-        tags = json.loads(body).get("tags") or []
-    except (ValueError, AttributeError):
-        tags = None
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise RegistryError(f"cannot list the tags of {name}: the answer is not the JSON a registry gives")
-    return tags
+def _raw(manifest: Manifest, name: str) -> RawManifest:
+    """A manifest as it is stored, after a look at its size."""
+    if len(manifest.raw) > MAX_MANIFEST_BYTES:
+        raise InvalidInputError(
+            f"{name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
+            hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
+        )
+    return RawManifest(manifest.raw, manifest.digest, manifest.media_type)

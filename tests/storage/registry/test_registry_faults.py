@@ -13,13 +13,22 @@ import pytest
 from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
 from fault_proxy import Fault, FaultProxy, Reply, answer, change, corrupt, cut, delay, drop, fault_proxy, lose_answer
 
-from kitops_core.errors import ConflictError, DeniedError, IntegrityError, KitOpsError, NotFoundError, RegistryError
+from kitops_core.errors import (
+    ConflictError,
+    DeniedError,
+    IntegrityError,
+    KitOpsError,
+    NotFoundError,
+    RegistryError,
+    UnlistedError,
+)
 from kitops_core.events import Cancel, Control
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, sha256_digest
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository
 
 DATA = some_bytes(400_000)
+LIST = "manifests/sha256-[0-9a-f]{64}$"
 HTML = b"<html><body>Sign in</body></html>"
 
 
@@ -419,10 +428,64 @@ def test_a_tag_that_cannot_move_is_a_conflict(faults: FaultProxy, repository: Re
         put_kit(repository, ("v1",))
 
 
-def test_ecrs_immutable_tag_is_a_conflict_too(faults: FaultProxy, repository: RegistryRepository) -> None:
-    faults.fault("PUT", "manifests", answer(400, error_body("ImageTagAlreadyExistsException", "tag exists")))
-    with pytest.raises(ConflictError):
-        put_kit(repository, ("v1",))
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "ImageTagAlreadyExistsException", "tag exists"),
+        (
+            400,
+            "TAG_INVALID",
+            "The image tag 'v1' cannot be overwritten because the repository is immutable.",
+        ),
+        (403, "DENIED", "the tag v1 is immutable"),
+        (409, "TAG_IMMUTABLE", ""),
+    ],
+)
+def test_an_immutable_tag_is_a_conflict_however_a_registry_says_so(
+    faults: FaultProxy, repository: RegistryRepository, status: int, code: str, message: str
+) -> None:
+    put_kit(repository, ("v1",))
+    faults.fault("PUT", "manifests/v1", answer(status, error_body(code, message)), times=99)
+    before = faults.count("PUT", "manifests/v1")
+    with pytest.raises(ConflictError) as caught:
+        put_kit(repository, ("v1",), b"other")
+    assert caught.value.exit_code == 8
+    assert "use a new tag" in caught.value.hint
+    assert faults.count("PUT", "manifests/v1") == before + 1  # trying again would not help
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (405, "DENIED", "requested access to the resource is denied"),  # zot
+        (409, "MANIFEST_REFERENCED_IN_LIST", "manifest referenced by manifest list"),
+        (400, "MANIFEST_INVALID", "manifest is referenced by an index"),
+        (412, "PRECONDITION", "tag is immutable"),
+    ],
+)
+def test_a_manifest_that_something_else_holds_is_a_conflict_to_delete(
+    faults: FaultProxy, repository: RegistryRepository, status: int, code: str, message: str
+) -> None:
+    kit = put_kit(repository, ("v1",))
+    faults.fault("DELETE", "manifests", answer(status, error_body(code, message)), times=99)
+    with pytest.raises(ConflictError, match=code) as caught:
+        repository.delete(kit.digest)
+    assert caught.value.exit_code == 8
+    assert "an index refers to it" in caught.value.hint
+    assert faults.count("DELETE") == 1
+
+
+@pytest.mark.parametrize("reply", [answer(405), answer(405, error_body("UNSUPPORTED", "the operation is unsupported"))])
+def test_a_registry_that_cannot_delete_is_told_from_one_that_fails(
+    faults: FaultProxy, repository: RegistryRepository, reply: Fault
+) -> None:
+    kit = put_kit(repository, ("v1",))
+    faults.fault("DELETE", "manifests", reply, times=99)
+    with pytest.raises(DeniedError, match="does not delete") as caught:
+        repository.delete(kit.digest)
+    assert caught.value.exit_code == 5
+    assert caught.value.hint
+    assert faults.count("DELETE") == 1
 
 
 def test_a_login_page_in_place_of_a_registry_is_named(faults: FaultProxy, repository: RegistryRepository) -> None:
@@ -492,17 +555,20 @@ def test_a_list_of_referrers_that_another_writer_replaced_is_mended(
     faults: FaultProxy, repository: RegistryRepository
 ) -> None:
     kit = put_kit(repository)
-    faults.fault("PUT", "manifests/sha256-", answer(201))
+    faults.fault("PUT", LIST, answer(201))
     referrer = put_kit(repository, content=b"signature", subject=kit.descriptor)
-    assert faults.count("PUT", "manifests/sha256-") == 2
+    assert faults.count("PUT", LIST) == 2
     assert [d.digest for d in repository.referrers(kit.digest)] == [referrer.digest]
 
 
 def test_writers_that_never_get_their_turn_are_told(faults: FaultProxy, repository: RegistryRepository) -> None:
     kit = put_kit(repository)
-    faults.fault("PUT", "manifests/sha256-", answer(201), times=99)
-    with pytest.raises(ConflictError, match="other writers"):
+    faults.fault("PUT", LIST, answer(201), times=99)
+    with pytest.raises(UnlistedError, match="other writers") as caught:
         put_kit(repository, content=b"signature", subject=kit.descriptor)
+    assert caught.value.exit_code == 11
+    (found,) = repository.referrers(kit.digest)  # what was attached is stored, and found
+    assert repository.manifest(found.digest).subject == kit.descriptor
 
 
 def test_what_the_registry_wants_people_to_know_is_said_once(faults: FaultProxy) -> None:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitops_core.errors import InvalidInputError, RegistryError
-from kitops_core.oci.referrers_tag import fallback_tag, is_referrers_tag
+from kitops_core.oci.referrers_tag import fallback_tag, is_referrers_tag, own_tag, referrer_of, subject_of
+from kitops_core.reference import check_tag
 from kitops_core.storage.registry.auth import merge_scopes
 from kitops_core.storage.registry.challenge import Challenge, parse_challenges
 from kitops_core.storage.registry.credentials import Credential, find_credential
@@ -215,6 +216,37 @@ def test_tags_of_referrers_are_told_from_versions() -> None:
     assert is_referrers_tag(f"{tag}.sig")
     assert not is_referrers_tag("sha256-abc")
     assert not is_referrers_tag(f"{tag}-mine")
+
+
+SHA256 = st.binary(min_size=32, max_size=32).map(lambda value: f"sha256:{value.hex()}")
+SHA512 = st.binary(min_size=64, max_size=64).map(lambda value: f"sha512:{value.hex()}")
+
+
+@given(SHA256 | SHA512, SHA256)
+def test_the_own_tag_of_a_referrer_names_it_and_its_subject(subject: str, referrer: str) -> None:
+    tag = own_tag(subject, referrer)
+    assert check_tag(tag) == tag
+    assert is_referrers_tag(tag)
+    assert tag.startswith(f"{fallback_tag(subject)}.")
+    assert referrer_of(tag, subject) == referrer
+    assert subject_of(tag) == (subject if subject.startswith("sha256:") else "")
+
+
+@given(SHA256, SHA256, SHA256, st.text("abcdefghijklmnopqrstuvwxyz234567", min_size=51, max_size=53))
+def test_no_other_tag_is_taken_for_the_own_tag_of_a_referrer(one: str, other: str, referrer: str, text: str) -> None:
+    if one != other:
+        assert referrer_of(own_tag(other, referrer), one) == ""
+    for tag in (fallback_tag(one), f"{fallback_tag(one)}.sig", "v1", "", f"{own_tag(one, referrer)}.x"):
+        assert referrer_of(tag, one) == ""
+    named = referrer_of(f"{fallback_tag(one)}.{text}", one)  # base32 has several spellings, of which we use one
+    assert named == "" or own_tag(one, named) == f"{fallback_tag(one)}.{text}"
+
+
+@given(SHA512)
+def test_a_longer_digest_is_cut_as_the_spec_says_so_that_its_fallback_tag_is_a_tag(digest: str) -> None:
+    assert fallback_tag(digest) == f"sha512-{digest[7:71]}"
+    assert check_tag(fallback_tag(digest))
+    assert is_referrers_tag(fallback_tag(digest))
 
 
 # --- credential files ------------------------------------------------------------------------------------------
