@@ -11,6 +11,7 @@ from kitops_core.kitfile import go_json
 from kitops_core.kitfile.fields import KITFILE, Fields, FieldSpec
 from kitops_core.kitfile.plain_values import plain
 
+# By id(), not by path or by value: entries that say the same still have layers of their own.
 Layers = Mapping[int, tuple[str, str]]
 """The ``id()`` of an entry's values to its layer's digest and diffId."""
 
