@@ -95,7 +95,7 @@ def _text(value: Any, place: str) -> str:
 
 
 def _integer(digits: str) -> int | float:
-    return -0.0 if digits == "-0" else int(digits)
+    return -0.0 if digits == "-0" else int(digits)  # Go reads it as a float, and writes it back as -0
 
 
 def _refuse(name: str) -> None:

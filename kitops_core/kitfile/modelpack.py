@@ -79,6 +79,7 @@ def view_foreign(manifest: Manifest, config: bytes, where: str) -> KitView:
     layers: dict[str, Descriptor] = {}
     types: dict[str, LayerType] = {}
     paths: set[str] = set()
+    # Read twice, as it is cheap: whether a config is a part or data depends on the weights that may come after it.
     has_weights = any(kind.section == "model" for _, _, _, kind in _named_layers(manifest))
     for index, layer, path, layer_type in _named_layers(manifest):
         check_path(path, f"{where}: layer {index}")

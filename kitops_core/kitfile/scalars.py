@@ -61,7 +61,7 @@ def _number(text: str) -> Scalar | None:
     if match:
         sign, hexadecimal, binary, octal, decimal = match.groups()
         digits, base = next((d, b) for d, b in ((hexadecimal, 16), (binary, 2), (octal, 8), (decimal, 10)) if d)
-        if len(digits) <= 64:
+        if len(digits) <= 64:  # no more fit 64 bits, and int() takes quadratic time
             value = int(sign + digits, base)
             fits = -(2**63) <= value < (2**63 if sign else 2**64)
             if fits:

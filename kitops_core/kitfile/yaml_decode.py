@@ -98,6 +98,7 @@ class Decoder:
         """A free-form value. Aliases are expanded, up to a limit on how many values come of it."""
         self._count += 1
         if self._count > _MAX_VALUES or depth > MAX_DEPTH:
+            # Said once: where nested aliases multiply, each of millions of values would say it again.
             if self._count == _MAX_VALUES + 1 or depth > MAX_DEPTH:
                 self._problem(node, f"{path} has too many values or levels once its aliases are expanded")
             return None
@@ -131,6 +132,7 @@ class Decoder:
 
     def _binary(self, node: ScalarNode, path: str) -> str:
         try:
+            # A Go string holds any bytes; its JSON has the replacement character for those that are not UTF-8.
             return base64.b64decode("".join(node.text.split()), validate=True).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
             self._problem(node, f"{path} is not valid base64")

@@ -76,7 +76,7 @@ class _Builder:
         self._root: Node | None = None
         self._open: list[Node] = []
         self._keys: list[Node | None] = []
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, Node] = {}  # an alias is the node itself: whoever expands it counts what comes of it
 
     def build(self, events: Any) -> Node | None:
         for event in events:

@@ -17,6 +17,7 @@ def gates_of(policy: PromotionPolicy, channel: str) -> list[Gate]:
     Raises:
         NotFoundError: There is no such channel.
     """
+    # Imported as they are asked for: a channel has two or three of eight kinds.
     from kitops_core.promotion.gates.signed import ApprovalsGate
     from kitops_core.promotion.gates.upstream import SoakGate, UpstreamGate
 
