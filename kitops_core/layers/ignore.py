@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from kitops_core.errors import SourceError
+from kitops_core.kitfile.data import KITFILE_NAMES
 
 IGNORE_FILE = ".kitignore"
-KITFILE_NAMES = ("Kitfile", "kitfile", ".kitfile")
 
 _SPECIAL = re.compile(r"[*?\[\]\\]")
 
