@@ -153,10 +153,7 @@ class Session:
             NotFoundError: The kit is in none of them; the message names where it was looked for.
         """
         reference = text if isinstance(text, Reference) else parse_reference(text)
-        places: list[Literal["store", "registry"]] = [where] if where != "any" else ["store", "registry"]
-        if where == "any" and not reference.in_registry:
-            places = ["store"]
-        for place in places:
+        for place in _places(reference, where):
             remote = place == "registry" and not reference.layout
             storage = self.storage(reference, place)
             try:
@@ -167,12 +164,25 @@ class Session:
             except BaseException:
                 storage.close()
                 raise
-        names = {"registry": reference.layout or reference.registry, "store": reference.layout or "the local store"}
-        listed = f" {reference.name}" if places[-1] == "registry" else ""
-        raise NotFoundError(
-            f"'{text}' is not in " + " and not in ".join(names[place] for place in places),
-            hint=f"see what is there with `kitops list{listed}`",
-        )
+        raise _not_found(reference, where)
+
+    def resolve(self, text: str, where: Where = "any") -> str:
+        """The digest that a reference names now. A registry is asked without fetching the manifest.
+
+        Registries that count pulls do not count this, so it is what a tag is watched with.
+
+        Raises:
+            NotFoundError: As for :meth:`find`.
+        """
+        reference = parse_reference(text)
+        for place in _places(reference, where):
+            storage = self.storage(reference, place)
+            try:
+                if digest := digest_of(storage, reference.target):
+                    return digest
+            finally:
+                storage.close()
+        raise _not_found(reference, where)
 
     def find_subject(self, text: str, where: Where = "any") -> FoundKit:
         """The kit that something is, or is to be, attached to; with ``any`` in the registry where the name has one.
@@ -242,3 +252,20 @@ def digest_of(storage: Storage, target: str) -> str:
         return storage.resolve(target).digest
     except NotFoundError:
         return ""
+
+
+def _places(reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
+    """Which storages to look in for a kit, in this order."""
+    if where != "any":
+        return [where]
+    return ["store", "registry"] if reference.in_registry else ["store"]
+
+
+def _not_found(reference: Reference, where: Where) -> NotFoundError:
+    places = _places(reference, where)
+    names = {"registry": reference.layout or reference.registry, "store": reference.layout or "the local store"}
+    listed = f" {reference.name}" if places[-1] == "registry" else ""
+    return NotFoundError(
+        f"'{reference}' is not in " + " and not in ".join(names[place] for place in places),
+        hint=f"see what is there with `kitops list{listed}`",
+    )

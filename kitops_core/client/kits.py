@@ -159,9 +159,7 @@ class KitVerbs:
             NotFoundError: There is no such kit.
             DeniedError, RegistryError, StoreError: A storage refused or failed.
         """
-        found = self._session.find(reference, where)
-        found.storage.close()
-        return found.manifest.digest
+        return self._session.resolve(reference, where)
 
     def diff(self, before: str, after: str, *, where: types.Where = "any") -> types.KitDiff:
         """Compare two kits without reading their layers.

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -88,6 +88,14 @@ class Authenticator:
             DeniedError: The token service refused.
             RegistryError: It could not be reached, or gave no token.
         """
+        try:
+            return self._header(access, lasting)
+        except DeniedError:  # by the token service
+            if not self.renew(access):
+                raise
+            return self._header(access, lasting)
+
+    def _header(self, access: Access, lasting: float) -> str:
         if self._options.token:
             return f"Bearer {self._options.token}"
         challenge = self._challenges.get(access.registry)
@@ -124,7 +132,30 @@ class Authenticator:
             stale = [key for key, token in self._tokens.items() if sent.endswith(f" {token.value}")]
             for key in stale:
                 del self._tokens[key]
-            return access.registry in self._challenges and self.header(access) not in ("", sent)
+            if access.registry not in self._challenges:
+                return False
+            return self.header(access) not in ("", sent) or bool(sent and self.renew(access))
+
+    def renew(self, access: Access) -> bool:
+        """Look for the credentials once more, after they were refused; true where there are others now.
+
+        A run that lasts longer than its credentials goes on with those that replaced them.
+        """
+        from kitops_core.storage.registry.credentials import find_credential
+
+        with self._lock:
+            options = self._options
+            if options.renew is not None:
+                found = options.renew()
+                names = ("origin", "username", "password", "token", "identity_token")
+                options = replace(options, **{name: getattr(found, name) for name in names})
+            lookup = find_credential(access.registry, access.repository, options)
+            if lookup.credential == self._lookup(access).credential:
+                return False
+            self._options = options
+            self._lookups = {(access.registry, access.repository): lookup}
+            self._tokens.clear()
+            return True
 
     def hint(self, access: Access) -> str:
         """What a user can do after the registry refused."""

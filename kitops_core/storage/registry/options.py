@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,9 @@ class RegistryOptions:
         token: Bearer token sent to the registry as it is.
         identity_token: OAuth2 refresh token, exchanged for bearer tokens where the registry says.
         credential_files: Docker or Podman credential files to look into before the usual ones.
+        renew: Asked once more for the options when the registry refuses the credentials in them, from any thread: they
+            may have been renewed meanwhile. Only the credentials of its answer are taken. Credential files and helpers
+            are asked again in any case.
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds to wait while no byte moves. A registry gets five times as long to store a whole blob.
         retries: How often a request is repeated after a dropped connection or a status worth repeating.
@@ -50,6 +54,7 @@ class RegistryOptions:
     token: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     credential_files: tuple[Path, ...] = ()
+    renew: Callable[[], RegistryOptions] | None = field(default=None, repr=False, compare=False)
     connect_timeout: float = 10.0
     timeout: float = 60.0
     retries: int = 5

@@ -221,6 +221,7 @@ class Transport:
     def _answered(self, request: Request, control: Control, backoff: Backoff) -> tuple[Response, str]:
         """The first answer that is expected, and the URL it came from after redirects."""
         access, url, challenges, redirects = request.access, request.url, 0, 0
+        renewed = False
         while True:
             authorization = self.headers_for(access, url)
             try:
@@ -236,6 +237,11 @@ class Transport:
                 if answer.status == 401 and url == request.url and challenges < _MOST_CHALLENGES:
                     challenges += 1
                     if self.challenged(access, answer, authorization):
+                        request.before_repeat()
+                        continue
+                if answer.status == 403 and authorization and url == request.url and not renewed:
+                    renewed = True
+                    if self.auth.renew(access):
                         request.before_repeat()
                         continue
             except LostError as broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import stat
 import sys
 import time
@@ -17,7 +18,7 @@ from uuid import uuid4
 import pytest
 from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
 from fault_proxy import answer, change, fault_proxy, forward_proxy
-from registry_fixture import PASSWORD, USERNAME, Served, TokenRegistry
+from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TokenRegistry, serve_registry
 from token_server import IDENTITY_TOKEN
 
 from kitops_core.errors import DeniedError, RegistryError
@@ -323,6 +324,73 @@ def test_a_token_about_to_end_is_renewed_before_a_blob_is_sent(
     repository.put_manifest(kit, ["v3"])
     assert len(service.granted) == 3
     repository.close()
+
+
+@pytest.fixture
+def renewing() -> Iterator[Served]:
+    """A registry whose password file a test may write again."""
+    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
+    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
+        yield served
+
+
+@pytest.mark.parametrize("where", ["options", "file"])
+def test_credentials_that_were_renewed_meanwhile_are_taken_from_the_first_refusal_on(
+    renewing: Served, tmp_path: Path, where: str
+) -> None:
+    def given(user: str) -> RegistryOptions:
+        return fast(username=user, password=PASSWORD)
+
+    config = tmp_path / "config.json"
+    options = replace(given(USERNAME), renew=lambda: given("renewed"))
+    if where == "file":
+        write_json(config, {"auths": {renewing.address: {"auth": AUTH}}})
+        options = fast(credential_files=(config,))
+    with fault_proxy(renewing.address) as proxy:
+        if where == "file":
+            write_json(config, {"auths": {proxy.address: {"auth": AUTH}}})
+        repository = new(proxy.address, options)
+        put_kit(repository, ("v1",))
+        (renewing.root / "htpasswd").write_text(HTPASSWD.replace(USERNAME, "renewed"))
+        os.utime(renewing.root / "htpasswd", (time.time() + 5, time.time() + 5))
+        if where == "file":
+            renewed = base64.b64encode(f"renewed:{PASSWORD}".encode()).decode()
+            write_json(config, {"auths": {proxy.address: {"auth": renewed}}})
+        before = len(proxy.seen)
+        repository.resolve("v1")
+        assert len(proxy.seen) - before == 2  # refused, and repeated
+        repository.resolve("v1")
+        assert len(proxy.seen) - before == 3
+        repository.close()
+
+
+def test_credentials_that_a_token_service_no_longer_takes_are_renewed(token_registry: TokenRegistry) -> None:
+    asked = []
+
+    def renew() -> RegistryOptions:
+        asked.append(None)
+        return fast(username=USERNAME, password=PASSWORD)
+
+    repository = new(token_registry.address, fast(username=USERNAME, password="ended", renew=renew))
+    kit = put_kit(repository, ("v1",))
+    assert repository.resolve("v1").digest == kit.digest
+    assert len(asked) == 1
+    repository.close()
+
+
+def test_credentials_that_are_the_same_when_asked_again_are_refused_at_once(auth_registry: Served) -> None:
+    asked = []
+
+    def renew() -> RegistryOptions:
+        asked.append(None)
+        return fast(username=USERNAME, password="wrong")
+
+    with fault_proxy(auth_registry.address) as proxy:
+        repository = new(proxy.address, fast(username=USERNAME, password="wrong", renew=renew))
+        with pytest.raises(DeniedError):
+            repository.resolve("v1")
+        assert (len(proxy.seen), len(asked)) == (2, 1)
+        repository.close()
 
 
 def test_the_scope_a_registry_asks_for_comes_first(token_registry: TokenRegistry) -> None:
