@@ -16,7 +16,6 @@ from live_airflow import LiveAirflow, live_airflow
 from registry_fixture import serve_registry
 
 import kitops_core as kitops
-from kitops_core.signing.keys import generate_key_pair
 
 POLICY = """\
 kit: {repository}
@@ -46,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kitops-demo-") as name, serve_registry() as registry:
         home = Path(name)
         repository = f"{registry.address}/ml/churn"
-        private, public = generate_key_pair(b"")
+        private, public = kitops.generate_key_pair(b"")
         (home / "release.key").write_bytes(private)
         (home / "release.pub").write_bytes(public)
         (home / "promotion.yaml").write_text(POLICY.format(repository=repository))
@@ -84,7 +83,7 @@ def show(airflow: LiveAirflow, home: Path, repository: str) -> None:
 
     (reported,) = airflow.finished("report_staging", 1)
     print(f"report_staging {reported['state']}: {airflow.xcom('report_staging', reported['dag_run_id'], 'report')}")
-    for record in kitops.history("staging", channels=home / "promotion.yaml"):
+    for record in kitops.history("staging", policy=home / "promotion.yaml"):
         print(f"history        {record.action} {record.digest[:19]}… by {record.run.pipeline}, {record.run.run}")
     if promoted["digest"] != packed["digest"]:
         raise SystemExit("staging does not have the kit that was pushed")

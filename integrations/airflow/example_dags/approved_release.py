@@ -15,7 +15,7 @@ PROD = modelkit_asset("registry.example.com/ml/churn", tag="prod")
 @dag(schedule=STAGING, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), max_active_runs=1)
 def approve_churn() -> None:
     """Plan, ask, promote."""
-    promote_with_approval("prod", asset=STAGING, channels="promotion.yaml", outlets=[PROD])
+    promote_with_approval("prod", asset=STAGING, policy="promotion.yaml", outlets=[PROD])
 
 
 approve_churn()

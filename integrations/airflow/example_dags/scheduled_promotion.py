@@ -17,7 +17,7 @@ def promote_churn() -> None:
     KitPromoteOperator(
         task_id="to_prod",
         to="prod",
-        channels="promotion.yaml",
+        policy="promotion.yaml",
         outlets=[PROD],
         skip_refused=True,  # not soaked yet: not a failure
         skip_unchanged=True,  # nothing new: no event for those who wait for prod

@@ -32,7 +32,7 @@ def train_churn() -> None:
 @dag(schedule=CHURN, start_date=START, max_active_runs=1)
 def release_churn() -> None:
     """Promote the very kit that was pushed."""
-    KitPromoteOperator(task_id="to_staging", asset=CHURN, to="staging", channels="promotion.yaml", outlets=[STAGING])
+    KitPromoteOperator(task_id="to_staging", asset=CHURN, to="staging", policy="promotion.yaml", outlets=[STAGING])
 
 
 train_churn()

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from kitops_airflow import ModelKitEvent, modelkit_asset
 from kitops_airflow.assets import create_asset, is_modelkit
-from kitops_airflow.context import safe_tag
-from kitops_airflow.events import event_extra
 from kitops_airflow.uris import reference_of, sanitize_uri
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
+from kitops_core.orchestrate.metadata import record_metadata
 from kitops_core.record import LayerRecord, ModelKitRecord
-from kitops_core.reference import check_tag
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -94,26 +92,15 @@ def test_airflows_factory_makes_the_same_asset_with_the_digest_beside_it() -> No
     assert not is_modelkit(Asset("s3://bucket/key"))
 
 
-@given(st.text(min_size=1, max_size=200))
-def test_any_text_makes_a_tag(text: str) -> None:
-    if text.strip():
-        assert check_tag(safe_tag(text))
-
-
-def test_a_tag_stays_as_it_is() -> None:
-    assert safe_tag("1.0-rc_1") == "1.0-rc_1"
-    assert safe_tag("manual__2026-01-01T00:00:00+00:00") == "manual__2026-01-01T00-00-00-00-00"
-
-
 def test_the_event_of_an_operator_is_read() -> None:
-    event = ModelKitEvent.from_extra(event_extra(RECORD))
+    event = ModelKitEvent.from_extra(record_metadata(RECORD))
     assert (event.digest, event.previous_digest, event.origin) == (DIGEST, OTHER, "task")
     assert event.reference == f"registry.example.com/ml/churn@{DIGEST}"
     assert event.record == RECORD
 
 
 def test_the_event_of_a_watcher_is_read() -> None:
-    event = ModelKitEvent.from_extra({"from_trigger": True, "payload": event_extra(RECORD)})
+    event = ModelKitEvent.from_extra({"from_trigger": True, "payload": record_metadata(RECORD)})
     assert (event.digest, event.tag, event.origin) == (DIGEST, "1.0", "watcher")
 
 
@@ -126,11 +113,3 @@ def test_an_event_posted_over_rest_needs_a_digest_and_its_asset_says_where() -> 
         ModelKitEvent.from_extra({"from_rest_api": True}, asset)
     with pytest.raises(InvalidInputError, match="does not say where the kit is"):
         ModelKitEvent.from_extra({"digest": DIGEST})
-
-
-def test_an_event_carries_the_first_of_very_many_layers() -> None:
-    from dataclasses import replace
-
-    extra = event_extra(replace(RECORD, layers=RECORD.layers * 250))
-    assert (len(extra["layers"]), extra["layers_omitted"]) == (100, 150)
-    assert ModelKitEvent.from_extra(extra).record is not None

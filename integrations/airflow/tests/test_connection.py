@@ -11,8 +11,7 @@ from registry_fixture import PASSWORD, USERNAME, Served
 
 from kitops_airflow import KitOpsHook
 from kitops_airflow.connection import read_connection
-from kitops_core.errors import InvalidInputError
-from kitops_core.reference import parse_reference
+from kitops_core import InvalidInputError, RegistryOptions
 
 SECRET = "hunter2-never-shown"
 
@@ -50,10 +49,11 @@ def test_the_scheme_of_the_host_says_whether_to_talk_plain_http(host: str, plain
     assert read_connection(connection(host=host)).options.plain_http is plain_http
 
 
-def test_a_name_without_a_registry_is_completed() -> None:
-    read = read_connection(connection(host="registry.example.com/ml"))
-    assert str(read.complete("churn:1.0")) == "registry.example.com/ml/churn:1.0"
-    assert str(read.complete("other.example.com/churn:1.0")) == "other.example.com/churn:1.0"
+def test_a_name_without_a_registry_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, host="registry.example.com/ml")
+    hook = KitOpsHook()
+    assert str(hook.reference("churn:1.0")) == "registry.example.com/ml/churn:1.0"
+    assert str(hook.reference("other.example.com/churn:1.0")) == "other.example.com/churn:1.0"
 
 
 def test_its_fields_become_options() -> None:
@@ -63,14 +63,44 @@ def test_its_fields_become_options() -> None:
     assert (options.username, options.password) == ("ci", SECRET)
 
 
-def test_its_credentials_never_go_to_another_registry() -> None:
-    read = read_connection(connection(host="registry.example.com", login="ci", password=SECRET))
-    own, other = (parse_reference(f"{host}/ml/churn:1") for host in ("registry.example.com", "prod.example.com"))
-    assert read.options_for(own).password == SECRET
-    assert read.options_for(other, own).given_for("registry.example.com")  # a promotion between two registries
-    assert not read.options_for(other, own).given_for("prod.example.com")
-    with pytest.raises(InvalidInputError, match=r"credentials for registry.example.com, and .* is in evil.example.com"):
-        read.options_for(parse_reference("evil.example.com/ml/churn:1"))
+FIELDS: dict[str, Any] = {
+    "plain_http": True,
+    "tls_verify": False,
+    "ca_file": "/etc/ca.pem",
+    "client_cert": "/etc/client.pem",
+    "tls_key": "/etc/client.key",
+    "token": SECRET,
+    "identity_token": SECRET,
+    "credential_files": "/etc/one.json:/etc/two.json",
+    "proxy": f"http://ci:{SECRET}@proxy.example.com",
+    "connect_timeout": 3,
+    "timeout": "30",
+    "retries": "2",
+    "backoff": 0.1,
+    "settle": 2.5,
+}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(RegistryOptions.__dataclass_fields__.keys() - {"origin", "username", "password", "renew"})
+)
+def test_every_option_of_the_transport_is_a_field_of_the_connection(name: str) -> None:
+    extra = {name: FIELDS[name], **({"client_cert": "/etc/client.pem"} if name == "tls_key" else {})}
+    options = read_connection(connection(host="r.example.com", extra=extra)).options
+    value = getattr(options, name)
+    assert value != RegistryOptions.__dataclass_fields__[name].default
+    if name == "credential_files":
+        assert [str(file) for file in value] == FIELDS[name].split(":")
+    else:
+        assert str(value) == str(type(value)(FIELDS[name]))
+    assert SECRET not in repr(options)
+
+
+def test_two_connections_for_one_registry_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        set_connection(monkeypatch, name, host="r.example.com", login=name, password=SECRET)
+    with pytest.raises(InvalidInputError, match=r"two connections are for r\.example\.com"):
+        KitOpsHook(["one", "two"]).get_conn()
 
 
 @pytest.mark.parametrize(
@@ -90,6 +120,10 @@ def test_its_credentials_never_go_to_another_registry() -> None:
         ({"host": f"ci:{SECRET}@r.example.com"}, "connection 'c': the host has an '@'"),
         ({"host": "ftp://r.example.com"}, "connection 'c': host begins with 'ftp://'"),
         ({"host": "r.example.com:1", "port": 2}, "connection 'c': host: "),
+        ({"host": "r.example.com", "extra": {"retries": "many"}}, "^connection 'c': retries is 'many', and must"),
+        ({"host": "r.example.com", "extra": {"timeout": -1}}, "^connection 'c': .*timeouts"),
+        ({"host": "r.example.com", "extra": {"ca_file": ["a"]}}, "^connection 'c': ca_file must be text"),
+        ({"login": "ci", "password": SECRET}, "connection 'c' has credentials, and no registry that they are for"),
         ({"host": "http://r.example.com", "extra": {"plain_http": False}}, "plain_http is false, and the host begins"),
         ({"host": "r.example.com", "extra": {"tls_verfy": False}}, "extra has a field 'tls_verfy' that is not read"),
         ({"host": "r.example.com", "extra": {"password": SECRET}}, "extra has a field 'password' that is not read"),
@@ -109,13 +143,13 @@ def test_neither_the_connection_nor_the_hook_shows_a_secret() -> None:
 
 def test_without_a_connection_references_name_their_registry_themselves() -> None:
     hook = KitOpsHook()
-    assert hook.registry.registry == ""
+    assert [found.registry for found in hook.connections] == [""]
     assert str(hook.reference("r.example.com/ml/churn:1")) == "r.example.com/ml/churn:1"
 
 
 def test_a_connection_that_was_asked_for_must_be_there() -> None:
     with pytest.raises(AirflowNotFoundException, match="nowhere"):
-        _ = KitOpsHook("nowhere").registry
+        KitOpsHook("nowhere").get_conn()
 
 
 def test_testing_it_asks_the_registry_with_its_credentials(

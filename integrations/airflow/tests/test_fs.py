@@ -47,7 +47,7 @@ def test_a_connection_named_in_the_path_gives_the_credentials(
 ) -> None:
     connection = {"conn_type": "kitops", "host": auth_registry.address, "login": USERNAME, "password": PASSWORD}
     monkeypatch.setenv("AIRFLOW_CONN_SECURED", json.dumps(connection))
-    packed = KitOpsHook("secured").pack(str(model), f"{auth_registry.address}/fs/secured:1.0")
+    packed = KitOpsHook("secured").get_conn().pack(model, f"{auth_registry.address}/fs/secured:1.0", push=True)
     kit = f"{auth_registry.address}/fs/secured@{packed.digest}"
     assert ObjectStoragePath(f"modelkit://secured@{kit}/README.md").read_text() == "# Churn\n"
     with pytest.raises(DeniedError):

@@ -56,12 +56,14 @@ def test_plain_python_is_collected_through_the_hook(
     registry: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collector = HookLineageCollector()  # Airflow's own; without a reader of lineage it gives one that forgets
-    monkeypatch.setattr("kitops_airflow.hooks.kitops.get_hook_lineage_collector", lambda: collector)
-    hook = KitOpsHook()
-    record = hook.pack(str(model), f"{registry}/collected/churn:1.0")
-    assert hook.inspect(f"{registry}/collected/churn:1.0").digest == record.digest
+    monkeypatch.setattr("kitops_airflow.lineage.get_hook_lineage_collector", lambda: collector)
+    reference = f"{registry}/collected/churn:1.0"
+    with KitOpsHook().get_conn() as client:
+        record = client.pack(model, reference, push=True)
+        assert client.open(reference).digest == record.digest
+        client.pack(model, f"{registry}/not-collected/churn:1.0")  # into the local store
     collected = collector.collected_assets
     outputs = {info.asset.uri: info.asset.extra for info in collected.outputs}
     inputs = {info.asset.uri: info.asset.extra for info in collected.inputs}
     uri = f"oci://{registry}/collected/churn"
-    assert outputs[uri] == inputs[uri] == {"digest": record.digest}
+    assert outputs == inputs == {uri: {"digest": record.digest}}

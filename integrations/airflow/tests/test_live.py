@@ -16,7 +16,6 @@ from registry_fixture import PASSWORD, USERNAME, Served
 from test_stopping import slowly
 
 import kitops_core as kitops
-from kitops_core.storage.registry import RegistryOptions
 
 pytestmark = [
     pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="the api-server, watchers and REST v2 are Airflow 3's"),
@@ -60,10 +59,11 @@ def airflow(registry: str, auth_registry: Served, scratch: Path) -> Iterator[Liv
             yield running
 
 
-def push(directory: Path, reference: str, weights: str, registry: RegistryOptions | None = None) -> str:
+def push(directory: Path, reference: str, weights: str, registries: kitops.Registries | None = None) -> str:
     directory.mkdir(exist_ok=True)
     (directory / "model.bin").write_text(weights)
-    return kitops.pack(directory, reference, push=True, registry=registry).digest
+    with kitops.Client(registries=registries) as client:
+        return client.pack(directory, reference, push=True).digest
 
 
 def watched(airflow: LiveAirflow, count: int) -> list[Any]:
@@ -151,8 +151,9 @@ def test_a_deferred_sensor_is_woken_by_the_tag_in_a_registry_with_a_password(
     run = airflow.trigger("wait")
     airflow.until(lambda: airflow.task("wait", run, "tag")["state"] == "deferred", "the sensor is deferred")
     airflow.parked("wait", run, "tag")
-    options = RegistryOptions(host=auth_registry.address, username=USERNAME, password=PASSWORD)
-    digest = push(scratch / "other", f"{auth_registry.address}/live/awaited:now", "awaited", options)
+    options = kitops.RegistryOptions(username=USERNAME, password=PASSWORD)
+    registries = kitops.Registries({auth_registry.address: options})
+    digest = push(scratch / "other", f"{auth_registry.address}/live/awaited:now", "awaited", registries)
     airflow.succeed("wait", run)
     assert airflow.xcom("wait", run, "tag")["digest"] == digest
     assert airflow.xcom("wait", run, "again")["digest"] == digest

@@ -136,7 +136,7 @@ def test_a_kit_for_this_worker_goes_to_its_local_store_and_is_announced_to_nobod
         pack = KitPackOperator(task_id="pack", source=str(model), reference="local-churn:dev")
     record = result(run(made), "pack")
     assert pack.outlets == []
-    with kitops.open(f"local-churn@{record['digest']}", remote=False) as kit:
+    with kitops.open(f"local-churn@{record['digest']}", where="store") as kit:
         assert kit.read("model.onnx") == b"weights"
 
 

@@ -38,10 +38,8 @@ channels:
 @pytest.fixture
 def channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Writes a promotion policy with its keys; gives its path."""
-    from kitops_core.signing.keys import generate_key_pair
-
     monkeypatch.setenv("COSIGN_PASSWORD", "")
-    private, public = generate_key_pair(b"")
+    private, public = kitops.generate_key_pair(b"")
     (tmp_path / "release.key").write_bytes(private)
     (tmp_path / "release.pub").write_bytes(public)
 
@@ -59,7 +57,7 @@ def pack(made: str, kit: str, model: Path, accuracy: float, key: str = "") -> di
             task_id="pack",
             source={"model": str(model / "model.onnx"), "name": "churn", "metrics": {"accuracy": accuracy}},
             reference=f"{kit}:dev",
-            key=key,
+            signer=key,
         )
     dag_run = run(packing)
     assert states(dag_run) == {"pack": "success"}
@@ -81,7 +79,7 @@ def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
         with dag(f"promote_{name}") as made:
             verify = KitVerifyOperator(task_id="verify", asset=modelkit_asset(kit), keys=str(tmp_path / "release.pub"))
             promote = KitPromoteOperator(
-                task_id="promote", asset=modelkit_asset(kit), to="staging", channels=policy, key=key, outlets=[staging]
+                task_id="promote", asset=modelkit_asset(kit), to="staging", policy=policy, signer=key, outlets=[staging]
             )
             verify >> promote
         dag_run = run(made)
@@ -97,10 +95,10 @@ def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
     assert (told[1].tag, told[1].previous_digest) == ("staging", first["digest"])
 
     with dag("promote_back") as made:
-        KitRollbackOperator(task_id="back", channel="staging", channels=policy, key=key, outlets=[staging])
+        KitRollbackOperator(task_id="back", channel="staging", policy=policy, signer=key, outlets=[staging])
     assert result(run(made), "back")["digest"] == first["digest"]
     assert len(events(staging.uri)) == 3
-    history = kitops.history("staging", channels=policy)
+    history = kitops.history("staging", policy=policy)
     assert [record.run.pipeline for record in history if record.run.task == "promote"] == ["promote_two", "promote_one"]
 
 
@@ -111,23 +109,23 @@ def test_a_plan_shows_a_person_both_digests_the_gates_the_metrics_and_what_diffe
     policy, key = channels(kit), str(tmp_path / "release.key")
     first = pack("planned_one", kit, model, 0.94, key)
     with dag("planned_promote") as made:
-        KitPromoteOperator(task_id="promote", to="staging", channels=policy, key=key)
+        KitPromoteOperator(task_id="promote", to="staging", policy=policy, signer=key)
     assert states(run(made)) == {"promote": "success"}
     (model / "model.onnx").write_bytes(b"others")
     second = pack("planned_two", kit, model, 0.95, key)
     with dag("planned") as made:
-        KitPromoteOperator(task_id="plan", to="staging", channels=policy, dry_run=True)
+        KitPromoteOperator(task_id="plan", to="staging", policy=policy, dry_run=True)
     planned = result(run(made), "plan")
 
     assert (planned["previous_digest"], planned["digest"]) == (first["digest"], second["digest"])
     lines = planned["review"].splitlines()
     assert f"| now | `{first['digest']}` |" in lines
     assert f"| candidate | `{second['digest']}` |" in lines
-    for heading in ("**Gates**", "**Metrics**", "**What differs**"):
+    for heading in ("## Gates", "## Metrics", "## What changed"):
         assert heading in lines
-    assert "- ✓ accuracy 0.95 ≥ 0.90" in lines
-    assert "| accuracy | 0.94 | 0.95 |" in lines
-    assert any(line.startswith("- changed model `model.onnx`") for line in lines)
+    assert any(line.startswith("| ✓ | accuracy") and "0.95" in line for line in lines)
+    assert "| accuracy | 0.95 | 0.94 |" in lines
+    assert any(line.startswith("| changed | model `model.onnx`") for line in lines)
     with kitops.open(f"{kit}:staging") as there:
         assert there.digest == first["digest"]
 
@@ -142,7 +140,7 @@ def test_what_the_channel_has_already_can_end_as_skipped_with_no_event(
     for name, expected in (("once", "success"), ("twice", "skipped")):
         with dag(f"promoted_{name}") as made:
             KitPromoteOperator(
-                task_id="promote", to="staging", channels=policy, key=key, outlets=[staging], skip_unchanged=True
+                task_id="promote", to="staging", policy=policy, signer=key, outlets=[staging], skip_unchanged=True
             )
         dag_run = run(made)
         assert states(dag_run) == {"promote": expected}
@@ -162,7 +160,7 @@ def test_a_kit_is_named_without_its_registry_or_by_the_channel_that_has_it(
                 task_id="promote",
                 to="staging",
                 reference=reference,
-                channels=channels(kit),
+                policy=channels(kit),
                 dry_run=True,
                 kitops_conn_id="named",
             )
@@ -183,9 +181,9 @@ def test_a_gate_that_refuses_fails_without_another_try_and_says_which_and_why(
     policy = channels(kit)
     pack("refused_pack", kit, model, 0.7)
     with dag("refused_kit") as made:
-        KitPromoteOperator(task_id="plan", to="staging", channels=policy, dry_run=True, retries=3)
-        KitPromoteOperator(task_id="promote", to="staging", channels=policy, retries=3)
-        KitPromoteOperator(task_id="hourly", to="staging", channels=policy, skip_refused=True)
+        KitPromoteOperator(task_id="plan", to="staging", policy=policy, dry_run=True, retries=3)
+        KitPromoteOperator(task_id="promote", to="staging", policy=policy, retries=3)
+        KitPromoteOperator(task_id="hourly", to="staging", policy=policy, skip_refused=True)
     assert states(run(made)) == {"plan": "failed", "promote": "failed", "hourly": "skipped"}
     text = said()
     assert "KitOpsGateRefusedError: staging refuses sha256:" in text
@@ -199,7 +197,7 @@ def test_a_lost_race_is_told_apart(registry: str, model: Path, tmp_path: Path, c
     policy = channels(kit)
     pack("raced_pack", kit, model, 0.94, str(tmp_path / "release.key"))
     with dag("raced") as made:
-        KitPromoteOperator(task_id="promote", to="staging", channels=policy, expect="sha256:" + "a" * 64, retries=3)
+        KitPromoteOperator(task_id="promote", to="staging", policy=policy, expect="sha256:" + "a" * 64, retries=3)
     assert states(run(made)) == {"promote": "failed"}
     with pytest.raises(KitOpsLostRaceError, match="look at it"), airflow_failures():
         raise LostRaceError("it moved", expected="", found="", hint="look at it")
@@ -211,7 +209,7 @@ def test_a_policy_is_looked_for_beside_the_dag(tmp_path: Path, channels: Callabl
     with dag("beside") as made:
         promote = KitPromoteOperator(task_id="promote", to="staging")
     made.fileloc = str(tmp_path / "dags.py")
-    assert promote.policy().kit == "registry.example.com/ml/churn"
+    assert promote.load_policy().kit == "registry.example.com/ml/churn"
 
 
 def test_a_kit_that_nobody_signed_is_not_verified(
@@ -231,18 +229,16 @@ def test_a_kit_that_nobody_signed_is_not_verified(
 
 
 def test_provenance_names_the_dag_the_run_the_try_and_what_was_measured(registry: str, model: Path) -> None:
-    from kitops_core.events import Control
     from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
     from kitops_core.evidence.statements import read_evidence
-    from kitops_core.storage.registry import RegistryRepository
+    from kitops_core.session import Session
 
     record = pack("provenance", f"{registry}/provenance/churn", model, 0.94)
-    storage = RegistryRepository(registry, "provenance/churn")
-    try:
-        evidence = read_evidence(storage, str(record["digest"]), control=Control())
-    finally:
-        storage.close()
-    statements = {item.predicate_type: item.statement for item in evidence}
+    with Session() as session:
+        found = session.find(f"{registry}/provenance/churn:dev", "registry")
+        statements = {
+            item.predicate_type: item.statement for item in read_evidence(found.storage, str(record["digest"]))
+        }
     text = statements[SLSA_PROVENANCE].to_json().decode()  # type: ignore[union-attr]
     source = dict(record["source"])  # type: ignore[call-overload]
     for said in ('"pipeline":"provenance"', '"task":"pack"', '"try_number":1', source["run"]):

@@ -127,7 +127,7 @@ def test_the_listing_for_the_provider_registry_names_what_is_there() -> None:
 def test_the_readme_names_the_fields_of_each_operator_that_are_templates() -> None:
     rows = [line.split("|")[1:4] for line in (Path(__file__).parents[1] / "README.md").read_text().splitlines()]
     told = {name: fields for names, _, fields in (row for row in rows if len(row) == 3) for name in quoted(names)}
-    for name in ("PackPush", "Import", "PackLayers", "Pull", "Inspect", "Verify", "Promote", "Rollback"):
+    for name in ("PackPush", "Import", "PackLayers", "Pull", "Inspect", "Sign", "Verify", "Promote", "Rollback"):
         operator = f"Kit{name}Operator"
         assert quoted(told[operator]) == list(getattr(kitops_airflow, operator).template_fields), operator
     for name in ("ModelKitTagSensor", "ModelKitNotifier"):

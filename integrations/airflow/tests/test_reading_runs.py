@@ -95,11 +95,10 @@ def test_plain_python_uses_the_hook(registry: str, model: Path) -> None:
 
         @task
         def both() -> str:
-            hook = KitOpsHook()
-            packed = hook.pack(str(model), f"{registry}/plain/churn:1.0")
-            assert hook.resolve(f"{registry}/plain/churn:1.0") == packed.digest
-            assert hook.resolve(f"{registry}/plain/churn:2.0") == ""
-            return hook.inspect(f"{registry}/plain/churn:1.0").digest
+            with KitOpsHook().get_conn() as client:
+                packed = client.pack(model, f"{registry}/plain/churn:1.0", push=True)
+                assert client.resolve(f"{registry}/plain/churn:1.0") == packed.digest
+                return client.open(f"{registry}/plain/churn:1.0").digest
 
         both()
     assert states(run(made)) == {"both": "success"}

@@ -102,6 +102,11 @@ def test_a_watched_tag_is_pulled(load: Load, registry: str, model: Path) -> None
     assert result(run(made(names["deploy"])), "serve") == ["model.onnx"]
 
 
+def test_the_client_of_the_hook_asks_the_registry(load: Load, registry: str, model: Path) -> None:
+    packed = kitops.pack(model, f"{registry}/ml/churn:dev", push=True)
+    assert load("dag", "hook")["newest"].function() == packed.digest
+
+
 def test_an_approval_is_planned_asked_for_and_done(load: Load) -> None:
     names = load("dag", "approval")
     dag = made(names["release"])

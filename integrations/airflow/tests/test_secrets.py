@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from dag_runs import dag, result, run, states
-from registry_fixture import PASSWORD, USERNAME, Served
+from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, serve_registry
 
-from kitops_airflow import KitInspectOperator, KitPackPushOperator, KitPullOperator, ModelKitTagSensor, modelkit_asset
+from kitops_airflow import (
+    KitInspectOperator,
+    KitOpsHook,
+    KitPackPushOperator,
+    KitPullOperator,
+    ModelKitTagSensor,
+    modelkit_asset,
+)
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
 
@@ -54,8 +64,10 @@ def test_a_refused_password_is_told_without_showing_it(
             reference=f"{auth_registry.address}/refused/churn:1",
             kitops_conn_id="wrong",
             retries=2,
+            retry_delay=timedelta(seconds=0),
         )
-    assert states(run(made)) == {"pack": "failed"}
+    (ti,) = run(made).get_task_instances()
+    assert (str(ti.state), ti.try_number) == ("failed", 3)  # the password may be renewed until the last
     text = said()
     assert "the credentials of connection 'wrong' were used" in text
     assert wrong not in text
@@ -68,5 +80,31 @@ def test_another_registry_is_not_sent_the_connections_password(
         KitPackPushOperator(
             task_id="pack", source=str(model), reference=f"{registry}/elsewhere/churn:1", kitops_conn_id="secured"
         )
-    assert states(run(made)) == {"pack": "failed"}
-    assert f"connection 'secured' has credentials for {secured}" in said()
+    assert states(run(made)) == {"pack": "success"}
+    assert PASSWORD not in said()
+
+
+@pytest.fixture
+def renewing() -> Iterator[Served]:
+    """A registry whose password file a test may write again."""
+    extra = "auth: {htpasswd: {realm: test, path: {root}/htpasswd}}\n"
+    with serve_registry(extra, files={"htpasswd": HTPASSWD}) as served:
+        yield served
+
+
+def test_a_task_goes_on_where_the_connection_is_renewed_while_it_runs(
+    renewing: Served, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(user: str) -> None:
+        connection = {"conn_type": "kitops", "host": renewing.address, "login": user, "password": PASSWORD}
+        monkeypatch.setenv("AIRFLOW_CONN_RENEWED", json.dumps(connection))
+
+    connect(USERNAME)
+    with KitOpsHook("renewed").get_conn() as client:
+        client.pack(model, f"{renewing.address}/renewed/churn:1", push=True)
+        (renewing.root / "htpasswd").write_text(HTPASSWD.replace(USERNAME, "next"))
+        os.utime(renewing.root / "htpasswd", (time.time() + 5, time.time() + 5))
+        connect("next")
+        (model / "model.onnx").write_bytes(b"others")
+        packed = client.pack(model, f"{renewing.address}/renewed/churn:2", push=True)
+        assert client.resolve(f"{renewing.address}/renewed/churn:2") == packed.digest

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
@@ -21,6 +22,7 @@ from kitops_core.errors import CancelledError
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
 
+CONTEXT = {"ti": SimpleNamespace(dag_id="stopping", run_id="now", task_id="pack")}
 MIB = 1024 * 1024
 
 
@@ -54,11 +56,11 @@ def test_killed_while_pushing_it_stops_and_the_tag_stays(slow_pushes: FaultProxy
     operator = KitPackPushOperator(
         task_id="pack", source=str(model), reference=f"{slow_pushes.address}/killed/churn:dev"
     )
-    hook = operator.hook()
+    client = operator.hook(CONTEXT).get_conn()
     threading.Timer(1.0, operator.on_kill).start()
     started = time.monotonic()
     with pytest.raises(CancelledError):
-        hook.pack(str(model), operator.reference)
+        client.pack(str(model), operator.reference, push=True)
     assert time.monotonic() - started < 15
     with kitops.open(f"{registry}/killed/churn:dev") as kit:
         assert kit.digest == before
@@ -69,7 +71,7 @@ def test_killed_before_the_engine_began_it_does_not_begin(model: Path, registry:
     operator = KitPackPushOperator(task_id="pack", source=str(model), reference=reference)
     operator.on_kill()  # as while the function of a decorated task still trains
     with pytest.raises(CancelledError):
-        operator.hook().pack(str(model), reference)
+        operator.hook(CONTEXT).get_conn().pack(str(model), reference, push=True)
     with pytest.raises(kitops.NotFoundError):
         kitops.open(reference)
 

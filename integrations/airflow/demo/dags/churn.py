@@ -33,7 +33,7 @@ PROD = modelkit_asset(REPOSITORY, tag="prod")
 def train_churn() -> None:
     """Fit a small model, and push it as a ModelKit with what was measured."""
 
-    @task.kitops_pack(asset=CHURN, tags=["{{ run_id }}", "dev"], key=str(HOME / "release.key"))
+    @task.kitops_pack(asset=CHURN, tags=["{{ run_id }}", "dev"], signer=str(HOME / "release.key"))
     def fit(params: dict[str, Any]) -> dict[str, Any]:
         points = random.Random(7)  # noqa: S311 - a model, not a secret
         customers = [(points.uniform(0, 24), points.uniform(0, 8)) for _ in range(400)]
@@ -69,8 +69,8 @@ def release_churn() -> None:
         task_id="to_staging",
         reference="{{ ti.xcom_pull(task_ids='verify')['reference'] }}",
         to="staging",
-        channels=str(HOME / "promotion.yaml"),
-        key=str(HOME / "release.key"),
+        policy=str(HOME / "promotion.yaml"),
+        signer=str(HOME / "release.key"),
         outlets=[STAGING],
     )
     verify >> promote
@@ -92,7 +92,7 @@ def report_staging() -> None:
 def approve_churn() -> None:
     """Ask a person whether what is in staging goes to prod; the page of ``approve`` shows what they approve."""
     promote_with_approval(
-        "prod", asset=STAGING, channels=str(HOME / "promotion.yaml"), key=str(HOME / "release.key"), outlets=[PROD]
+        "prod", asset=STAGING, policy=str(HOME / "promotion.yaml"), signer=str(HOME / "release.key"), outlets=[PROD]
     )
 
 

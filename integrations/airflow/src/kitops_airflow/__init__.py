@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kitops_airflow.operators.promote import KitPromoteOperator as KitPromoteOperator
     from kitops_airflow.operators.promote import KitRollbackOperator as KitRollbackOperator
     from kitops_airflow.operators.pull import KitPullOperator as KitPullOperator
+    from kitops_airflow.operators.sign import KitSignOperator as KitSignOperator
     from kitops_airflow.operators.verify import KitVerifyOperator as KitVerifyOperator
     from kitops_airflow.sensors.tag import ModelKitTagSensor as ModelKitTagSensor
     from kitops_airflow.task_groups import promote_with_approval as promote_with_approval
@@ -41,6 +42,7 @@ _HOMES = {
     "operators.parts": "KitAssembleOperator KitPackLayersOperator",
     "operators.promote": "KitPromoteOperator KitRollbackOperator",
     "operators.pull": "KitPullOperator",
+    "operators.sign": "KitSignOperator",
     "operators.verify": "KitVerifyOperator",
     "sensors.tag": "ModelKitTagSensor",
     "task_groups": "promote_with_approval",

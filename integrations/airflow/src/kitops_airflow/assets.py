@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from kitops_airflow.uris import SCHEME, asset_uri
-from kitops_core.errors import InvalidReferenceError
-from kitops_core.reference import check_tag, parse_reference
+from kitops_core import InvalidReferenceError, parse_reference
+from kitops_core.orchestrate.names import ASSET_SCHEME, asset_key
 
 if TYPE_CHECKING:
-    from kitops_core.reference import Reference
+    from kitops_core import Reference
 
 GROUP = "modelkit"
 
@@ -60,7 +59,7 @@ def modelkit_asset(
             f"'{reference}' names one version, and an asset is a repository",
             hint=f"write '{parsed.name}', and tag='{parsed.tag}' for the asset of that tag" if parsed.tag else "",
         )
-    uri = asset_uri(parsed, check_tag(tag) if tag else "")
+    uri = asset_key(parsed, parsed.with_tag(tag).tag if tag else "")
     if not AIRFLOW_V_3_0_PLUS:  # a Dataset has neither name, group nor watchers
         if watch:
             raise RuntimeError("watch=True needs Airflow 3; on Airflow 2 wait with ModelKitTagSensor")
@@ -80,7 +79,7 @@ def create_asset(*, reference: str, extra: dict[str, Any] | None = None) -> Asse
 
 def is_modelkit(asset: object) -> bool:
     """Whether something in a task's outlets or inlets is the asset of a ModelKit."""
-    return isinstance(asset, Asset) and asset.uri.startswith(f"{SCHEME}://")
+    return isinstance(asset, Asset) and asset.uri.startswith(f"{ASSET_SCHEME}://")
 
 
 def _watcher(

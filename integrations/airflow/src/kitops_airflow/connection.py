@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_airflow.connection_form import CONN_FIELDS
-from kitops_core.errors import InvalidInputError
-from kitops_core.reference import LOCAL_REGISTRY, Reference, parse_reference
+from kitops_core import InvalidInputError, parse_reference
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from kitops_core.storage.registry import RegistryOptions
+    from kitops_core import RegistryOptions
 
 
 @dataclass(frozen=True)
@@ -34,38 +33,6 @@ class RegistryConnection:
     namespace: str
     options: RegistryOptions
 
-    def complete(self, text: str) -> Reference:
-        """A reference, which may leave out the connection's registry and namespace.
-
-        Raises:
-            InvalidReferenceError: It does not follow the grammar.
-        """
-        reference = parse_reference(text)
-        if reference.is_local_name and self.registry:
-            prefix = f"{self.registry}/{self.namespace}" if self.namespace else self.registry
-            return parse_reference(f"{prefix}/{text}")
-        return reference
-
-    def options_for(self, *references: Reference) -> RegistryOptions:
-        """How to talk to the registries of some references.
-
-        The connection's credentials are for its own registry only: another registry is never sent them. Where several
-        registries take part, the others are talked to with the credentials of ``docker login`` and ``kitops login``.
-
-        Raises:
-            InvalidInputError: The connection has credentials, and none of the references is in its registry.
-        """
-        options = self.options
-        secret = options.username or options.token or options.identity_token
-        elsewhere = [reference for reference in references if not reference.is_local_name]
-        if secret and elsewhere and self.registry.lower() not in {item.registry.lower() for item in elsewhere}:
-            raise InvalidInputError(
-                f"connection '{self.conn_id}' has credentials for {self.registry or 'no registry'}, and {elsewhere[0]} "
-                f"is in {elsewhere[0].registry}",
-                hint="name another connection with kitops_conn_id, or set the connection's host",
-            )
-        return options
-
 
 def read_connection(connection: Connection) -> RegistryConnection:
     """Read a connection.
@@ -73,15 +40,15 @@ def read_connection(connection: Connection) -> RegistryConnection:
     Raises:
         InvalidInputError: A field cannot be used; the message names it, never its value.
     """
-    from kitops_core.storage.registry import RegistryOptions
+    from kitops_core import RegistryOptions
 
     conn_id = connection.conn_id or "kitops"
     extra = _extra(connection, conn_id)
     registry, namespace, plain_http = _address(connection, conn_id)
-    given, tls_verify = (_flag(extra, name, conn_id) for name in ("plain_http", "tls_verify"))
-    if None not in (plain_http, given) and plain_http is not given:
+    given = {name: _value(name, value, conn_id) for name, value in extra.items() if value not in (None, "")}
+    if None not in (plain_http, given.get("plain_http")) and plain_http is not given["plain_http"]:
         raise InvalidInputError(
-            f"connection '{conn_id}': plain_http is {str(given).lower()}, and the host begins with "
+            f"connection '{conn_id}': plain_http is {str(given['plain_http']).lower()}, and the host begins with "
             f"{'http' if plain_http else 'https'}://",
             hint="leave one of them out",
         )
@@ -90,29 +57,22 @@ def read_connection(connection: Connection) -> RegistryConnection:
             f"connection '{conn_id}': {'password' if connection.login else 'login'} is missing",
             hint="give both or neither; a token alone goes into the extra field token or identity_token",
         )
-
-    def text(name: str) -> str:
-        return str(extra.get(name) or "")
-
-    def path(name: str) -> Path | None:
-        return Path(os.path.expanduser(text(name))) if text(name) else None
-
     try:
         options = RegistryOptions(
-            plain_http=plain_http if given is None else given,
-            tls_verify=tls_verify is not False,
-            ca_file=path("ca_file"),
-            client_cert=path("client_cert"),
-            client_key=path("client_key"),
-            host=registry,
-            origin=f"connection '{conn_id}'",
-            username=connection.login or "",
-            password=connection.password or "",
-            token=text("token"),
-            identity_token=text("identity_token"),
+            **{
+                "plain_http": plain_http,
+                "origin": f"connection '{conn_id}'",
+                "username": connection.login or "",
+                "password": connection.password or "",
+                **given,
+            }
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"connection '{conn_id}': {error.message}", hint=error.hint) from None
+    if options.has_credentials and not registry:
+        raise InvalidInputError(
+            f"connection '{conn_id}' has credentials, and no registry that they are for", hint="set its host"
+        )
     return RegistryConnection(conn_id, registry, namespace, options)
 
 
@@ -154,7 +114,7 @@ def _address(connection: Connection, conn_id: str) -> tuple[str, str, bool | Non
             found = parse_reference(f"{host}/{namespace or 'any'}")
         except InvalidInputError as error:
             raise InvalidInputError(f"connection '{conn_id}': host: {error.message}", hint=error.hint) from None
-        if found.registry == LOCAL_REGISTRY:
+        if found.is_local_name:
             raise InvalidInputError(
                 f"connection '{conn_id}': host '{host}' is not a registry: it has neither '.' nor ':'",
                 hint="write registry.example.com or localhost:5000",
@@ -162,14 +122,30 @@ def _address(connection: Connection, conn_id: str) -> tuple[str, str, bool | Non
     return host, namespace, {"http": True, "https": False}.get(scheme)
 
 
-def _flag(extra: Mapping[str, Any], name: str, conn_id: str) -> bool | None:
-    value = extra.get(name)
-    if value in (None, ""):
-        return None
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("true", "1", "yes", "on"):
-        return True
-    if str(value).lower() in ("false", "0", "no", "off"):
-        return False
-    raise InvalidInputError(f"connection '{conn_id}': {name} is '{value}', and must be true or false")
+def _value(name: str, value: Any, conn_id: str) -> Any:
+    """A field's value, of the kind that the form says."""
+    kind = CONN_FIELDS[name]["schema"]["type"][0]
+    if kind == "boolean":
+        flags = {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }
+        if str(value).lower() in flags:
+            return flags[str(value).lower()]
+        raise InvalidInputError(f"connection '{conn_id}': {name} is '{value}', and must be true or false")
+    if kind in ("number", "integer"):
+        try:
+            return int(value) if kind == "integer" else float(value)
+        except (TypeError, ValueError):
+            raise InvalidInputError(f"connection '{conn_id}': {name} is '{value}', and must be a number") from None
+    if not isinstance(value, str):
+        raise InvalidInputError(f"connection '{conn_id}': {name} must be text")
+    if name == "credential_files":
+        return tuple(Path(os.path.expanduser(file)) for file in value.split(os.pathsep) if file)
+    return Path(os.path.expanduser(value)) if name in ("ca_file", "client_cert", "tls_key") else value

@@ -18,12 +18,29 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     ),
     "ca_file": _field("CA file", "string", "PEM file of authorities to trust besides the system's, on the worker."),
     "client_cert": _field("Client certificate", "string", "PEM file of a client certificate, on the worker."),
-    "client_key": _field("Client key", "string", "PEM file of its key, where the certificate's file does not hold it."),
+    "tls_key": _field("TLS key", "string", "PEM file of its key, where the certificate's file does not hold it."),
     "identity_token": _field(
         "Identity token", "string", "OAuth2 refresh token, instead of login and password.", format="password"
     ),
     "token": _field(
         "Bearer token", "string", "Sent to the registry as it is, instead of all others.", format="password"
+    ),
+    "credential_files": _field(
+        "Credential files", "string", "Files of docker login or podman login to look into first, with : in between."
+    ),
+    "proxy": _field(
+        "Proxy", "string", "URL of a proxy; empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.", format="password"
+    ),
+    "connect_timeout": _field("Connect timeout", "number", "Seconds to wait for a connection; 10 where it is empty."),
+    "timeout": _field("Timeout", "number", "Seconds to wait while no byte moves; 60 where it is empty."),
+    "retries": _field("Retries", "integer", "How often a request is repeated; 5 where it is empty."),
+    "backoff": _field(
+        "Backoff", "number", "Seconds of the first wait between retries, doubled each time; 0.5 where it is empty."
+    ),
+    "settle": _field(
+        "Settle",
+        "number",
+        "Seconds that a tag is watched after it was swapped; 1 where it is empty, as in every writer.",
     ),
 }
 
@@ -41,13 +58,16 @@ def form_widgets() -> dict[str, Any]:
     """The same fields as widgets, for the form of Airflow before 3.2."""
     from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from flask_babel import lazy_gettext
-    from wtforms import BooleanField, PasswordField, StringField
+    from wtforms import BooleanField, FloatField, IntegerField, PasswordField, StringField, validators
 
     widgets: dict[str, Any] = {}
     for name, field in CONN_FIELDS.items():
         label, schema = lazy_gettext(field["label"]), field["schema"]
         if schema["type"][0] == "boolean":
             widgets[name] = BooleanField(label, default=schema.get("default", False))
+        elif schema["type"][0] in ("number", "integer"):
+            kind = FloatField if schema["type"][0] == "number" else IntegerField
+            widgets[name] = kind(label, widget=BS3TextFieldWidget(), validators=[validators.Optional()])
         elif schema.get("format") == "password":
             widgets[name] = PasswordField(label, widget=BS3PasswordFieldWidget())
         else:

@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.record import Source
+from kitops_core import Source
 
 if TYPE_CHECKING:
-    from kitops_core.events import Event
-    from kitops_core.evidence.slsa import Provenance
+    from kitops_core import Event, Provenance
 
 _SHA = re.compile(r"[0-9a-f]{40}")
-_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def run_source(context: Mapping[str, Any]) -> Source:
@@ -36,7 +34,7 @@ def run_source(context: Mapping[str, Any]) -> Source:
 
 def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inputs: Sequence[str]) -> Provenance:
     """What is attached to a kit about the run: beside the source which try it was, what was measured, what went in."""
-    from kitops_core.evidence.slsa import Provenance
+    from kitops_core import Provenance
 
     ti = context["ti"]
     parameters: dict[str, Any] = {"try_number": ti.try_number}
@@ -44,16 +42,6 @@ def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inp
         parameters["map_index"] = ti.map_index
     started = getattr(ti, "start_date", None)
     return Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)
-
-
-def safe_tag(text: str) -> str:
-    """A tag made of any text: a run id has ``:`` and ``+``, which tags must not have.
-
-    Returns:
-        ``text`` with every other character replaced by ``-``, and cut to the 128 that a tag may have.
-    """
-    tag = _NOT_IN_TAGS.sub("-", text.strip())[:128]
-    return tag if tag[:1] not in (".", "-") else "_" + tag[1:]
 
 
 def logged(log: Any) -> Callable[[Event], None]:

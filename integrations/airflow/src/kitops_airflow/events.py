@@ -10,26 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from kitops_airflow.uris import reference_of
-from kitops_core.errors import InvalidInputError
-from kitops_core.record import SCHEMA, ModelKitRecord
-from kitops_core.reference import is_digest
+from kitops_core import InvalidInputError, InvalidReferenceError, ModelKitRecord, parse_reference
+from kitops_core.orchestrate.metadata import record_metadata
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
 
-MAX_LAYERS = 100
-"""Layers that an event carries: it is stored once for each event and copied to everybody who waits."""
+    from kitops_core import Reference
 
 Origin = Literal["task", "watcher", "rest"]
 
-
-def event_extra(record: ModelKitRecord) -> dict[str, Any]:
-    """A record as the ``extra`` of an asset event: all its keys, of many layers the first only."""
-    extra = record.to_dict()
-    if len(extra["layers"]) > MAX_LAYERS:
-        extra["layers_omitted"] = len(extra["layers"]) - MAX_LAYERS
-        extra["layers"] = extra["layers"][:MAX_LAYERS]
-    return extra
+_NEEDED = "was it made by hand? its extra needs digest: sha256:<64 hex>"
 
 
 def alias_extra(record: ModelKitRecord) -> dict[str, Any]:
@@ -37,7 +28,7 @@ def alias_extra(record: ModelKitRecord) -> dict[str, Any]:
 
     Airflow 2 takes no lists and mappings there, so the record is a string beside its simple values.
     """
-    extra = event_extra(record)
+    extra = record_metadata(record)
     if AIRFLOW_V_3_0_PLUS:
         return extra
     simple = {key: value for key, value in extra.items() if not isinstance(value, (list, dict))}
@@ -85,14 +76,12 @@ class ModelKitEvent:
         payload = extra.get("payload") if origin == "watcher" else extra
         if isinstance(extra.get("record"), str):  # see alias_extra
             payload = json.loads(extra["record"])
-        if not isinstance(payload, Mapping) or not is_digest(str(payload.get("digest", ""))):
-            raise InvalidInputError(
-                "the asset event names no digest", hint="was it made by hand? its extra needs digest: sha256:<64 hex>"
-            )
-        digest = str(payload["digest"])
+        if not isinstance(payload, Mapping) or not payload.get("digest"):
+            raise InvalidInputError("the asset event names no digest", hint=_NEEDED)
+        kit = _kit(payload, asset)
         return ModelKitEvent(
-            digest=digest,
-            reference=f"{_name(payload, asset)}@{digest}",
+            digest=kit.digest,
+            reference=str(kit),
             tag=str(payload.get("tag") or ""),
             changed=bool(payload.get("changed", True)),
             previous_digest=str(payload.get("previous_digest") or ""),
@@ -118,15 +107,21 @@ class ModelKitEvent:
     @property
     def record(self) -> ModelKitRecord | None:
         """The kit's whole record, where the event carries it."""
-        return ModelKitRecord.from_dict(self.extra) if self.extra.get("schema") == SCHEMA else None
+        return ModelKitRecord.from_dict(self.extra) if "schema" in self.extra else None
 
 
-def _name(payload: Mapping[str, Any], asset: Asset | None) -> str:
+def _kit(payload: Mapping[str, Any], asset: Asset | None) -> Reference:
+    """The kit that an event names, pinned to its digest."""
     if payload.get("registry") and payload.get("repository"):
-        return f"{payload['registry']}/{payload['repository']}"
-    if asset is None:
+        name = f"{payload['registry']}/{payload['repository']}"
+    elif asset is not None:
+        name = reference_of(asset).name
+    else:
         raise InvalidInputError("the asset event does not say where the kit is", hint="pass its asset too")
-    return reference_of(asset).name
+    try:
+        return parse_reference(f"{name}@{payload['digest']}")
+    except InvalidReferenceError as error:
+        raise InvalidInputError(f"the asset event names no digest: {error.message}", hint=_NEEDED) from None
 
 
 def _triggering(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:

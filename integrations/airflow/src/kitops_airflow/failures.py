@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from kitops_core.errors import (
-    DeniedError,
+from kitops_core import (
     GateRefusedError,
     IntegrityError,
     InvalidInputError,
@@ -34,13 +33,14 @@ class KitOpsLostRaceError(KitOpsTaskError):
 def airflow_failures() -> Iterator[None]:
     """Inside the block, an error says what can be done about it, and one that is sure to come again is not retried.
 
-    Retried are: a registry that cannot be reached, a store that cannot be written, files that are missing or changed
-    while they were read, and a kit that is not there yet.
+    Retried are: a registry that cannot be reached or refuses (the credentials may be renewed, a right may be given), a
+    store that cannot be written, files that are missing or changed while they were read, and a kit that is not there
+    yet.
 
     Raises:
         KitOpsGateRefusedError: A gate refused a promotion.
         KitOpsLostRaceError: Another writer moved the tag.
-        KitOpsTaskError: The input cannot be used, the registry refused, or bytes are not what their digest says.
+        KitOpsTaskError: The input cannot be used, or bytes are not what their digest says.
         KitOpsError: The engine failed in another way; the message holds the hint too.
     """
     try:
@@ -51,7 +51,7 @@ def airflow_failures() -> Iterator[None]:
             raise KitOpsGateRefusedError(text) from error
         if isinstance(error, LostRaceError):
             raise KitOpsLostRaceError(text) from error
-        if isinstance(error, (InvalidInputError, DeniedError, IntegrityError)) and not isinstance(error, SourceError):
+        if isinstance(error, (InvalidInputError, IntegrityError)) and not isinstance(error, SourceError):
             raise KitOpsTaskError(text) from error
         error.message = text
         raise

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fsspec.spec import AbstractFileSystem
 
 from kitops_airflow.hooks.kitops import KitOpsHook
-from kitops_core.errors import NotFoundError
+from kitops_core import NotFoundError
 
 if TYPE_CHECKING:
-    import kitops_core as kitops
+    from kitops_core import ModelKit
 
 SCHEME = "modelkit"
 schemes = [SCHEME]
@@ -100,9 +100,10 @@ class ModelKitFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return io.BytesIO(self.cat_file(path))
 
     @contextmanager
-    def _kit(self, reference: str) -> Iterator[kitops.ModelKit]:
+    def _kit(self, reference: str) -> Iterator[ModelKit]:
         try:
-            with KitOpsHook(self.kitops_conn_id).open(reference) as kit:
+            hook = KitOpsHook(self.kitops_conn_id)
+            with hook.get_conn() as client, client.open(str(hook.reference(reference)), where="registry") as kit:
                 yield kit
         except NotFoundError as error:
             raise FileNotFoundError(error.message) from error

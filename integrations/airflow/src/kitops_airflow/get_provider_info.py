@@ -56,6 +56,7 @@ def get_provider_info() -> dict[str, Any]:
                 "kitops_airflow.operators.imports",
                 "kitops_airflow.operators.pull",
                 "kitops_airflow.operators.inspect",
+                "kitops_airflow.operators.sign",
                 "kitops_airflow.operators.verify",
                 "kitops_airflow.operators.promote",
             )
@@ -74,8 +75,8 @@ def get_provider_info() -> dict[str, Any]:
                     "poll_interval": _option(
                         "Seconds between two looks at a tag, of triggers that are not told otherwise.", "float", "60"
                     ),
-                    "channels": _option(
-                        "The file that describes the channels, where an operator names none.",
+                    "policy": _option(
+                        "The file of the promotion policy, where an operator names none.",
                         "string",
                         "promotion.yaml",
                     ),

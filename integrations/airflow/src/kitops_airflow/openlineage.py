@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kitops_core.reference import parse_reference
+from kitops_core import parse_reference
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 if TYPE_CHECKING:
-    from kitops_core.sources.contents import Contents
+    from kitops_core import Contents
 
 _FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
@@ -29,7 +29,7 @@ def packable(source: Any) -> Iterator[str | Contents]:
     Raises:
         InvalidInputError: It is none of these.
     """
-    from kitops_core.sources.contents import Contents
+    from kitops_core import Contents
 
     with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as name:
         stage = _Stage(Path(name))

@@ -5,18 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from kitops_core.errors import InvalidReferenceError
-from kitops_core.reference import Reference, parse_reference
+from kitops_core import InvalidReferenceError, Reference, parse_reference
+from kitops_core.orchestrate.names import ASSET_SCHEME
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
-
-SCHEME = "oci"
-
-
-def asset_uri(repository: Reference, tag: str = "") -> str:
-    """The URI of a repository, or of one of its tags."""
-    return f"{SCHEME}://{repository.registry.lower()}/{repository.repository}" + (f"?tag={tag}" if tag else "")
 
 
 def reference_of(asset: Asset) -> Reference:
@@ -26,7 +19,7 @@ def reference_of(asset: Asset) -> Reference:
         InvalidReferenceError: It is not a ModelKit asset.
     """
     parts = urlsplit(asset.uri)
-    if parts.scheme != SCHEME:
+    if parts.scheme != ASSET_SCHEME:
         raise InvalidReferenceError(
             f"'{asset.uri}' is not the asset of a ModelKit", hint="make it with modelkit_asset('registry/repository')"
         )

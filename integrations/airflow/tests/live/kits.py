@@ -70,7 +70,7 @@ def large() -> None:
 
 @dag(schedule=None, start_date=START)
 def approve() -> None:
-    promote_with_approval("prod", asset=CHURN, channels=os.environ["CHANNELS"])
+    promote_with_approval("prod", asset=CHURN, policy=os.environ["CHANNELS"])
 
 
 produce()

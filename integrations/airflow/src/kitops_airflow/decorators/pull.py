@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
 
 from kitops_airflow.decorators.call import call
-from kitops_airflow.failures import airflow_failures
 from kitops_airflow.operators.base import listed
 from kitops_airflow.operators.pull import KitPullOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDecorator
 
-    from kitops_core.kitfile import Kitfile
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import Kitfile, ModelKitRecord
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,13 @@ class _KitPullDecorated(DecoratedOperator, KitPullOperator):
 
     def execute(self, context: Any) -> Any:
         with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as scratch:
-            with airflow_failures():
+            with self.at_work():
                 pulled = self._pull(context, Path(self.directory or scratch))
             return call(self.python_callable, [pulled, *list(self.op_args)[1:]], self.op_kwargs, context)
 
     def _pull(self, context: Any, directory: Path) -> PulledKit:
-        with self.hook().open(self.kit(context)) as kit:
-            kit.unpack(directory, only=listed(self.only), overwrite=self.overwrite)
-            self.used(kit.reference, kit.digest)
+        with self.open_kit(context) as kit:
+            kit.unpack(directory, only=listed(self.only), existing=self.existing)
             return PulledKit(directory, kit.reference, kit.digest, kit.kitfile, kit.record())
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
 from kitops_airflow.assets import is_modelkit, modelkit_asset
-from kitops_airflow.context import logged
-from kitops_airflow.events import ModelKitEvent, alias_extra, event_extra
+from kitops_airflow.context import logged, run_source
+from kitops_airflow.events import ModelKitEvent, alias_extra
 from kitops_airflow.failures import airflow_failures
 from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.links import ModelKitLink
 from kitops_airflow.uris import reference_of
-from kitops_core.errors import InvalidInputError
-from kitops_core.events import Cancel
-from kitops_core.reference import parse_reference
+from kitops_core import Cancel, InvalidInputError, parse_reference
+from kitops_core.orchestrate.metadata import record_metadata
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
 
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import ModelKit, ModelKitRecord
 
 
 class KitOpsOperator(BaseOperator):
@@ -31,24 +31,26 @@ class KitOpsOperator(BaseOperator):
     was writing is not there, and no tag was moved.
 
     Args:
-        kitops_conn_id: The connection to the registry.
+        kitops_conn_id: The connection to the registry, or several where several registries take part: each is for its
+            own, and the first completes references that name none.
     """
 
     ui_color = "#e8f1ff"
     operator_extra_links = (ModelKitLink(),)
+    signer = ""
 
-    def __init__(self, *, kitops_conn_id: str = KitOpsHook.default_conn_name, **kwargs: Any) -> None:
+    def __init__(self, *, kitops_conn_id: str | Sequence[str] = KitOpsHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kitops_conn_id = kitops_conn_id
-        self._cancel: Cancel | None = None
-        self._killed = False
+        self._cancel = Cancel()
+        self._hook: KitOpsHook | None = None
         self.linked_kit: dict[str, str] = {}
         self._read: list[str] = []
         self._written: list[str] = []
 
     def execute(self, context: Any) -> Any:
         """Run the operator; see each operator's ``run``."""
-        with airflow_failures():
+        with self.at_work():
             return self.run(context)
 
     def run(self, context: Any) -> Any:
@@ -57,16 +59,30 @@ class KitOpsOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Stop the engine at its next buffer, also if it has not begun yet."""
-        self._killed = True
-        if self._cancel is not None:
-            self._cancel.cancel()
+        self._cancel.cancel()
 
-    def hook(self) -> KitOpsHook:
+    def hook(self, context: Mapping[str, Any]) -> KitOpsHook:
         """The hook for this run; it logs progress and stops when the task is killed."""
-        self._cancel = Cancel()
-        if self._killed:
-            self._cancel.cancel()
-        return KitOpsHook(self.kitops_conn_id, on_event=logged(self.log), cancel=self._cancel)
+        if self._hook is None:
+            self._hook = KitOpsHook(
+                self.kitops_conn_id,
+                signer=self.signer,
+                run=run_source(context),
+                on_event=logged(self.log),
+                cancel=self._cancel,
+            )
+        return self._hook
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """What is raised inside the block is told in Airflow's words; the connections are closed after it."""
+        try:
+            with airflow_failures():
+                yield
+        finally:
+            if self._hook is not None:
+                self._hook.get_conn().close()
+                self._hook = None
 
     def emit(self, context: Any, record: ModelKitRecord) -> None:
         """Put the record into the asset events of this task's outlets."""
@@ -76,7 +92,7 @@ class KitOpsOperator(BaseOperator):
                 asset = modelkit_asset(f"{record.registry}/{record.repository}")
                 context["outlet_events"][outlet].add(asset, extra=alias_extra(record))
             elif is_modelkit(outlet) and _is_of(outlet, record):
-                context["outlet_events"][outlet].extra.update(event_extra(record))
+                context["outlet_events"][outlet].extra.update(record_metadata(record))
             elif is_modelkit(outlet) and not context["outlet_events"][outlet].extra:
                 self.log.warning(
                     "outlet %s is not what was written, %s: its event, which Airflow makes all the same, has no digest",
@@ -139,6 +155,14 @@ class KitReader(KitOpsOperator):
             f"{self.asset.uri} has no event that says which kit to take",
             hint="run the DAG that makes it, or pass reference= for this run",
         )
+
+    @contextmanager
+    def open_kit(self, context: Mapping[str, Any]) -> Iterator[ModelKit]:
+        """Open the kit to work on, pinned to its digest."""
+        hook = self.hook(context)
+        with hook.get_conn().open(str(hook.reference(self.kit(context))), where="registry") as kit:
+            self.used(kit.reference, kit.digest)
+            yield kit
 
     def used(self, reference: str, digest: str) -> None:
         """Remember what was read, for the lineage and the task's log."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from kitops_airflow.context import run_source
 from kitops_airflow.operators.pack import KitPackPushOperator
 
 if TYPE_CHECKING:
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import ModelKitRecord
 
 
 class KitImportOperator(KitPackPushOperator):
@@ -30,7 +29,7 @@ class KitImportOperator(KitPackPushOperator):
         ref: A branch, tag or commit of the Hub's repository. Templated.
         hub_conn_id: A connection whose password is a token for the Hub; by default the worker's ``HF_TOKEN``.
         kitfile: A Kitfile to use instead of one made from the repository.
-        key: The private key that signs the kit and its provenance: a path on the worker, or ``env://NAME``.
+        signer: The private key that signs the kit and its provenance: a path on the worker, or ``env://NAME``.
         asset: The asset that the kit is a version of; by default that of ``reference``.
         skip_unchanged: Where the tags had this very kit already, end as skipped, without an event.
 
@@ -49,13 +48,8 @@ class KitImportOperator(KitPackPushOperator):
     def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
         """Import the kit."""
         token = BaseHook.get_connection(self.hub_conn_id).password if self.hub_conn_id else None
-        return self.hook().import_kit(
-            self.source,
-            reference,
-            tags=tags,
-            ref=self.ref,
-            token=token,
-            kitfile=self.kitfile,
-            made_by=run_source(context),
-            key=self.key,
+        return (
+            self.hook(context)
+            .get_conn()
+            .import_kit(self.source, reference, push=True, tags=tags, ref=self.ref, token=token, kitfile=self.kitfile)
         )

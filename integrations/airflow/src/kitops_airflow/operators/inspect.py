@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kitops_airflow.operators.base import KitReader
+from kitops_core.orchestrate.metadata import record_metadata
 
 
 class KitInspectOperator(KitReader):
@@ -23,7 +24,6 @@ class KitInspectOperator(KitReader):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Look, and return the record."""
-        with self.hook().open(self.kit(context)) as kit:
-            self.used(kit.reference, kit.digest)
+        with self.open_kit(context) as kit:
             kitfile = kit.kitfile.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-            return {**kit.record().to_dict(), "kitfile": kitfile}
+            return {**record_metadata(kit.record()), "kitfile": kitfile}

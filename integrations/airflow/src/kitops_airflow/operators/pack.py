@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
 
 from kitops_airflow.assets import is_modelkit, modelkit_asset
-from kitops_airflow.context import run_provenance, run_source, safe_tag
+from kitops_airflow.context import run_provenance
 from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.sources import packable
 from kitops_airflow.uris import reference_of
-from kitops_core.errors import InvalidInputError
-from kitops_core.reference import parse_reference
+from kitops_core import InvalidInputError, parse_reference
+from kitops_core.orchestrate.metadata import record_metadata
+from kitops_core.orchestrate.names import tag_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
 
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import ModelKitRecord, Packing
 
 
 class KitPackOperator(KitOpsOperator):
@@ -30,13 +31,13 @@ class KitPackOperator(KitOpsOperator):
         reference: Where to: ``name:tag``.
         tags: Further tags. What tags cannot have is replaced: a run id can be one.
         kitfile: A Kitfile to use instead of the directory's.
-        compression: ``none``, ``gzip``, ``gzip-fastest`` or ``zstd``.
+        how: Compression and what else decides the digest: ``Packing(compression="zstd")``.
         parents: References of kits this one is made from.
         inputs: What else it is made from: URIs, perhaps with ``@sha256:…``, or files.
         metrics: What was measured, by name; gates can ask for it. Contents by name may bring ``metrics`` too.
         provenance: Whether to attach how the kit was made: DAG, run, task, try, URL, inputs and commit. The digest is
             the same without.
-        key: The private key that signs the kit, its provenance and its metrics: a path on the worker, or
+        signer: The private key that signs the kit, its provenance and its metrics: a path on the worker, or
             ``env://NAME``; never the key itself.
 
     Returns:
@@ -54,12 +55,12 @@ class KitPackOperator(KitOpsOperator):
         reference: str = "",
         tags: str | Sequence[str] = (),
         kitfile: Any = None,
-        compression: str = "none",
+        how: Packing | None = None,
         parents: str | Sequence[str] = (),
         inputs: str | Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
         provenance: bool = True,
-        key: str = "",
+        signer: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,20 +68,20 @@ class KitPackOperator(KitOpsOperator):
         self.reference = reference
         self.tags = tags
         self.kitfile = kitfile
-        self.compression = compression
+        self.how = how
         self.parents = parents
         self.inputs = inputs
         self.metrics = metrics
         self.provenance = provenance
-        self.key = key
+        self.signer = signer
 
     def run(self, context: Any) -> dict[str, Any]:
         """Pack, and return the record."""
-        reference, tags = self._target()
+        reference, tags = self._target(context)
         record = self.make(reference, tags, context)
         self.log.info("%s %s %s", "packed" if record.changed else "unchanged", record.reference, record.digest)
         self._finish(context, record)
-        return record.to_dict()
+        return record_metadata(record)
 
     def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
         """Pack the kit."""
@@ -89,15 +90,14 @@ class KitPackOperator(KitOpsOperator):
             given = dict(given)
             measured = {**measured, **given.pop("metrics")}
         with packable(given) as source:
-            return self.hook().pack(
+            client = self.hook(context).get_conn()
+            return client.pack(
                 source,
                 reference,
                 push=self.push,
                 tags=tags,
                 kitfile=self.kitfile,
-                compression=self.compression,
-                made_by=run_source(context),
-                key=self.key,
+                how=self.how,
                 **self.origin(context, measured),
             )
 
@@ -110,10 +110,12 @@ class KitPackOperator(KitOpsOperator):
             "provenance": run_provenance(context, metrics, inputs) if self.provenance else None,
         }
 
-    def _target(self) -> tuple[str, list[str]]:
+    def _target(self, context: Any) -> tuple[str, list[str]]:
         """The reference with its first tag, and the further tags."""
         reference = self._reference()
-        tags = [safe_tag(tag) for tag in listed(self.tags)]
+        if self.push:
+            reference = str(self.hook(context).reference(reference))
+        tags = [tag_of(tag) for tag in listed(self.tags)]
         target = parse_reference(reference)
         if not target.tag and tags:
             return str(target.with_tag(tags[0])), tags[1:]
@@ -165,7 +167,7 @@ class KitPackPushOperator(KitPackOperator):
     def _finish(self, context: Any, record: ModelKitRecord) -> None:
         self.emit(context, record)
         if self.skip_unchanged and not record.changed:
-            context["ti"].xcom_push(key="return_value", value=record.to_dict())
+            context["ti"].xcom_push(key="return_value", value=record_metadata(record))
             raise AirflowSkipException(f"{record.reference} is {record.digest} already")
 
 

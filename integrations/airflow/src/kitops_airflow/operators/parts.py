@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kitops_airflow.context import run_source
 from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.operators.pack import KitPackPushOperator
 from kitops_airflow.sources import packable
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 if TYPE_CHECKING:
-    from kitops_core.kitfile import Kitfile
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import Kitfile, ModelKitRecord, Packing
 
 
 class KitPackLayersOperator(KitOpsOperator):
@@ -30,7 +28,7 @@ class KitPackLayersOperator(KitOpsOperator):
         entries: The entries to pack, by their paths in the Kitfile.
         kitfile: The Kitfile of the whole kit: its path, or the Kitfile itself as a mapping. By default it is in the
             directory.
-        compression: ``none``, ``gzip``, ``gzip-fastest`` or ``zstd``; the same in every part.
+        how: Compression and what else decides the digest; the same in every part and where they are assembled.
 
     Returns:
         The layers, as plain JSON.
@@ -46,7 +44,7 @@ class KitPackLayersOperator(KitOpsOperator):
         reference: str,
         entries: str | Sequence[str],
         kitfile: str | Mapping[str, Any] | None = None,
-        compression: str = "none",
+        how: Packing | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,17 +52,19 @@ class KitPackLayersOperator(KitOpsOperator):
         self.reference = reference
         self.entries = entries
         self.kitfile = kitfile
-        self.compression = compression
+        self.how = how
 
     def run(self, context: Any) -> list[dict[str, Any]]:
         """Pack, and return the layers."""
         with packable(self.source) as source:
-            layers = self.hook().pack_layers(
+            hook = self.hook(context)
+            layers = hook.get_conn().pack_layers(
                 str(source),
-                self.reference,
+                str(hook.reference(self.reference)),
                 listed(self.entries),
                 kitfile=whole_kitfile(self.kitfile),
-                compression=self.compression,
+                push=True,
+                how=self.how,
             )
         return [layer.to_dict() for layer in layers]
 
@@ -95,13 +95,14 @@ class KitAssembleOperator(KitPackPushOperator):
         kitfile = whole_kitfile(self.kitfile)
         if kitfile is None:
             raise InvalidInputError(f"{self.task_id}: no Kitfile says what the kit is", hint="pass kitfile=")
-        return self.hook().assemble(
+        client = self.hook(context).get_conn()
+        return client.assemble(
             reference,
             list(_flat(self.layers)),
             kitfile=kitfile,
+            push=True,
             tags=tags,
-            made_by=run_source(context),
-            key=self.key,
+            how=self.how,
             **self.origin(context, self.metrics or {}),
         )
 
@@ -110,7 +111,7 @@ def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | Kitfile | None
     """A Kitfile's path as it is, or the Kitfile that a mapping describes."""
     if not isinstance(given, Mapping):
         return given
-    from kitops_core.kitfile import Kitfile
+    from kitops_core import Kitfile
 
     return Kitfile.parse(json.dumps(dict(given)), "the Kitfile given")
 

@@ -13,39 +13,37 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 from kitops_airflow.context import run_source
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
-from kitops_airflow.review import Metrics, measured, review_text
-from kitops_core.reference import parse_reference
+from kitops_core import load_policy, parse_reference
+from kitops_core.orchestrate.metadata import promotion_metadata
+from kitops_core.orchestrate.review import plan_text
 
 if TYPE_CHECKING:
-    from kitops_airflow.hooks.kitops import KitOpsHook
-    from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.promotion.result import Promotion
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import ModelKitRecord, Promotion, PromotionPolicy, Reference
 
-DEFAULT_CHANNELS = "promotion.yaml"
+DEFAULT_POLICY = "promotion.yaml"
 
 
 class _Promoter(KitOpsOperator):
     """What promoting and rolling back share.
 
     Args:
-        channels: The promotion policy's file, by default ``[kitops] channels``. A relative path is looked for beside
+        policy: The promotion policy, or its file; by default ``[kitops] policy``. A relative path is looked for beside
             the DAG's file first, then in the working directory.
         expect: What the channel must have now: a digest, or ``absent``. Anything goes where it is empty.
         dry_run: Only say what would be done; a gate that refuses fails the task all the same.
-        key: The private key that signs the record: a path on the worker, or ``env://NAME``; never the key itself.
+        signer: The private key that signs the record: a path on the worker, or ``env://NAME``; never the key itself.
         note: A sentence for the record.
     """
 
-    template_fields: Sequence[str] = ("channels", "expect", "note")
+    template_fields: Sequence[str] = ("policy", "expect", "note")
 
     def __init__(
         self,
         *,
-        channels: str | PromotionPolicy = "",
+        policy: str | PromotionPolicy = "",
         expect: str = "",
         dry_run: bool = False,
-        key: str = "",
+        signer: str = "",
         note: str = "",
         **kwargs: Any,
     ) -> None:
@@ -54,40 +52,26 @@ class _Promoter(KitOpsOperator):
             raise ValueError(
                 f"{self.task_id}: a dry run changes nothing, so it has no outlets: Airflow would announce it"
             )
-        self.channels = channels
+        self.policy = policy
         self.expect = expect
         # BaseOperator.dry_run is a method of Airflow's own.
         self.only_look = dry_run
-        self.key = key
+        self.signer = signer
         self.note = note
 
-    def policy(self) -> PromotionPolicy:
+    def load_policy(self) -> PromotionPolicy:
         """The promotion policy."""
-        from kitops_core.promotion.policy_file import as_policy
+        given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
+        if not isinstance(given, str):
+            return given
+        dag_file = getattr(self.dag, "fileloc", "") or ""
+        beside = Path(dag_file).parent / os.path.expanduser(given)
+        return load_policy(beside if beside.is_file() else given)
 
-        given = self.channels or conf.get("kitops", "channels", fallback=DEFAULT_CHANNELS)
-        if isinstance(given, str):
-            dag_file = getattr(self.dag, "fileloc", "") or ""
-            beside = Path(dag_file).parent / os.path.expanduser(given)
-            return as_policy(beside if beside.is_file() else given)
-        return as_policy(given)
-
-    def terms(self, context: Any, policy: PromotionPolicy, hook: KitOpsHook) -> dict[str, Any]:
-        """What both verbs are told."""
-        return {
-            "channels": policy,
-            "expect": self.expect,
-            "dry_run": self.only_look,
-            "key": self.key or None,
-            "made_by": run_source(context),
-            "note": self.note,
-            "registry": hook.options(policy.kit, *(str(policy.target(name)) for name in policy.channels)),
-            "on_event": hook.on_event,
-            "cancel": hook.cancel,
-        }
-
-    def done(self, context: Any, promotion: Promotion, metrics: Metrics = ({}, {})) -> dict[str, Any]:
-        """Announce what was done, and return it."""
+    def done(
+        self, context: Any, promotion: Promotion, policy: PromotionPolicy, place: Reference | None = None
+    ) -> dict[str, Any]:
+        """Announce what was done, and return it; ``place`` is where the kit comes from, if not from the channel."""
         for gate in promotion.gates:
             self.log.info("%s %s%s", "✓" if gate.passed else "✗", gate.name, f": {gate.detail}" if gate.detail else "")
         if promotion.refused:  # of a dry run; another was refused by the engine already
@@ -102,12 +86,22 @@ class _Promoter(KitOpsOperator):
             self.emit(context, _in_channel(promotion, run_source(context)))
         target = parse_reference(promotion.reference)
         return {
-            **promotion.to_dict(),
+            **promotion_metadata(promotion),
             "registry": target.registry,
             "repository": target.repository,
             "tag": target.tag,
-            "review": review_text(promotion, metrics),
+            "review": plan_text(promotion, *self._figures(context, promotion, policy, place or target)),
         }
+
+    def _figures(
+        self, context: Any, promotion: Promotion, policy: PromotionPolicy, place: Reference
+    ) -> list[dict[str, float]]:
+        """What counts of the candidate and of the kit it would replace, by the keys that the gates count."""
+        if not promotion.dry_run:
+            return []
+        client, target = self.hook(context).get_conn(), parse_reference(promotion.reference)
+        kits = [(place, promotion.digest), (target, promotion.previous_digest)]
+        return [client.metrics(str(at.with_digest(kit)), trusted=policy.trusted) for at, kit in kits if kit]
 
 
 class KitPromoteOperator(_Promoter, KitReader):
@@ -153,26 +147,17 @@ class KitPromoteOperator(_Promoter, KitReader):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Promote, and return what was done."""
-        from kitops_core.promotion.promote import promote
-
-        policy, hook = self.policy(), self.hook()
+        policy, hook = self.load_policy(), self.hook(context)
         reference = self.kit(context) or policy.channel(self.to).from_
         if reference and reference not in policy.channels:
             reference = str(hook.reference(reference))
-        terms = self.terms(context, policy, hook)
-        promotion = promote(reference, self.to, **terms)
-
+        promotion = hook.get_conn().promote(
+            reference, self.to, policy=policy, expect=self.expect, dry_run=self.only_look, note=self.note
+        )
         place = policy.target(reference) if reference in policy.channels else parse_reference(reference)
         candidate = place.with_digest(promotion.digest)
         self.used(str(candidate), promotion.digest)
-        now: dict[str, float] = {}
-        new: dict[str, float] = {}
-        if self.only_look:
-            if promotion.previous_digest:
-                present = parse_reference(promotion.reference).with_digest(promotion.previous_digest)
-                now = measured(present, policy.trusted, terms["registry"])
-            new = measured(candidate, policy.trusted, terms["registry"])
-        result = {**self.done(context, promotion, (now, new)), "candidate": str(candidate)}
+        result = {**self.done(context, promotion, policy, place), "candidate": str(candidate)}
         if self.skip_unchanged and promotion.digest == promotion.previous_digest:
             context["ti"].xcom_push(key="return_value", value=result)
             raise AirflowSkipException(f"{self.to} has {promotion.digest} already")
@@ -199,10 +184,15 @@ class KitRollbackOperator(_Promoter):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Roll back, and return what was done."""
-        from kitops_core.promotion.promote import rollback
-
-        policy = self.policy()
-        return self.done(context, rollback(self.channel, to=self.to, **self.terms(context, policy, self.hook())))
+        policy = self.load_policy()
+        promotion = (
+            self.hook(context)
+            .get_conn()
+            .rollback(
+                self.channel, to=self.to, policy=policy, expect=self.expect, dry_run=self.only_look, note=self.note
+            )
+        )
+        return self.done(context, promotion, policy)
 
 
 def _in_channel(promotion: Promotion, source: Any) -> ModelKitRecord:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kitops_airflow.operators.base import KitReader, listed
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
+from kitops_core.orchestrate.metadata import record_metadata
+
+if TYPE_CHECKING:
+    from kitops_core import Existing
 
 
 class KitPullOperator(KitReader):
@@ -20,7 +24,7 @@ class KitPullOperator(KitReader):
         asset: Instead of ``reference``: take the kit that the asset's newest event names.
         directory: Where to.
         only: Filters: ``model``, ``datasets:eval``; by default everything.
-        overwrite: Replace files that are in the way.
+        existing: What becomes of files that are in the way: ``refuse``, ``overwrite`` or ``ignore``.
 
     Returns:
         The kit's record, with ``directory`` and ``files``.
@@ -30,18 +34,17 @@ class KitPullOperator(KitReader):
     template_fields_renderers: ClassVar[dict[str, str]] = {"only": "json"}
 
     def __init__(
-        self, *, directory: str = "", only: str | Sequence[str] = (), overwrite: bool = False, **kwargs: Any
+        self, *, directory: str = "", only: str | Sequence[str] = (), existing: Existing = "refuse", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.directory = directory
         self.only = only
-        self.overwrite = overwrite
+        self.existing = existing
 
     def run(self, context: Any) -> dict[str, Any]:
         """Unpack, and return the record."""
         if not self.directory:
             raise InvalidInputError(f"{self.task_id}: no directory says where to unpack to", hint="pass directory=")
-        with self.hook().open(self.kit(context)) as kit:
-            unpacked = kit.unpack(self.directory, only=listed(self.only), overwrite=self.overwrite)
-            self.used(kit.reference, kit.digest)
-            return {**kit.record().to_dict(), "directory": unpacked.directory, "files": unpacked.files}
+        with self.open_kit(context) as kit:
+            unpacked = kit.unpack(self.directory, only=listed(self.only), existing=self.existing)
+            return {**record_metadata(kit.record()), "directory": unpacked.directory, "files": unpacked.files}

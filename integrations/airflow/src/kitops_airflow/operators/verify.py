@@ -48,20 +48,16 @@ class KitVerifyOperator(KitReader):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Verify, and return what was verified."""
-        from kitops_core.evidence.verify import verify
-
-        hook = self.hook()
+        hook = self.hook(context)
         reference = hook.reference(self.kit(context))
-        verified = verify(
+        verified = hook.get_conn().verify(
             str(reference),
             keys=listed(self.keys),
             identity=self.identity,
             issuer=self.issuer,
             type=self.type,
             needed=self.needed,
-            remote=True,
-            registry=hook.options(str(reference)),
-            cancel=hook.cancel,
+            where="registry",
         )
         pinned = str(reference.with_digest(verified.digest))
         self.used(pinned, verified.digest)

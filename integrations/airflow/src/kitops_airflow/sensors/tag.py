@@ -13,7 +13,8 @@ from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.links import ModelKitLink
 from kitops_airflow.triggers.tag import ModelKitTagTrigger
 from kitops_airflow.uris import reference_of
-from kitops_core.errors import RegistryError
+from kitops_core import NotFoundError, RegistryError
+from kitops_core.orchestrate.metadata import record_metadata
 
 
 class ModelKitTagSensor(BaseSensorOperator):
@@ -80,14 +81,19 @@ class ModelKitTagSensor(BaseSensorOperator):
         hook = KitOpsHook(self.kitops_conn_id)
         with airflow_failures():
             try:
-                digest = hook.resolve(self.reference)
-                if not digest or digest == self.since_digest:
-                    return PokeReturnValue(is_done=False)
-                record = hook.inspect(str(hook.reference(self.reference).with_digest(digest)))
+                reference = hook.reference(self.reference)
+                with hook.get_conn() as client:
+                    digest = client.resolve(str(reference), where="registry")
+                    if digest == self.since_digest:
+                        return PokeReturnValue(is_done=False)
+                    with client.open(str(reference.with_digest(digest)), where="registry") as kit:
+                        record = kit.record()
+            except NotFoundError:
+                return PokeReturnValue(is_done=False)
             except RegistryError as error:
                 self.log.warning("%s: %s", self.reference, error)
                 return PokeReturnValue(is_done=False)
-        self.linked_kit = record.to_dict()
+        self.linked_kit = record_metadata(record)
         return PokeReturnValue(is_done=True, xcom_value=self.linked_kit)
 
     def resume(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class ModelKitTagTrigger(BaseEventTrigger):
         """Look at the tag until told to stop."""
         from kitops_airflow.hooks.kitops import KitOpsHook
 
-        hook = KitOpsHook(self.kitops_conn_id)
+        hook = KitOpsHook(self.kitops_conn_id, retries=0)
         if self.watched_asset and self._store is None:
             self.log.warning(
                 "%s: this Airflow has no asset state store, which came with 3.3: after a restart of the triggerer %s",
@@ -90,24 +90,34 @@ class ModelKitTagTrigger(BaseEventTrigger):
                 failures = 0
             except Exception as error:  # a trigger that raises is started again at once, and would hammer the registry
                 failures += 1
+                hook = KitOpsHook(self.kitops_conn_id, retries=0)  # the connection may have been changed meanwhile
                 self.log.warning("%s: %s; next look in %.0f s", self.reference, error, self._wait(failures))
             await asyncio.sleep(self._wait(failures))
 
     async def _look(self, hook: KitOpsHook) -> str:
+        from kitops_core import NotFoundError
+
         await hook.aload()
-        return await asyncio.to_thread(hook.resolve, self.reference, retries=0)
+        client, reference = hook.get_conn(), str(hook.reference(self.reference))
+        try:
+            return await asyncio.to_thread(client.resolve, reference, where="registry")
+        except NotFoundError:
+            return ""
 
     async def _record(self, hook: KitOpsHook, digest: str, previous: str) -> dict[str, Any]:
         """The kit's record, as an operator would have written it."""
         from dataclasses import replace
 
-        from kitops_airflow.events import event_extra
+        from kitops_core.orchestrate.metadata import record_metadata
 
         reference = hook.reference(self.reference)
-        record = await asyncio.to_thread(hook.inspect, str(reference.with_digest(digest)))
+        client = hook.get_conn()
+        kit = await asyncio.to_thread(client.open, str(reference.with_digest(digest)), where="registry")
+        record = kit.record()
+        kit.close()
         tag = reference.target
         named = str(reference.with_tag(tag))
-        return event_extra(
+        return record_metadata(
             replace(record, reference=named, tag=tag, tags=(tag,), changed=True, previous_digest=previous)
         )
 
