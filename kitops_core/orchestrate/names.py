@@ -86,5 +86,12 @@ def asset_key(reference: Reference, tag: str = "") -> str:
     return key
 
 
+def page_of(reference: Reference) -> str:
+    """The page of a kit's repository, for people; empty where it is on this machine, where others could not look."""
+    from kitops_core.storage.registry.hosts import is_loopback
+
+    return f"https://{reference.name}" if reference.in_registry and not is_loopback(reference.registry) else ""
+
+
 def _mark(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

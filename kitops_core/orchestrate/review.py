@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kitops_core.errors import NotFoundError
 from kitops_core.orchestrate.markdown import block, code, plain, table
 from kitops_core.wording import size_text
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from kitops_core.evidence.referrers import Referrer
     from kitops_core.kits.diff import KitDiff
     from kitops_core.promotion.gate_result import GateResult
+    from kitops_core.promotion.policy import PromotionPolicy
     from kitops_core.promotion.result import Promotion
     from kitops_core.record import ModelKitRecord
 
@@ -39,6 +42,40 @@ def plan_text(
             *changes_section(promotion.diff),
         ]
     ).rstrip()
+
+
+def gate_figures(
+    metrics: Callable[..., dict[str, float]], reference: str, promotion: Promotion, policy: PromotionPolicy
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The figures of a kit and of what its channel has, by the keys that the channel's gates count.
+
+    Of a metric whose gate has keys of its own the figure that they signed is shown, of others what the policy trusts.
+
+    Args:
+        metrics: Reads the figures of a kit: :meth:`~kitops_core.Client.metrics` of a client.
+        reference: The kit.
+        promotion: The plan of its promotion.
+        policy: The promotion policy.
+
+    Raises:
+        KitOpsError: A key cannot be read, or a registry refused or failed.
+    """
+    gates = [gate.metric for gate in policy.channel(promotion.channel).gates if gate.metric]
+
+    def figures(kit: str) -> dict[str, float]:
+        found = metrics(kit, trusted=policy.trusted)
+        for gate in gates:
+            if gate.key_names:
+                own = metrics(kit, trusted=policy.keys(gate.key_names))
+                found.pop(gate.name, None)
+                found |= {gate.name: own[gate.name]} if gate.name in own else {}
+        return found
+
+    present: dict[str, float] = {}
+    if promotion.previous_digest:
+        with suppress(NotFoundError):  # it is gone from its registry
+            present = figures(f"{promotion.reference.partition('@')[0]}@{promotion.previous_digest}")
+    return figures(reference), present
 
 
 def kit_card(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitops_core.errors import InvalidReferenceError
-from kitops_core.orchestrate.names import asset_key, complete, repository_of, tag_of
+from kitops_core.orchestrate.names import asset_key, complete, page_of, repository_of, tag_of
 from kitops_core.reference import check_tag, parse_reference
 
 AWKWARD = ["a", "A", "a_b", "a-b", "a/b", "a|b", "a.b", "a b", "日本", "日木", "", ".", "-a", "_a", "a__b", "a___b"]
@@ -107,3 +107,16 @@ def test_an_asset_key_that_no_orchestrator_takes_is_refused_and_said() -> None:
     with pytest.raises(InvalidReferenceError, match=r"has 6\d\d characters, and 512 are taken"):
         asset_key(parse_reference(f"registry.example.com/{'a' * 600}"))
     assert asset_key(parse_reference("oci:my kits\n")) == "oci://my-kits-"
+
+
+@pytest.mark.parametrize(
+    ("reference", "page"),
+    [
+        ("registry.example.com/ml/churn:dev", "https://registry.example.com/ml/churn"),
+        ("127.0.0.1:5000/ml/churn:dev", ""),
+        ("churn:dev", ""),
+        ("oci:/srv/kits:dev", ""),
+    ],
+)
+def test_the_page_of_a_repository_is_where_others_can_look(reference: str, page: str) -> None:
+    assert page_of(parse_reference(reference)) == page

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from signing_tools import OTHER_KEY
 
+from kitops_core import NotFoundError, PublicKey, load_policy
 from kitops_core.orchestrate.markdown import MAX_LINES, MAX_ROWS, block, code, plain, table
-from kitops_core.orchestrate.review import kit_card, plan_text
+from kitops_core.orchestrate.review import gate_figures, kit_card, plan_text
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.result import Promotion
 from kitops_core.record import LayerRecord, ModelKitRecord
@@ -81,7 +84,7 @@ def test_nothing_ends_a_block_of_code() -> None:
     assert kinds == ["fence"]
 
 
-def test_a_plan_shows_both_kits_every_gate_the_figures_and_what_differs() -> None:
+def plan() -> Promotion:
     kit = ModelKitRecord(
         digest=f"sha256:{'a' * 64}",
         reference="registry.example.com/ml/churn:prod",
@@ -94,7 +97,7 @@ def test_a_plan_shows_both_kits_every_gate_the_figures_and_what_differs() -> Non
         layers=(),
         changed=False,
     )
-    promotion = Promotion(
+    return Promotion(
         action="promote",
         channel="prod",
         reference="registry.example.com/ml/churn:prod",
@@ -105,11 +108,35 @@ def test_a_plan_shows_both_kits_every_gate_the_figures_and_what_differs() -> Non
         kit=kit,
         dry_run=True,
     )
+
+
+def test_a_plan_shows_both_kits_every_gate_the_figures_and_what_differs() -> None:
+    promotion = plan()
     text = plan_text(promotion, {"accuracy": 0.94}, {"accuracy": 0.91, "auc": 0.7})
     assert "**prod** of `registry.example.com/ml/churn:prod`: churn 1.2.0" in text
-    for cell in (f"`{kit.digest}`", f"`sha256:{'b' * 64}`", "| ✗ | soaked in dev | 3h \\| so far |"):
+    for cell in (f"`{promotion.digest}`", f"`sha256:{'b' * 64}`", "| ✗ | soaked in dev | 3h \\| so far |"):
         assert cell in text
     assert "| accuracy | 0.94 | 0.91 |" in text
     assert "| auc |  | 0.7 |" in text
     assert not {token.type for token in tokens(text)} & {"html_inline", "html_block"}
     assert "| now | nothing |" in plan_text(replace(promotion, previous_digest=""))
+
+
+def test_the_figures_of_a_gate_with_keys_of_its_own_are_what_those_keys_signed(tmp_path: Path) -> None:
+    (tmp_path / "auditor.pub").write_bytes(OTHER_KEY.public.pem)
+    (tmp_path / "promotion.yaml").write_text(
+        "kit: registry.example.com/ml/churn\nchannels: {dev: {}, prod: {from: dev, gates: ["
+        "{metric: {name: auc, min: 0.5, key: auditor.pub}}, {metric: {name: bias, max: 1, key: auditor.pub}}]}}\n"
+    )
+    policy = load_policy(tmp_path / "promotion.yaml")
+    audited = policy.keys(["auditor.pub"])
+
+    def metrics(kit: str, *, trusted: tuple[PublicKey, ...]) -> dict[str, float]:
+        if kit.endswith("b" * 64):
+            raise NotFoundError("gone")
+        return {"auc": 0.6} if trusted == audited else {"auc": 0.9, "bias": 0.0, "accuracy": 0.8}
+
+    assert gate_figures(metrics, "registry.example.com/ml/churn:dev", plan(), policy) == (
+        {"auc": 0.6, "accuracy": 0.8},
+        {},
+    )

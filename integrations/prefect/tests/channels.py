@@ -31,7 +31,7 @@ class Project:
     def digest(self, tag: str) -> str:
         """What a tag has, or an empty string."""
         try:
-            with kitops.open(f"{self.kit}:{tag}", remote=True) as kit:
+            with kitops.open(f"{self.kit}:{tag}", where="registry") as kit:
                 return kit.digest
         except kitops.NotFoundError:
             return ""

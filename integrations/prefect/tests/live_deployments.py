@@ -16,7 +16,7 @@ POLICY = os.environ["TEST_POLICY"]
 @flow(name="check")
 def check(reference: str) -> None:
     """Refuses what is called bad."""
-    with kitops.open(reference, remote=True) as kit:
+    with kitops.open(reference, where="registry") as kit:
         if kit.kitfile.package.version.startswith("bad"):
             raise ValueError("it answers nonsense")
 
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     serve(
         modelkit_promotion.to_deployment(
             "on-push",
-            parameters={"to": "staging", "channels": POLICY},
+            parameters={"to": "staging", "policy": POLICY},
             triggers=[modelkit_pushed_trigger(KIT, "dev")],
         ),
         modelkit_promotion.to_deployment("to-prod", parameters={"to": "prod"}),

@@ -10,7 +10,7 @@ from prefect import flow
 from runs import repository
 
 import kitops_core as kitops
-from prefect_kitops import ModelKitContent, ModelKitRef, OCIRegistryCredentials, pack_modelkit
+from prefect_kitops import ModelKitContent, ModelKitRef, OCIRegistry, pack_modelkit
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 cached = pack_modelkit.with_options(cache_policy=ModelKitContent(), persist_result=True)
@@ -32,9 +32,9 @@ def test_everything_that_decides_a_hit(registry: str, tmp_path: Path) -> None:
         first: ModelKitRef = state("first time")
         assert state("same again").digest == first.digest
         state("written again with the same bytes", source=write_bundle(tmp_path / "a", b"first"))
-        state("another user", registry=OCIRegistryCredentials(username="ci", password="s3cret"))
+        state("another user", registry=OCIRegistry(host="registry.example.com", username="ci", password="s3cret"))
         state("another tag", reference=f"{name}:prod")
-        state("another compression", compression="gzip")
+        state("another compression", how=kitops.Packing(compression="gzip"))
         state("back again")
         state("contents by name", source=kitops.Contents(model=source / "model.bin"))
         write_bundle(tmp_path / "a", b"edited")
@@ -42,9 +42,9 @@ def test_everything_that_decides_a_hit(registry: str, tmp_path: Path) -> None:
         assert edited.digest != first.digest
         write_bundle(tmp_path / "a", b"first")
         assert state("tag moved on").digest == first.digest
-        kitops.remove(f"{name}@{first.digest}", remote=True)
+        kitops.remove(f"{name}@{first.digest}", where="registry")
         state("removed from the registry", reference=f"{name}:prod")
-        with kitops.open(f"{name}:prod", remote=True) as there:
+        with kitops.open(f"{name}:prod", where="registry") as there:
             assert there.digest == first.digest
         state("another task", task=other)
 

@@ -28,7 +28,7 @@ def test_importing_the_collection_imports_no_engine_and_no_task() -> None:
         "print(sorted(name for name in set(sys.modules) - before if name.startswith(('kitops_core', 'prefect'))))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.strip() == str(["prefect_kitops", "prefect_kitops.credentials", "prefect_kitops.repository"])
+    assert printed.strip() == str(["prefect_kitops", "prefect_kitops.registry", "prefect_kitops.repository"])
 
 
 def test_blocks_are_found_in_the_module_that_prefect_registers() -> None:
@@ -37,7 +37,7 @@ def test_blocks_are_found_in_the_module_that_prefect_registers() -> None:
     found = {
         name for name, value in vars(prefect_kitops).items() if isinstance(value, type) and issubclass(value, Block)
     }
-    assert found == {"OCIRegistryCredentials", "ModelKitRepository"}
+    assert found == {"OCIRegistry", "ModelKitRepository"}
 
 
 def test_every_name_of_the_collection_is_there() -> None:

@@ -41,7 +41,7 @@ def test_a_model_is_imported_as_an_asset_with_its_commit(hub: Hub, registry: str
         return await aimport_modelkit("acme/smol", f"{name}:dev", tags=["1.0"], ref="main")
 
     kit = asyncio.run(amirror()) if asynchronous else mirror()
-    with kitops.open(f"{name}:1.0", remote=True) as stored:
+    with kitops.open(f"{name}:1.0", where="registry") as stored:
         assert stored.digest == kit.digest
         assert stored.read("config.json") == b"{}"
     event = next(e for e in events_of(kit.asset_key, wait_for=SUCCEEDED) if e["event"] == SUCCEEDED)

@@ -22,11 +22,9 @@ def test_lineage_joins_events_promotions_and_provenance(tmp_path: Path, registry
     @flow
     def release() -> ModelKitRef:
         bundle = write_bundle(tmp_path / "bundle", b"tuned")
-        kit = pack_modelkit(
-            bundle, f"{project.kit}:dev", parents=[f"{base.kit}:dev"], upstream=["s3://raw/x.csv"], card=False
-        )
+        kit = pack_modelkit(bundle, f"{project.kit}:dev", upstream=[f"{base.kit}:dev", "s3://raw/x.csv"], card=False)
         pack_modelkit(write_bundle(tmp_path / "other", b"other"), f"{project.kit}:other", card=False)
-        promote_modelkit(kit, to="staging", channels=str(project.policy))
+        promote_modelkit(kit, to="staging", policy=str(project.policy))
         return kit
 
     kit = release()

@@ -116,9 +116,9 @@ def project(registry: str, tmp_path: Path) -> Project:
     project = Project(tmp_path / "project", registry, dev={}, staging={"from": "dev"}, prod={"from": "staging"})
     project.pack("1.0.0")
     for channel in ("staging", "prod"):
-        kitops.promote(f"{project.kit}:dev", channel, channels=project.policy)
+        kitops.promote(f"{project.kit}:dev", channel, policy=project.policy)
     project.pack("2.0.0")
-    kitops.promote("dev", "staging", channels=project.policy)
+    kitops.promote("dev", "staging", policy=project.policy)
     return project
 
 
@@ -133,26 +133,26 @@ def test_a_push_starts_the_promotion_of_its_digest_and_another_tag_starts_nothin
 
 def test_what_a_person_approves_is_what_is_promoted(served: Served, project: Project) -> None:
     before, planned = project.digest("prod"), project.digest("staging")
-    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="suspend")
+    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="suspend")
     description = served.question(run, "suspended", planned)
     assert f"`{before}` → `{planned}`" in description
     assert "## Gates" in description
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in description
     project.pack("3.0.0")
-    kitops.promote("dev", "staging", channels=project.policy)  # while the person thinks about it
+    kitops.promote("dev", "staging", policy=project.policy)  # while the person thinks about it
     assert served.answer(run, decision="approve", approver="dana", note="looks right") == "ACCEPT"
     served.until(run, "Completed")
     assert project.digest("prod") == planned != project.digest("staging")
-    record = kitops.history("prod", channels=project.policy)[0]
+    record = kitops.history("prod", policy=project.policy)[0]
     assert (record.actor, record.note, record.run.run) == ("dana", "looks right", str(run))
 
 
 def test_an_approval_is_of_one_digest_also_where_the_plan_of_before_got_lost(served: Served, project: Project) -> None:
     before, planned = project.digest("prod"), project.digest("staging")
-    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="suspend")
+    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="suspend")
     served.question(run, "suspended", planned)
     project.pack("3.0.0")
-    kitops.promote("dev", "staging", channels=project.policy)
+    kitops.promote("dev", "staging", policy=project.policy)
     shutil.rmtree(served.live.root / "results")  # as on a worker whose disk is new for every run
     assert served.answer(run, decision="approve", approver="dana") == "ACCEPT"
     served.question(run, "suspended", project.digest("staging"))
@@ -164,7 +164,7 @@ def test_an_approval_is_of_one_digest_also_where_the_plan_of_before_got_lost(ser
 
 def test_what_a_person_rejects_changes_nothing(served: Served, project: Project) -> None:
     before = project.digest("prod")
-    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), approval="pause")
+    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="pause")
     served.question(run, "paused", project.digest("staging"))
     assert served.answer(run, decision="maybe") == "REJECT"
     assert served.answer(run, decision="reject", approver="dana", note="not on a Friday") == "ACCEPT"
@@ -175,9 +175,9 @@ def test_what_a_person_rejects_changes_nothing(served: Served, project: Project)
 def test_a_check_that_fails_gives_the_channel_back_what_it_had(served: Served, project: Project) -> None:
     before = project.digest("prod")
     project.pack("bad-3.0.0")
-    kitops.promote("dev", "staging", channels=project.policy)
-    run = served.start("modelkit-promotion/to-prod", channels=str(project.policy), check="check/smoke")
+    kitops.promote("dev", "staging", policy=project.policy)
+    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), check="check/smoke")
     assert "smoke" in served.until(run, "Failed")
     assert project.digest("prod") == before
-    actions = [record.action for record in kitops.history("prod", channels=project.policy)]
+    actions = [record.action for record in kitops.history("prod", policy=project.policy)]
     assert actions == ["rollback", "promote", "promote"]

@@ -11,8 +11,7 @@ from faults import busy
 from prefect import flow, task
 from runs import artifacts, repository
 
-from kitops_core.events import Event
-from prefect_kitops import kits
+import kitops_core as kitops
 from prefect_kitops.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -24,7 +23,7 @@ def test_a_long_push_shows_how_far_it_is(registry: str, bundle: Path) -> None:
     @task
     def push() -> None:
         with Progress(f"packing {name}", every=0) as progress:
-            kits.pack(bundle, f"{name}:dev", on_event=progress.update)
+            kitops.Client(on_event=progress.update).pack(bundle, f"{name}:dev", push=True)
 
     @flow
     def train() -> None:
@@ -51,7 +50,7 @@ def test_a_prefect_server_that_does_not_answer_holds_up_no_transfer(monkeypatch:
     def push() -> None:
         with Progress("slow to be shown", every=0) as progress:
             for done in range(100):
-                progress.update(Event("advance", "model", done, 100))
+                progress.update(kitops.Event("advance", "model", done, 100))
             assert not answered.is_set(), "the transfer is through before the server answered"
             answers.set()
 
@@ -66,7 +65,7 @@ def test_a_prefect_server_that_does_not_answer_holds_up_no_transfer(monkeypatch:
 
 def test_a_short_one_shows_nothing() -> None:
     with Progress("short", every=60) as progress:
-        progress.update(Event("start", "model", 0, 10))
-        progress.update(Event("advance", "model", 5, 10))
+        progress.update(kitops.Event("start", "model", 0, 10))
+        progress.update(kitops.Event("advance", "model", 5, 10))
         assert progress.percent == 50.0
     assert not [artifact for artifact in artifacts("progress") if artifact["description"] == "short"]

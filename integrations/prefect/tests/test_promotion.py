@@ -17,7 +17,6 @@ from prefect.transactions import atransaction, transaction
 from runs import artifacts, events_of
 
 import kitops_core as kitops
-from kitops_core.evidence.slsa import Provenance
 from prefect_kitops import (
     ModelKitRef,
     ModelKitRepository,
@@ -42,7 +41,7 @@ def test_a_kit_goes_by_its_digest_though_its_tag_moved_on(project: Project) -> N
 
     @flow
     def release() -> ModelKitRef:
-        return promote_modelkit(f"{project.kit}@{first}", to="dev", channels=str(project.policy))
+        return promote_modelkit(f"{project.kit}@{first}", to="dev", policy=str(project.policy))
 
     kit = release()
     assert project.digest("dev") == kit.digest == first
@@ -50,7 +49,7 @@ def test_a_kit_goes_by_its_digest_though_its_tag_moved_on(project: Project) -> N
     assert event["resource"]["kitops.channel"] == "dev"
     assert event["resource"]["kitops.digest"] == first
     assert event["payload"]["record"].startswith("sha256:")
-    record = kitops.history("dev", channels=project.policy)[0]
+    record = kitops.history("dev", policy=project.policy)[0]
     assert (record.run.orchestrator, record.run.pipeline, record.run.task) == ("prefect", "release", "promote-modelkit")
 
 
@@ -60,7 +59,7 @@ def test_a_refusal_changes_nothing_and_is_an_event(tmp_path: Path, registry: str
 
     @flow
     def release() -> None:
-        promote_modelkit("dev", to="prod", channels=str(project.policy))
+        promote_modelkit("dev", to="prod", policy=str(project.policy))
 
     with pytest.raises(kitops.GateRefusedError):
         release()
@@ -72,7 +71,7 @@ def test_a_refusal_changes_nothing_and_is_an_event(tmp_path: Path, registry: str
 
 def two_promotions(project: Project) -> tuple[str, str]:
     first = project.pack("1.0.0")
-    kitops.promote("dev", "staging", channels=project.policy)
+    kitops.promote("dev", "staging", policy=project.policy)
     return first, project.pack("2.0.0")
 
 
@@ -88,13 +87,13 @@ def test_a_later_step_that_fails_gives_the_channel_back_what_it_had(project: Pro
     @flow
     def release() -> None:
         with transaction():
-            smoke_test(promote_modelkit("dev", to="staging", channels=str(project.policy)))
+            smoke_test(promote_modelkit("dev", to="staging", policy=str(project.policy)))
 
     with pytest.raises(ValueError, match="no answer"):
         release()
     assert seen == [second]
     assert project.digest("staging") == first
-    assert [record.action for record in kitops.history("staging", channels=project.policy)] == [
+    assert [record.action for record in kitops.history("staging", policy=project.policy)] == [
         "rollback",
         "promote",
         "promote",
@@ -110,7 +109,7 @@ def test_an_async_transaction_gives_it_back_too(project: Project) -> None:
     @flow
     async def release() -> None:
         async with atransaction():
-            await apromote_modelkit("dev", to="staging", channels=str(project.policy))
+            await apromote_modelkit("dev", to="staging", policy=str(project.policy))
             raise ValueError("no answer")
 
     with pytest.raises(ValueError, match="no answer"):
@@ -120,12 +119,12 @@ def test_an_async_transaction_gives_it_back_too(project: Project) -> None:
 
 def test_a_promotion_that_loses_the_race_leaves_the_winner(project: Project) -> None:
     first, second = two_promotions(project)
-    kitops.promote("dev", "staging", channels=project.policy)
+    kitops.promote("dev", "staging", policy=project.policy)
 
     @flow
     def release() -> None:
         with transaction():
-            promote_modelkit(f"{project.kit}@{first}", to="staging", expect=first, channels=str(project.policy))
+            promote_modelkit(f"{project.kit}@{first}", to="staging", expect=first, policy=str(project.policy))
 
     with pytest.raises(kitops.LostRaceError):
         release()
@@ -134,11 +133,11 @@ def test_a_promotion_that_loses_the_race_leaves_the_winner(project: Project) -> 
 
 def test_rolling_back_is_a_task_too(project: Project) -> None:
     first, _ = two_promotions(project)
-    kitops.promote("dev", "staging", channels=project.policy)
+    kitops.promote("dev", "staging", policy=project.policy)
 
     @flow
     def undo() -> ModelKitRef:
-        return rollback_modelkit("staging", channels=str(project.policy))
+        return rollback_modelkit("staging", policy=str(project.policy))
 
     assert undo().digest == project.digest("staging") == first
 
@@ -147,14 +146,14 @@ def test_the_flow_pins_plans_and_promotes_what_is_upstream(project: Project) -> 
     ModelKitRepository(
         registry=project.kit.partition("/")[0],
         repository=project.kit.partition("/")[2],
-        channels=str(project.policy),
+        policy=str(project.policy),
     ).save("flow-project", overwrite=True)
     for version, accuracy in (("1.0.0", 0.9), ("2.0.0", 0.95)):
-        project.pack(version, provenance=Provenance(metrics={"accuracy": accuracy}))
-        kit = modelkit_promotion(to="staging", repository="flow-project")
+        project.pack(version, provenance=kitops.Provenance(metrics={"accuracy": accuracy}))
+        kit = modelkit_promotion(to="staging", registry="flow-project")
     assert project.digest("staging") == project.digest("dev") == kit.digest
     plan = next(card["data"] for card in artifacts("markdown") if f"`{kit.digest}`" in (card["data"] or ""))
-    assert f"# Promotion to staging\n\n{project.kit}  \n" in plan
+    assert plan.startswith(f"**staging** of `{project.kit}:staging`: churn 2.0.0\n")
     assert "| accuracy | 0.95 | 0.9 |" in plan
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in plan
     assert "✓" in plan
@@ -169,11 +168,11 @@ def test_a_check_that_is_not_there_or_never_runs_is_no_pass(project: Project) ->
     first, _ = two_promotions(project)
     for name in ("smoke/nowhere", "nowhere"):
         with pytest.raises(kitops.NotFoundError, match=f"no deployment '{name}'"):
-            modelkit_promotion(to="staging", channels=str(project.policy), check=name)
-    assert len(kitops.history("staging", channels=project.policy)) == 1
+            modelkit_promotion(to="staging", policy=str(project.policy), check=name)
+    assert len(kitops.history("staging", policy=project.policy)) == 1
     smoke.to_deployment("never", entrypoint_type=EntrypointType.MODULE_PATH).apply()
     with pytest.raises(PromotionCheckError, match=r"smoke/never of .* ended as \w+ after 1 s"):
-        modelkit_promotion(to="staging", channels=str(project.policy), check="smoke/never", check_seconds=1)
+        modelkit_promotion(to="staging", policy=str(project.policy), check="smoke/never", check_seconds=1)
     assert project.digest("staging") == first
 
 
@@ -182,7 +181,7 @@ def test_a_prefect_server_that_is_busy_does_not_stop_a_promotion(
 ) -> None:
     _, second = two_promotions(project)
     refused = busy_at_first(monkeypatch)
-    kit = modelkit_promotion(to="staging", channels=str(project.policy))
+    kit = modelkit_promotion(to="staging", policy=str(project.policy))
     assert project.digest("staging") == kit.digest == second
     assert {"set_state", "increment-with-lease"} <= {path.rpartition("/")[2] for _, path in refused}
     monkeypatch.undo()
@@ -203,7 +202,7 @@ def test_runs_that_move_one_channel_wait_for_each_other(project: Project, monkey
     with ThreadPoolExecutor(1) as pool:
         with modelkit_lock(f"{project.kit}:staging"):
             busy(monkeypatch, watch)
-            later = pool.submit(modelkit_promotion, to="staging", channels=str(project.policy))
+            later = pool.submit(modelkit_promotion, to="staging", policy=str(project.policy))
             assert asked.wait(120)
             assert project.digest("staging") != second
         assert later.result(120).digest == project.digest("staging") == second

@@ -95,5 +95,5 @@ def test_shards_packed_by_mapped_tasks_make_the_kit_of_one_pack(runner: str, reg
 
     kit = train()
     assert kit.digest == kitops.pack(model, "large:dev").digest
-    with kitops.open(kit.reference, remote=True) as there:
+    with kitops.open(kit.reference, where="registry") as there:
         assert there.read(shards[2]) == b"\x02" * 10_000

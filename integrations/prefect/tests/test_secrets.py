@@ -21,7 +21,7 @@ import kitops_core as kitops
 from prefect_kitops import (
     ModelKitRef,
     ModelKitRepository,
-    OCIRegistryCredentials,
+    OCIRegistry,
     materialize_modelkit,
     pack_modelkit,
     pull_modelkit,
@@ -44,12 +44,12 @@ def test_a_password_is_in_no_log_event_artifact_parameter_result_or_database(
     caplog.set_level(logging.DEBUG)
     name = repository(auth_registry.address)
     churn = ModelKitRepository(
-        registry=auth_registry.address,
+        registry=OCIRegistry(host=auth_registry.address, username=USERNAME, password=PASSWORD),
         repository=name.partition("/")[2],
-        credentials=OCIRegistryCredentials(username=USERNAME, password=PASSWORD),
     )
     churn.save("with-a-password", overwrite=True)
-    wrong = churn.model_copy(update={"credentials": OCIRegistryCredentials(username=USERNAME, password=SECRET)})
+    refused = OCIRegistry(host=auth_registry.address, username=USERNAME, password=SECRET)
+    wrong = churn.model_copy(update={"registry": refused})
 
     @materialize_modelkit("decorated", registry=churn)
     def train() -> Path:

@@ -11,7 +11,7 @@ from prefect.deployments.steps.core import run_steps
 from registry_fixture import PASSWORD, USERNAME, Served
 from runs import repository
 
-from prefect_kitops import OCIRegistryCredentials, kits
+from prefect_kitops import OCIRegistry
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 STEPS = "prefect_kitops.deployments.steps"
@@ -20,17 +20,17 @@ STEPS = "prefect_kitops.deployments.steps"
 def test_a_kit_is_packed_by_a_build_step_and_unpacked_by_a_pull_step(
     auth_registry: Served, bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    credentials = OCIRegistryCredentials(username=USERNAME, password=PASSWORD)
-    credentials.save("steps", overwrite=True)
+    registry = OCIRegistry(host=auth_registry.address, username=USERNAME, password=PASSWORD)
+    registry.save("steps", overwrite=True)
     name = repository(auth_registry.address)
-    secret = "{{ prefect.blocks.oci-registry-credentials.steps }}"
+    secret = "{{ prefect.blocks.oci-registry.steps }}"
     steps: list[dict[str, Any]] = [
         {
             f"{STEPS}.push_modelkit": {
                 "id": "kit",
                 "source": str(bundle),
                 "reference": f"{name}:dev",
-                "credentials": secret,
+                "registry": secret,
             }
         },
         {
@@ -39,7 +39,7 @@ def test_a_kit_is_packed_by_a_build_step_and_unpacked_by_a_pull_step(
                 "reference": "{{ kit.reference }}",
                 "directory": str(tmp_path / "out"),
                 "only": ["model"],
-                "credentials": secret,
+                "registry": secret,
             }
         },
         {"prefect.deployments.steps.set_working_directory": {"directory": "{{ pulled.directory }}"}},
@@ -52,7 +52,7 @@ def test_a_kit_is_packed_by_a_build_step_and_unpacked_by_a_pull_step(
         assert os.getcwd() == str(tmp_path / "out")
     finally:
         os.chdir(before)
-    digest = kits.resolve(f"{name}:dev", registry=credentials).digest
+    digest = registry.get_client().resolve(f"{name}:dev")
     assert outputs["digest"] == digest
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.bin"]
     printed = capfd.readouterr()

@@ -84,7 +84,7 @@ def test_a_packed_kit_is_an_asset_an_event_and_a_card(registry: str, bundle: Pat
 
 
 def kits_digest(reference: str) -> str:
-    with kitops.open(reference, remote=True) as kit:
+    with kitops.open(reference, where="registry") as kit:
         return kit.digest
 
 
@@ -230,7 +230,7 @@ def test_a_kit_with_very_many_tags_and_parents_is_told_of_all_the_same(registry:
     name = repository(registry)
     parents = [f"registry.example.com/ml/base-{index}@sha256:{'a' * 64}" for index in range(120)]
     tags = [f"t{index}" for index in range(120)]
-    kit = pack_modelkit(bundle, f"{name}:dev", tags=tags, parents=parents, card=False)
+    kit = pack_modelkit(bundle, f"{name}:dev", tags=tags, upstream=parents, card=False)
     event = asset_event(kit.asset_key, "kitops.modelkit.pushed")
     assert len(event["payload"]["tags"]) == 121
     assert len(event["payload"]["parents"]) == 120

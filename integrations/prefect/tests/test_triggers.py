@@ -12,7 +12,7 @@ from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
 
 from prefect_kitops import ModelKitRef, ModelKitRepository, modelkit_promoted_trigger, modelkit_pushed_trigger
-from prefect_kitops.events import emit_kit_event
+from prefect_kitops.events import kit_event
 
 NAME = "registry.example.com/ml/churn"
 KIT = ModelKitRef(
@@ -25,21 +25,10 @@ KIT = ModelKitRef(
 )
 
 
-def sent(monkeypatch: pytest.MonkeyPatch, what: Any, kit: ModelKitRef = KIT, **options: Any) -> ReceivedEvent:
+def sent(what: Any, kit: ModelKitRef = KIT, **options: Any) -> ReceivedEvent:
     """The event as a server receives it."""
-    events: list[ReceivedEvent] = []
-
-    def emit(event: str, resource: dict[str, str], related: list[dict[str, str]], payload: dict[str, Any]) -> None:
-        now = datetime.now(timezone.utc)
-        events.append(
-            ReceivedEvent(
-                id=uuid.uuid4(), occurred=now, event=event, resource=resource, related=related, payload=payload
-            )
-        )
-
-    monkeypatch.setattr("prefect.events.emit_event", emit)
-    emit_kit_event(what, kit, {}, **options)
-    return events[0]
+    event = kit_event(what, kit, {}, **options)
+    return ReceivedEvent(id=uuid.uuid4(), occurred=datetime.now(timezone.utc), **event)
 
 
 def fires(trigger: DeploymentEventTrigger, event: ReceivedEvent) -> bool:
@@ -61,29 +50,27 @@ def fires(trigger: DeploymentEventTrigger, event: ReceivedEvent) -> bool:
         (modelkit_promoted_trigger(NAME), False),
     ],
 )
-def test_a_push_fires_the_triggers_that_are_for_it(
-    monkeypatch: pytest.MonkeyPatch, trigger: DeploymentEventTrigger, expected: bool
-) -> None:
-    assert fires(trigger, sent(monkeypatch, "pushed")) is expected
+def test_a_push_fires_the_triggers_that_are_for_it(trigger: DeploymentEventTrigger, expected: bool) -> None:
+    assert fires(trigger, sent("pushed")) is expected
 
 
-def test_a_push_that_changed_nothing_fires_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    event = sent(monkeypatch, "pushed", KIT.model_copy(update={"changed": False}))
+def test_a_push_that_changed_nothing_fires_only_where_asked_for() -> None:
+    event = sent("pushed", KIT.model_copy(update={"changed": False}))
     assert not fires(modelkit_pushed_trigger(NAME), event)
     assert fires(modelkit_pushed_trigger(NAME, unchanged=True), event)
 
 
-def test_a_promotion_fires_by_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    event = sent(monkeypatch, "promoted", channel="prod")
+def test_a_promotion_fires_by_its_channel() -> None:
+    event = sent("promoted", channel="prod")
     assert fires(modelkit_promoted_trigger(NAME, "prod"), event)
     assert not fires(modelkit_promoted_trigger(NAME, "staging"), event)
     assert not fires(modelkit_promoted_trigger(NAME, "prod", what="rolled-back"), event)
     assert not fires(modelkit_pushed_trigger(NAME), event)
 
 
-def test_the_digest_arrives_as_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_arrives_as_a_parameter() -> None:
     from prefect.server.utilities.user_templates import render_user_template_sync
 
-    event = sent(monkeypatch, "pushed")
+    event = sent("pushed")
     template = modelkit_pushed_trigger(NAME).parameters["reference"]
     assert render_user_template_sync(template, {"event": event}) == KIT.reference

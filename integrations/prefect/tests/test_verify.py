@@ -10,7 +10,7 @@ from prefect import flow
 from runs import repository
 
 import kitops_core as kitops
-from prefect_kitops import ModelKitRef, averify_modelkit, kits, pull_modelkit, verify_modelkit
+from prefect_kitops import ModelKitRef, averify_modelkit, pull_modelkit, verify_modelkit
 
 PASSWORD = b"of the tests only"
 
@@ -23,26 +23,26 @@ def key_pair(directory: Path, name: str) -> tuple[kitops.SigningKey, str]:
 
 def test_a_signature_pins_the_digest_that_was_signed(registry: str, bundle: Path, tmp_path: Path) -> None:
     name = repository(registry)
-    digest = kits.pack(bundle, f"{name}:dev").digest
+    digest = kitops.pack(bundle, f"{name}:dev", push=True).digest
     release, public = key_pair(tmp_path, "release")
     _, other = key_pair(tmp_path, "other")
     with pytest.raises(kitops.VerificationError):
-        kits.verify(f"{name}:dev", keys=[public])
-    kitops.sign(f"{name}:dev", key=release, remote=True)
-    assert kits.verify(f"{name}:dev", keys=[public]).digest == digest
+        verify_modelkit.fn(f"{name}:dev", keys=[public])
+    kitops.sign(f"{name}:dev", release)
+    assert verify_modelkit.fn(f"{name}:dev", keys=[public]).digest == digest
     with pytest.raises(kitops.VerificationError):
-        kits.verify(f"{name}:dev", keys=[other])
+        verify_modelkit.fn(f"{name}:dev", keys=[other])
     with pytest.raises(kitops.VerificationError):
-        kits.pull(f"{name}:dev", tmp_path / "refused", verified_by=[other])
+        pull_modelkit.fn(f"{name}:dev", tmp_path / "refused", verified_by=[other])
     assert not (tmp_path / "refused").exists()
 
 
 @pytest.mark.usefixtures("prefect_server")
 def test_verifying_and_pulling_are_tasks(registry: str, bundle: Path, tmp_path: Path) -> None:
     name = repository(registry)
-    digest = kits.pack(bundle, f"{name}:dev").digest
+    digest = kitops.pack(bundle, f"{name}:dev", push=True).digest
     release, public = key_pair(tmp_path, "release")
-    kitops.sign(f"{name}:dev", key=release, remote=True)
+    kitops.sign(f"{name}:dev", release)
 
     @flow
     def use() -> ModelKitRef:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from prefect_kitops.credentials import OCIRegistryCredentials as OCIRegistryCredentials
+from prefect_kitops.registry import OCIRegistry as OCIRegistry
 from prefect_kitops.repository import ModelKitRepository as ModelKitRepository
 
 if TYPE_CHECKING:
@@ -28,17 +28,21 @@ if TYPE_CHECKING:
     from prefect_kitops.promotion import promote_modelkit as promote_modelkit
     from prefect_kitops.promotion import rollback_modelkit as rollback_modelkit
     from prefect_kitops.reference import ModelKitRef as ModelKitRef
+    from prefect_kitops.shards import aassemble_modelkit as aassemble_modelkit
+    from prefect_kitops.shards import apack_modelkit_layers as apack_modelkit_layers
     from prefect_kitops.shards import assemble_modelkit as assemble_modelkit
     from prefect_kitops.shards import pack_modelkit_layers as pack_modelkit_layers
     from prefect_kitops.tasks import apack_modelkit as apack_modelkit
     from prefect_kitops.tasks import apull_modelkit as apull_modelkit
     from prefect_kitops.tasks import apush_modelkit as apush_modelkit
     from prefect_kitops.tasks import aresolve_modelkit as aresolve_modelkit
+    from prefect_kitops.tasks import asign_modelkit as asign_modelkit
     from prefect_kitops.tasks import averify_modelkit as averify_modelkit
     from prefect_kitops.tasks import pack_modelkit as pack_modelkit
     from prefect_kitops.tasks import pull_modelkit as pull_modelkit
     from prefect_kitops.tasks import push_modelkit as push_modelkit
     from prefect_kitops.tasks import resolve_modelkit as resolve_modelkit
+    from prefect_kitops.tasks import sign_modelkit as sign_modelkit
     from prefect_kitops.tasks import verify_modelkit as verify_modelkit
     from prefect_kitops.triggers import modelkit_promoted_trigger as modelkit_promoted_trigger
     from prefect_kitops.triggers import modelkit_pushed_trigger as modelkit_pushed_trigger
@@ -46,8 +50,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "artifacts": "create_modelkit_card",
     "approval": "PromotionApproval",
+    "artifacts": "create_modelkit_card",
     "assets": "modelkit_asset",
     "cache": "ModelKitContent",
     "flows": "modelkit_promotion",
@@ -56,16 +60,16 @@ _HOMES = {
     "materialize": "materialize_modelkit",
     "promotion": "apromote_modelkit arollback_modelkit promote_modelkit rollback_modelkit",
     "reference": "ModelKitRef",
-    "shards": "assemble_modelkit pack_modelkit_layers",
+    "shards": "aassemble_modelkit apack_modelkit_layers assemble_modelkit pack_modelkit_layers",
     "tasks": (
-        "apack_modelkit apull_modelkit apush_modelkit aresolve_modelkit averify_modelkit "
-        "pack_modelkit pull_modelkit push_modelkit resolve_modelkit verify_modelkit"
+        "apack_modelkit apull_modelkit apush_modelkit aresolve_modelkit asign_modelkit averify_modelkit "
+        "pack_modelkit pull_modelkit push_modelkit resolve_modelkit sign_modelkit verify_modelkit"
     ),
     "triggers": "modelkit_promoted_trigger modelkit_pushed_trigger",
 }
 _EXPORTS = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(["ModelKitRepository", "OCIRegistryCredentials", *_EXPORTS])  # pyright: ignore
+__all__ = sorted(["ModelKitRepository", "OCIRegistry", *_EXPORTS])  # pyright: ignore
 
 
 def __getattr__(name: str) -> Any:

@@ -6,46 +6,22 @@ import hashlib
 import re
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
-from prefect.context import FlowRunContext, TaskRunContext
 
 import kitops_core as kitops
-from kitops_core.errors import KitOpsError, NotFoundError
-from prefect_kitops.attached import read_attached
-from prefect_kitops.card import kit_card
-from prefect_kitops.connection import Kit, RegistryBlock, find_place
+from kitops_core.orchestrate.review import kit_card
+from prefect_kitops.connection import Connection, Kit, Registry, connect, place_of
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import run_logger
+from prefect_kitops.running import in_run, run_logger
 
 _MAX_SLUG = 40
 
 
-def modelkit_card(kit: Kit, *, registry: RegistryBlock | str | None = None) -> str:
-    """A kit's card as Markdown; for a kit of an earlier task also what changed since the one its tag named before.
-
-    Args:
-        kit: The kit.
-        registry: The registry's block, or the name of a saved ``ModelKitRepository``.
-
-    Raises:
-        KitOpsError: The kit cannot be read.
-    """
-    place = find_place(kit, registry)
-    with kitops.open(str(place.reference), remote=place.remote, registry=place.options) as opened:
-        record, kitfile, pinned = opened.record(), opened.kitfile.to_yaml(), opened.reference
-    before = kit.previous_digest if isinstance(kit, ModelKitRef) else ""
-    difference = None
-    if before and before != record.digest:
-        old = str(place.reference.with_digest(before))
-        try:
-            difference = kitops.diff(old, pinned, remote=place.remote, registry=place.options)
-        except NotFoundError:
-            difference = None  # it was removed since
-    return kit_card(record, kitfile, difference=difference, attached=read_attached(place, record.digest), url=place.url)
-
-
-def create_modelkit_card(kit: Kit, *, registry: RegistryBlock | str | None = None) -> None:
+def create_modelkit_card(kit: Kit, *, registry: Registry = None) -> None:
     """Publish a kit's card, and a link to its repository, as artifacts of the run at hand.
 
+    Of a kit of an earlier task the card also says what changed since the one that its tag named before. Its metrics are
+    those that the repository's promotion policy trusts, where there is one.
+
     Args:
         kit: The kit.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
@@ -53,31 +29,19 @@ def create_modelkit_card(kit: Kit, *, registry: RegistryBlock | str | None = Non
     Raises:
         KitOpsError: The kit cannot be read.
     """
-    place = find_place(kit, registry)
-    create_markdown_artifact(
-        modelkit_card(kit, registry=registry),
-        key=artifact_key("modelkit", place.reference.name),
-        description=f"ModelKit {place.reference.name}{f':{place.reference.tag}' if place.reference.tag else ''}",
-        _sync=True,  # type: ignore[call-arg]
-    )
-    if place.url:
-        create_link_artifact(
-            place.url,
-            link_text=place.reference.name,
-            key=artifact_key("modelkit-link", place.reference.name),
-            description="The repository in its registry",
-            _sync=True,  # type: ignore[call-arg]
-        )
+    connection = connect(registry)
+    with connection.client() as client:
+        _publish(kit, connection, client)
 
 
-def publish_card(kit: ModelKitRef, *, registry: RegistryBlock | str | None = None) -> None:
+def publish_card(kit: ModelKitRef, connection: Connection, client: kitops.Client) -> None:
     """Publish the card where there is a run to publish it in; a kit that was pushed does not fail for its card."""
-    if TaskRunContext.get() is None and FlowRunContext.get() is None:
+    if not in_run():
         return
     try:
-        create_modelkit_card(kit, registry=registry)
+        _publish(kit, connection, client)
     except Exception as error:
-        detail = error.message if isinstance(error, KitOpsError) else f"{type(error).__name__}"
+        detail = error.message if isinstance(error, kitops.KitOpsError) else f"{type(error).__name__}"
         run_logger().warning("%s", f"the card of {kit} was not published: {detail}")
 
 
@@ -85,3 +49,50 @@ def artifact_key(kind: str, name: str) -> str:
     """A key as Prefect allows them, different for different names."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-_MAX_SLUG:].strip("-")
     return f"{kind}-{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _publish(kit: Kit, connection: Connection, client: kitops.Client) -> None:
+    reference = connection.reference(kit)
+    where, url = place_of(reference), connection.url(reference)
+    with client.open(str(reference), where=where) as opened:
+        record, kitfile, pinned = opened.record(), opened.kitfile.to_yaml(), opened.reference
+    card = kit_card(
+        record,
+        kitfile,
+        difference=_difference(kit, reference, pinned, client),
+        figures=client.metrics(pinned, trusted=_trusted(connection), where=where),
+        attached=client.referrers(pinned, where=where).referrers,
+        url=url,
+    )
+    create_markdown_artifact(
+        card,
+        key=artifact_key("modelkit", reference.name),
+        description=f"ModelKit {reference.name}{f':{reference.tag}' if reference.tag else ''}",
+        _sync=True,  # type: ignore[call-arg]
+    )
+    if url:
+        create_link_artifact(
+            url,
+            link_text=reference.name,
+            key=artifact_key("modelkit-link", reference.name),
+            description="The repository in its registry",
+            _sync=True,  # type: ignore[call-arg]
+        )
+
+
+def _difference(kit: Kit, reference: kitops.Reference, pinned: str, client: kitops.Client) -> kitops.KitDiff | None:
+    before = kit.previous_digest if isinstance(kit, ModelKitRef) else ""
+    if not before or pinned.endswith(before):
+        return None
+    try:
+        return client.diff(str(reference.with_digest(before)), pinned, where=place_of(reference))
+    except kitops.NotFoundError:
+        return None  # it was removed since
+
+
+def _trusted(connection: Connection) -> tuple[kitops.PublicKey, ...]:
+    """The keys that the repository's policy trusts; none where it is not on this machine."""
+    from pathlib import Path
+
+    own = connection.repository
+    return connection.policy().trusted if own and Path(own.policy).expanduser().is_file() else ()

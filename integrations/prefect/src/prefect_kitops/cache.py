@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.cache_policies import CachePolicy
 
-from kitops_core.errors import NotFoundError
-from kitops_core.record import SCHEMA
-from prefect_kitops import kits
-from prefect_kitops.connection import find_place
+import kitops_core as kitops
+from prefect_kitops.connection import connect, place_of
 
 if TYPE_CHECKING:
     from prefect.context import TaskRunContext
@@ -47,13 +45,13 @@ class ModelKitContent(CachePolicy):
         Raises:
             KitOpsError: The contents cannot be read, or the registry cannot be asked.
         """
-        place = find_place(inputs["reference"], inputs.get("registry"))
+        connection = connect(inputs.get("registry"))
+        place = connection.reference(inputs["reference"])
         digest = hashlib.sha256()
         for part in (
-            "prefect-kitops/1",
-            SCHEMA,
+            f"kitops-core {kitops.__version__}",
             task_ctx.task.task_key,
-            str(place.reference),
+            str(place),
             json.dumps({name: value for name, value in inputs.items() if name not in _NOT_KEYED}, default=str),
         ):
             digest.update(f"{len(part)}:{part}".encode())
@@ -64,8 +62,9 @@ class ModelKitContent(CachePolicy):
         if not store.exists(key):
             return key
         try:
-            now = kits.resolve(inputs["reference"], registry=inputs.get("registry")).digest
-        except NotFoundError:
+            with connection.client() as client:
+                now = client.resolve(str(place), where=place_of(place))
+        except kitops.NotFoundError:
             now = ""
         return key if getattr(store.read(key).result, "digest", None) == now else None
 

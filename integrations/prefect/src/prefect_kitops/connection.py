@@ -1,102 +1,147 @@
-"""From what a user names - a reference, a kit, a block or a block's name - to what the engine is called with."""
+"""From what a user names - a reference, a kit, a block or a block's name - to a client of the engine."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
 
-from kitops_core.reference import Reference, parse_reference
-from prefect_kitops.credentials import OCIRegistryCredentials
+import kitops_core as kitops
+from kitops_core.orchestrate.names import page_of
 from prefect_kitops.reference import ModelKitRef
+from prefect_kitops.registry import OCIRegistry
 from prefect_kitops.repository import ModelKitRepository
+from prefect_kitops.running import CANCEL
+from prefect_kitops.source import current_source
 
-if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
-
-RegistryBlock: TypeAlias = ModelKitRepository | OCIRegistryCredentials
+Block: TypeAlias = ModelKitRepository | OCIRegistry
+Registry: TypeAlias = Block | str | Sequence[Block | str] | None
+"""What a task takes as ``registry``: a block or the name of a saved one; several where several registries take part."""
 Kit: TypeAlias = str | ModelKitRef
 
+DEFAULT_POLICY = "promotion.yaml"
 
-class Place(NamedTuple):
-    """A kit's place and how to get there.
+
+@dataclass(frozen=True)
+class Connection:
+    """The blocks that a task was given.
 
     Attributes:
-        reference: The full reference.
-        remote: Whether it is in a registry, rather than in the local store or a layout.
-        options: How the engine talks to the registry.
-        url: The repository's page for people, or an empty string.
+        repository: The first repository among them, which completes tags and has a promotion policy.
+        registries: How to talk to each registry, by host.
     """
 
-    reference: Reference
-    remote: bool
-    options: RegistryOptions | None
-    url: str
+    repository: ModelKitRepository | None
+    registries: kitops.Registries
+
+    def client(
+        self,
+        *,
+        signer: str | Path | None = None,
+        on_event: Callable[[kitops.Event], None] | None = None,
+        actor: str = "",
+    ) -> kitops.Client:
+        """A client that works for the run at hand, and stops where the run's task is cancelled.
+
+        Args:
+            signer: The private key: a file, PEM text or ``env://NAME``.
+            on_event: Called with progress.
+            actor: Who works, where Prefect does not know.
+        """
+        run = current_source()
+        return kitops.Client(
+            registries=self.registries,
+            signer=signer or None,
+            run=replace(run, actor=actor) if actor else run,
+            on_event=on_event,
+            cancel=CANCEL.get(),
+        )
+
+    def reference(self, kit: Kit) -> kitops.Reference:
+        """The full reference of a kit; with a repository a tag or digest is enough.
+
+        Raises:
+            InvalidReferenceError: It does not follow the grammar.
+        """
+        text = str(kit)
+        return kitops.parse_reference(self.repository.reference(text) if self.repository else text)
+
+    def url(self, reference: kitops.Reference) -> str:
+        """The repository's page for people, or an empty string."""
+        own = self.repository
+        return own.web_url if own and own.web_url and reference.name == own.full_name else page_of(reference)
+
+    def policy(self, named: str | os.PathLike[str] = "") -> kitops.PromotionPolicy:
+        """The promotion policy: the one that is named, the repository's, or ``promotion.yaml``.
+
+        Raises:
+            InvalidInputError: It cannot be read, or has problems.
+        """
+        return kitops.load_policy(as_path(named or (self.repository.policy if self.repository else DEFAULT_POLICY)))
 
 
-def find_place(kit: Kit, registry: RegistryBlock | str | None = None) -> Place:
-    """Where a kit is.
-
-    A kit under a registry's name is only ever looked for in that registry: what a local store on the machine
-    of a run has under the same name is chance.
+def connect(registry: Registry = None) -> Connection:
+    """What blocks say, of one registry or of several.
 
     Args:
-        kit: A reference, a kit of an earlier task, or with a ``ModelKitRepository`` only a tag or digest.
-        registry: A block, or the name of a saved ``ModelKitRepository``.
+        registry: Blocks, or names of saved ones: of a ``ModelKitRepository``, or of any with its type, as in
+            ``oci-registry/ghcr``.
 
     Raises:
-        InvalidReferenceError: The reference does not follow the grammar.
-        InvalidInputError: The block's settings contradict each other.
+        NotFoundError: No such block was saved.
+        InvalidInputError: A block is of another type, or two say different things of one host.
     """
-    block = load_block(registry)
-    text = str(kit)
-    reference = parse_reference(block.reference(text) if isinstance(block, ModelKitRepository) else text)
-    remote = not reference.is_local_name and not reference.layout
-    return Place(reference, remote, block.get_client() if block else None, _url(reference, remote, block))
+    given: Sequence[Block | str] = (
+        () if not registry else [registry] if isinstance(registry, (str, ModelKitRepository, OCIRegistry)) else registry
+    )
+    blocks = [load_block(block) if isinstance(block, str) else block for block in given]
+    repository = next((block for block in blocks if isinstance(block, ModelKitRepository)), None)
+    hosts: dict[str, kitops.RegistryOptions] = {}
+    for block in blocks:
+        own = block.registry if isinstance(block, ModelKitRepository) else block
+        options = own.options()
+        if hosts.setdefault(own.host, options) != options:
+            raise kitops.InvalidInputError(
+                f"two blocks say different things of {own.host}", hint="give one block for each registry"
+            )
+    return Connection(repository, kitops.Registries(hosts))
 
 
-def load_block(registry: RegistryBlock | str | None) -> RegistryBlock | None:
-    """The block itself, loaded from Prefect where only its name is given.
-
-    Args:
-        registry: A block; the name of a saved ``ModelKitRepository``; or of any block with its type, as in
-            ``oci-registry-credentials/ghcr``.
+def load_block(name: str) -> Block:
+    """The block that was saved under a name.
 
     Raises:
         NotFoundError: No such block was saved.
         InvalidInputError: It is a block of another type.
     """
-    if not isinstance(registry, str):
-        return registry
-    if not registry:
-        return None
-    from prefect.blocks.core import Block
+    from prefect.blocks.core import Block as AnyBlock
 
-    from kitops_core.errors import InvalidInputError, NotFoundError
-
-    name = registry if "/" in registry else f"{ModelKitRepository.get_block_type_slug()}/{registry}"
+    full = name if "/" in name else f"{ModelKitRepository.get_block_type_slug()}/{name}"
     try:
-        loaded = Block.load(name, _sync=True)  # type: ignore[call-arg]
+        loaded = AnyBlock.load(full, _sync=True)  # type: ignore[call-arg]
     except ValueError as error:
-        raise NotFoundError(
-            f"no block '{name}' was saved in this Prefect",
-            hint=f"`prefect block ls` shows those that were; ModelKitRepository(...).save('{registry}') makes one",
+        raise kitops.NotFoundError(
+            f"no block '{full}' was saved in this Prefect",
+            hint=f"`prefect block ls` shows those that were; ModelKitRepository(...).save('{name}') makes one",
         ) from error
-    if not isinstance(loaded, (ModelKitRepository, OCIRegistryCredentials)):
-        raise InvalidInputError(
-            f"block '{name}' is of another type", hint="name a ModelKitRepository or OCIRegistryCredentials"
+    if not isinstance(loaded, (ModelKitRepository, OCIRegistry)):
+        raise kitops.InvalidInputError(
+            f"block '{full}' is of another type", hint="name a ModelKitRepository or an OCIRegistry"
         )
     return loaded
+
+
+def place_of(reference: kitops.Reference) -> kitops.Where:
+    """Which storage a kit is in.
+
+    A kit under a registry's name is only ever looked for in that registry: what a local store on the machine of a run
+    has under the same name is chance.
+    """
+    return "registry" if reference.in_registry else "store"
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
     """A path as the engine takes it, ``~`` expanded."""
     return os.path.expanduser(os.fspath(path))
-
-
-def _url(reference: Reference, remote: bool, block: RegistryBlock | None) -> str:
-    from kitops_core.storage.registry.hosts import is_loopback
-
-    if isinstance(block, ModelKitRepository) and block.web_url and reference.name == block.full_name:
-        return block.web_url
-    # A registry on this machine has no page that anybody else could look at.
-    return f"https://{reference.name}" if remote and not is_loopback(reference.registry) else ""

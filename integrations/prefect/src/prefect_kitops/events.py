@@ -6,23 +6,16 @@ Events are sent on a best effort: neither a server that is away nor an event tha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import run_logger
-
-if TYPE_CHECKING:
-    from kitops_core.promotion.result import Promotion
-    from kitops_core.record import ModelKitRecord
+from prefect_kitops.running import in_run, run_logger
 
 What = Literal["packed", "pushed", "pulled", "promoted", "promotion-refused", "rolled-back"]
 PREFIX = "kitops.modelkit."
 VERSION_ROLE = "modelkit-version"
 TAG_ROLE = "modelkit-tag"
-MAX_LAYERS_BYTES = 64 * 1024
-"""The layers stay out of an event or an asset's metadata where they are more than this as JSON."""
 MAX_RELATED = 40
 """How many tags and how many parents are related resources: Prefect takes no event that has more than 100 of them."""
 
@@ -35,7 +28,27 @@ def emit_kit_event(
     channel: str = "",
     parents: Sequence[str] = (),
 ) -> None:
-    """Tell Prefect what happened to a kit.
+    """Tell Prefect what happened to a kit in the run at hand; see :func:`kit_event`."""
+    from prefect.events import emit_event
+
+    if not in_run():
+        return
+    event = kit_event(what, kit, payload, channel=channel, parents=parents)
+    try:
+        emit_event(**event)
+    except Exception as error:  # the kit is where it is, whatever is told of it
+        run_logger().warning("%s", f"the event {PREFIX}{what} of {kit} was not sent: {type(error).__name__}: {error}")
+
+
+def kit_event(
+    what: What,
+    kit: ModelKitRef,
+    payload: Mapping[str, Any],
+    *,
+    channel: str = "",
+    parents: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What happened to a kit, as the arguments of :func:`prefect.events.emit_event`.
 
     The event's resource is the asset, labelled with repository, tag and digest; the version itself and each of its
     tags are related resources.
@@ -47,8 +60,6 @@ def emit_kit_event(
         channel: The channel, of a promotion.
         parents: References of the kits it was made from.
     """
-    from prefect.events import emit_event
-
     resource = {
         "prefect.resource.id": kit.asset_key,
         "prefect.resource.name": kit.repository,
@@ -74,27 +85,9 @@ def emit_kit_event(
             for parent in parents[:MAX_RELATED]
         ),
     ]
-    try:
-        emit_event(
-            PREFIX + what,
-            resource={name: value for name, value in resource.items() if value},
-            related=related,
-            payload={**payload, "reference": kit.reference},
-        )
-    except Exception as error:  # the kit is where it is, whatever is told of it
-        run_logger().warning("%s", f"the event {PREFIX}{what} of {kit} was not sent: {type(error).__name__}: {error}")
-
-
-def slim(record: ModelKitRecord) -> dict[str, Any]:
-    """The shared record as JSON, without its layers where a kit has very many: Prefect limits an event's size."""
-    return _slim(record.to_dict())
-
-
-def slim_promotion(promotion: Promotion) -> dict[str, Any]:
-    """A promotion as JSON, its kit's record as :func:`slim` makes it."""
-    data = promotion.to_dict()
-    return {**data, "kit": _slim(data["kit"])}
-
-
-def _slim(record: dict[str, Any]) -> dict[str, Any]:
-    return {**record, "layers": []} if len(json.dumps(record["layers"])) > MAX_LAYERS_BYTES else record
+    return {
+        "event": PREFIX + what,
+        "resource": {name: value for name, value in resource.items() if value},
+        "related": related,
+        "payload": {**payload, "reference": kit.reference},
+    }

@@ -15,31 +15,28 @@ from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.transactions import transaction
 
-from kitops_core.errors import InvalidInputError, NotFoundError
-from kitops_core.promotion.result import Promotion
-from prefect_kitops import card, kits
+import kitops_core as kitops
+from kitops_core.orchestrate.review import gate_figures, plan_text
 from prefect_kitops.approval import PromotionApproval, PromotionCheckError, PromotionRejectedError
 from prefect_kitops.artifacts import artifact_key
-from prefect_kitops.attached import read_attached
-from prefect_kitops.channels import policy_file, promote
-from prefect_kitops.connection import find_place, load_block
-from prefect_kitops.markdown import code, plain
-from prefect_kitops.promotion import promote_modelkit
+from prefect_kitops.connection import Connection, connect
+from prefect_kitops.promotion import candidate, promote_modelkit
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import hints, run_logger
+from prefect_kitops.tasks import pin
 
 
 @flow(name="modelkit-promotion", flow_run_name="promote to {to}", persist_result=True, result_serializer="json")
 def modelkit_promotion(
     to: str,
     reference: str = "",
-    channels: str = "",
-    repository: str = "",
+    policy: str = "",
+    registry: str | list[str] = "",
     approval: Literal["none", "pause", "suspend"] = "none",
     approval_seconds: int = 7 * 24 * 3600,
     check: str = "",
     check_seconds: int = 3600,
-    key: str = "",
+    signer: str = "",
     note: str = "",
 ) -> ModelKitRef:
     """Promote a kit into a channel, with all that surrounds it.
@@ -50,14 +47,16 @@ def modelkit_promotion(
     Args:
         to: The channel.
         reference: The kit; a channel's name, or empty for what is in the channel's upstream now.
-        channels: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
-        repository: Name of a saved ``ModelKitRepository``; without one the credentials of ``docker login`` are used.
+        policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
+        registry: Name of a saved ``ModelKitRepository``, or names of the blocks of several registries; without one the
+            credentials of ``docker login`` are used.
         approval: ``pause`` waits for a person with the process running; ``suspend`` ends it and needs a deployment.
         approval_seconds: How long to wait for the person.
         check: Name of a deployment (``flow/deployment``) to run after the promotion with the kit as its parameter
             ``reference``; where it fails, the channel gets back what it had.
         check_seconds: How long to wait for the check; one that does not end counts as failed.
-        key: The private key that signs the record: a file or ``env://NAME``, as everybody can read a run's parameters.
+        signer: The private key that signs the record: a file or ``env://NAME``, as everybody can read a run's
+            parameters.
         note: A sentence for the record.
 
     Raises:
@@ -65,12 +64,12 @@ def modelkit_promotion(
         PromotionRejectedError: A person rejected it; nothing was changed.
         PromotionCheckError: The check failed; the channel has what it had before.
         NotFoundError: There is no such check; nothing was changed.
-        KitOpsError: As :func:`kitops_core.promote`.
+        KitOpsError: As :meth:`kitops_core.Client.promote`.
     """
     if check:
         with hints():
             _find_deployment(check)
-    plan = plan_promotion(reference, to, channels, repository)
+    plan = plan_promotion(reference, to, policy, registry)
     expect, actor = "", ""
     if approval != "none" and plan["moves"]:
         answer = _ask(plan, approval, approval_seconds)
@@ -84,12 +83,12 @@ def modelkit_promotion(
         kit = promote_modelkit(
             plan["reference"],
             to,
-            channels=channels,
+            policy=policy,
             expect=expect,
-            key=key or None,
+            signer=signer or None,
             actor=actor,
             note=note,
-            registry=repository or None,
+            registry=registry,
         )
         if check:
             _check(check, kit, check_seconds)
@@ -97,14 +96,14 @@ def modelkit_promotion(
 
 
 @task(name="plan-promotion", task_run_name="plan {to}", persist_result=True, cache_policy=DEFAULT)
-def plan_promotion(reference: str, to: str, channels: str = "", repository: str = "") -> dict[str, Any]:
+def plan_promotion(reference: str, to: str, policy: str = "", registry: str | list[str] = "") -> dict[str, Any]:
     """What a promotion would do, once for each flow run: a run that was suspended sees the same plan again.
 
     Args:
         reference: The kit, a channel's name, or empty for what is in the channel's upstream now.
         to: The channel.
-        channels: The promotion policy's file.
-        repository: Name of a saved ``ModelKitRepository``.
+        policy: The promotion policy's file.
+        registry: Names of saved blocks.
 
     Returns:
         The kit's pinned ``reference``, the channel's ``previous_digest``, whether anything ``moves``, and the plan as
@@ -114,22 +113,12 @@ def plan_promotion(reference: str, to: str, channels: str = "", repository: str 
         KitOpsError: The kit, the policy or the channel cannot be used.
     """
     with hints():
-        pinned = pin(reference, to, channels, repository)
-        promotion = promote(pinned.reference, to, channels=channels, dry_run=True, registry=repository or None)
-        figures = read_attached(find_place(pinned, repository or None), pinned.digest).metrics
-        there = _figures_there(promotion, repository)
-    markdown = "\n".join(
-        [
-            f"# Promotion to {plain(to)}",
-            "",
-            f"{plain(pinned.repository)}  ",
-            f"{code(promotion.previous_digest or 'nothing')} → {code(pinned.digest)}",
-            "",
-            *card.gates(promotion.gates),
-            *card.metrics(figures, there),
-            *card.changes(promotion.diff),
-        ]
-    )
+        connection = connect(registry)
+        channels = connection.policy(policy)
+        with connection.client() as client:
+            pinned = pin(client, _candidate(reference, to, channels, connection))
+            promotion = client.promote(pinned.reference, to, policy=channels, dry_run=True)
+            markdown = plan_text(promotion, *gate_figures(client.metrics, pinned.reference, promotion, channels))
     create_markdown_artifact(
         markdown,
         key=artifact_key("modelkit-promotion", f"{pinned.repository}/{to}"),
@@ -145,38 +134,19 @@ def plan_promotion(reference: str, to: str, channels: str = "", repository: str 
     }
 
 
-def pin(reference: str, to: str, channels: str = "", repository: str = "") -> ModelKitRef:
-    """The kit that is to be promoted, pinned to the digest it has now.
-
-    Args:
-        reference: The kit, a channel's name, or empty for what is in the channel's upstream now.
-        to: The channel.
-        channels: The promotion policy's file.
-        repository: Name of a saved ``ModelKitRepository``.
+def _candidate(reference: str, to: str, policy: kitops.PromotionPolicy, connection: Connection) -> kitops.Reference:
+    """The kit that is to be promoted: named, or in the channel's upstream.
 
     Raises:
         InvalidInputError: No kit is named, and the channel has no upstream.
-        NotFoundError: There is no such kit or channel.
-        KitOpsError: The policy or the registry cannot be used.
+        NotFoundError: There is no such channel.
     """
-    from kitops_core.promotion.policy_file import as_policy
-
-    block = load_block(repository)
-    policy = as_policy(policy_file(channels, block))
     name = reference or policy.channel(to).from_
     if not name:
-        raise InvalidInputError(f"channel '{to}' has no upstream to take a kit from", hint="name the kit to promote")
-    return kits.resolve(str(policy.target(name)) if name in policy.channels else name, registry=block)
-
-
-def _figures_there(promotion: Promotion, repository: str) -> dict[str, float]:
-    """The metrics of what the channel has now; none where it has nothing, or that is gone from its registry."""
-    if not promotion.previous_digest:
-        return {}
-    try:
-        return read_attached(find_place(promotion.reference, repository or None), promotion.previous_digest).metrics
-    except NotFoundError:
-        return {}
+        raise kitops.InvalidInputError(
+            f"channel '{to}' has no upstream to take a kit from", hint="name the kit to promote"
+        )
+    return policy.target(name) if name in policy.channels else connection.reference(candidate(name, connection))
 
 
 def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval:
@@ -193,7 +163,7 @@ def _find_deployment(name: str) -> None:
         try:
             client.read_deployment_by_name(name)
         except (ObjectNotFound, ValueError) as error:
-            raise NotFoundError(
+            raise kitops.NotFoundError(
                 f"there is no deployment '{name}' to check with", hint="write flow/deployment"
             ) from error
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-from prefect import task
+from pydantic import SecretStr
 
 import kitops_core as kitops
-from prefect_kitops.connection import RegistryBlock, as_path, find_place
-from prefect_kitops.packing import tell
+from prefect_kitops.connection import Registry, as_path
+from prefect_kitops.packing import make_kit
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import TASK_OPTIONS, in_thread, run_name
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from kitops_core.events import Cancel
-    from kitops_core.record import ModelKitRecord
+from prefect_kitops.running import run_name, twins
 
 
-@task(name="import-modelkit", task_run_name=run_name("import", "source"), **TASK_OPTIONS)
-def import_modelkit(
+@twins("import-modelkit", run_name("import", "source"))
+def _import(
     source: str,
     reference: str,
     *,
@@ -30,8 +24,8 @@ def import_modelkit(
     ref: str = "",
     token: SecretStr | None = None,
     kitfile: str | os.PathLike[str] | None = None,
-    key: str | None = None,
-    registry: RegistryBlock | str | None = None,
+    signer: str | Path | None = None,
+    registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
     """Import a repository of the Hugging Face Hub, or a run or model of MLflow, as a kit.
@@ -42,76 +36,32 @@ def import_modelkit(
 
     Args:
         source: ``organisation/model``, ``datasets/organisation/name`` or ``mlflow://…``; see
-            :func:`kitops_core.import_kit`.
+            :meth:`kitops_core.Client.import_kit`.
         reference: Where to; with a ``ModelKitRepository`` a tag is enough.
         tags: Further tags.
         ref: A branch, tag or commit of the Hub's repository.
         token: A token for the Hub, as a ``Secret`` block holds it; by default ``HF_TOKEN`` where it runs.
         kitfile: A Kitfile to use instead of one made from the repository.
-        key: The private key that signs the provenance: a file, PEM text or ``env://NAME``.
+        signer: The private key that signs the kit and its provenance: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.import_kit`.
+        KitOpsError: As :meth:`kitops_core.Client.import_kit`.
     """
-    return _import(source, reference, tags, ref, token, kitfile, key, registry, card)
 
-
-@task(name="import-modelkit", task_run_name=run_name("import", "source"), **TASK_OPTIONS)
-async def aimport_modelkit(
-    source: str,
-    reference: str,
-    *,
-    tags: Sequence[str] = (),
-    ref: str = "",
-    token: SecretStr | None = None,
-    kitfile: str | os.PathLike[str] | None = None,
-    key: str | None = None,
-    registry: RegistryBlock | str | None = None,
-    card: bool = True,
-) -> ModelKitRef:
-    """As :func:`import_modelkit`, beside an event loop."""
-    return await in_thread(
-        lambda cancel: _import(source, reference, tags, ref, token, kitfile, key, registry, card, cancel)
-    )
-
-
-def _import(
-    source: str,
-    reference: str,
-    tags: Sequence[str],
-    ref: str,
-    token: SecretStr | None,
-    kitfile: str | os.PathLike[str] | None,
-    key: str | None,
-    registry: RegistryBlock | str | None,
-    card: bool,
-    cancel: Cancel | None = None,
-) -> ModelKitRef:
-    place = find_place(reference, registry)
-
-    def work(*, provenance: Any, **run: Any) -> ModelKitRecord:
-        return kitops.import_kit(  # which says itself where the kit comes from
+    def work(client: kitops.Client, place: str, push: bool, _: kitops.Provenance) -> kitops.ModelKitRecord:
+        return client.import_kit(  # which says itself where the kit comes from
             source,
-            str(place.reference),
-            push=place.remote,
+            place,
+            push=push,
             tags=tags,
             ref=ref,
             token=token.get_secret_value() if token is not None else None,
             kitfile=as_path(kitfile) if kitfile is not None else None,
-            key=key,
-            registry=place.options,
-            **run,
         )
 
-    return tell(reference, work, upstream=[_asset_key(source)], registry=registry, card=card, cancel=cancel)
+    return make_kit(reference, work, signer=signer, registry=registry, card=card)
 
 
-def _asset_key(source: str) -> str:
-    """The source as an asset, whichever of its versions is taken."""
-    from kitops_core.importing.hub_name import HUB, parse_hub_name
-    from kitops_core.importing.import_kit import MLFLOW
-
-    hub = os.environ.get("HF_ENDPOINT") or HUB
-    return source if source.startswith(MLFLOW) else parse_hub_name(source, hub).uri()
+import_modelkit, aimport_modelkit = _import

@@ -8,19 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import kitops_core as kitops
-from prefect_kitops import kits
-from prefect_kitops.connection import Kit, RegistryBlock, find_place
+from kitops_core.orchestrate.markdown import code, plain, table
+from kitops_core.orchestrate.names import asset_key
+from prefect_kitops.connection import Kit, Registry, connect
 from prefect_kitops.events import PREFIX
-from prefect_kitops.markdown import code, plain, table
-from prefect_kitops.reference import ModelKitRef, key_of
-
-if TYPE_CHECKING:
-    from kitops_core.lineages.graph import Node
-    from kitops_core.lineages.lineage import Lineage
-    from kitops_core.promotion.records import PromotionRecord
+from prefect_kitops.reference import ModelKitRef
+from prefect_kitops.tasks import pin
 
 _MATERIALIZED = "prefect.asset.materialization."
 
@@ -63,8 +59,8 @@ class ModelKitLineage:
 
     kit: ModelKitRef
     events: tuple[KitEvent, ...]
-    promotions: tuple[PromotionRecord, ...]
-    made_from: Lineage
+    promotions: tuple[kitops.PromotionRecord, ...]
+    made_from: kitops.Lineage
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -114,9 +110,7 @@ class ModelKitLineage:
         )
 
 
-def modelkit_lineage(
-    kit: Kit, *, registry: RegistryBlock | str | None = None, days: float = 90, depth: int = 10
-) -> ModelKitLineage:
+def modelkit_lineage(kit: Kit, *, registry: Registry = None, days: float = 90, depth: int = 10) -> ModelKitLineage:
     """Bring together what Prefect's events and the registry know of a kit.
 
     Args:
@@ -128,20 +122,18 @@ def modelkit_lineage(
     Raises:
         KitOpsError: The kit or what is attached to it cannot be read.
     """
-    pinned = kits.resolve(kit, registry=registry)
-    place = find_place(pinned, registry)
-    name = str(place.reference)
-    made_from = kitops.lineage(name, depth=depth, remote=place.remote or None, registry=place.options)
-    promotions = tuple(kitops.history(name, registry=place.options))
+    connection = connect(registry)
+    with connection.client() as client:
+        pinned = pin(client, connection.reference(kit))
+        made_from = client.lineage(pinned.reference, depth=depth)
+        promotions = tuple(client.history(pinned.reference))
     return ModelKitLineage(pinned, tuple(_events(pinned, days)), promotions, made_from)
 
 
-def _asset(node: Node) -> str:
+def _asset(node: kitops.Node) -> str:
     if node.kind != "kit":
         return node.reference
-    from kitops_core.reference import parse_reference
-
-    return f"{key_of(parse_reference(node.reference))}@{node.digest}"
+    return f"{asset_key(kitops.parse_reference(node.reference))}@{node.digest}"
 
 
 def _events(kit: ModelKitRef, days: float) -> Iterator[KitEvent]:

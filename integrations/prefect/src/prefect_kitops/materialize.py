@@ -6,20 +6,19 @@ import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from pathlib import Path
+from typing import Any, ParamSpec, cast
 
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import MaterializingTask
 
-from prefect_kitops.assets import MADE_BY, materializes
-from prefect_kitops.connection import Kit, RegistryBlock, find_place
-from prefect_kitops.packing import pack_and_tell
+import kitops_core as kitops
+from prefect_kitops.assets import MADE_BY, Upstream, materializes
+from prefect_kitops.connection import Registry, connect
+from prefect_kitops.packing import pack_kit
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import hints, in_thread, worth_retrying
 from prefect_kitops.source import plain_arguments
-
-if TYPE_CHECKING:
-    from kitops_core.sources.contents import Contents
 
 P = ParamSpec("P")
 _DEPTH = 4
@@ -30,13 +29,16 @@ def materialize_modelkit(
     reference: str,
     *,
     tags: Sequence[str] = (),
-    parents: Sequence[Kit] = (),
-    upstream: Sequence[Kit] = (),
-    registry: RegistryBlock | str | None = None,
+    kitfile: str | os.PathLike[str] | None = None,
+    how: kitops.Packing | None = None,
+    upstream: Sequence[Upstream] = (),
+    signer: str | Path | None = None,
+    registry: Registry = None,
     card: bool = True,
-    pack: Mapping[str, Any] | None = None,
     **task_options: Any,
-) -> Callable[[Callable[P, str | os.PathLike[str] | Contents | Awaitable[Any]]], MaterializingTask[P, ModelKitRef]]:
+) -> Callable[
+    [Callable[P, str | os.PathLike[str] | kitops.Contents | Awaitable[Any]]], MaterializingTask[P, ModelKitRef]
+]:
     """Make a function a task that materializes a kit: what it returns is packed, pushed and an asset.
 
     The function returns a directory, or contents by name; or a pair of one of them and the metrics it measured, which
@@ -46,11 +48,13 @@ def materialize_modelkit(
         reference: Where to; with a ``ModelKitRepository`` a tag is enough. Where it has no tag, the first of ``tags``
             is the tag.
         tags: Further tags.
-        parents: Kits it is made from, besides those among the arguments.
-        upstream: Other assets it is made from, by key (``s3://bucket/table``) or kit.
+        kitfile: A Kitfile to use instead of the directory's.
+        how: Compression, layer format and what else decides the digest.
+        upstream: What it is made from besides the kits among the arguments: kits, and other assets by key
+            (``s3://bucket/table``).
+        signer: The private key that signs the kit and what is said about it: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
-        pack: More for the engine: ``kitfile``, ``compression``, ``layer_format``, ``key``.
         **task_options: Options of :func:`prefect.task`, such as ``retries`` and ``name``. A retry runs the function
             again; what a registry does not answer at first the engine asks again by itself.
 
@@ -63,42 +67,48 @@ def materialize_modelkit(
     target, *others = _targets(reference, tags)
 
     def decorator(
-        function: Callable[P, str | os.PathLike[str] | Contents | Awaitable[Any]],
+        function: Callable[P, str | os.PathLike[str] | kitops.Contents | Awaitable[Any]],
     ) -> MaterializingTask[P, ModelKitRef]:
         signature = inspect.signature(function)
 
-        def finish(made: Any, args: tuple[Any, ...], kwargs: dict[str, Any], cancel: Any = None) -> ModelKitRef:
+        def begin() -> None:  # before the work: a failure is an event too
+            with hints():
+                connection = connect(registry)
+                place = connection.reference(target)
+                materializes(place, connection.url(place))
+
+        def finish(made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelKitRef:
             with hints():
                 source, metrics = _made(function.__name__, made)
-            arguments = signature.bind(*args, **kwargs).arguments
-            return pack_and_tell(
-                source,
-                target,
-                tags=others,
-                parents=[*parents, *_kits(arguments.values())],
-                upstream=upstream,
-                metrics=metrics,
-                parameters=plain_arguments(arguments),
-                registry=registry,
-                card=card,
-                cancel=cancel,
-                **(pack or {}),
-            )
+                arguments = signature.bind(*args, **kwargs).arguments
+                return pack_kit(
+                    source,
+                    target,
+                    tags=others,
+                    kitfile=kitfile,
+                    how=how,
+                    upstream=[*upstream, *_kits(arguments.values())],
+                    metrics=metrics,
+                    parameters=plain_arguments(arguments),
+                    signer=signer,
+                    registry=registry,
+                    card=card,
+                )
 
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
             async def run_async(*args: P.args, **kwargs: P.kwargs) -> ModelKitRef:
-                await in_thread(lambda _: materializes(find_place(target, registry)))  # a failure is an event too
+                await in_thread(begin)
                 made = await function(*args, **kwargs)
-                return await in_thread(lambda cancel: finish(made, args, kwargs, cancel))
+                return await in_thread(lambda: finish(made, args, kwargs))
 
             wrapped = cast(Callable[P, Any], run_async)
         else:
 
             @wraps(function)
             def run(*args: P.args, **kwargs: P.kwargs) -> ModelKitRef:
-                materializes(find_place(target, registry))  # before the work: a failure is an event too
+                begin()
                 return finish(function(*args, **kwargs), args, kwargs)
 
             wrapped = cast(Callable[P, Any], run)
@@ -111,23 +121,18 @@ def materialize_modelkit(
 
 def _targets(reference: str, tags: Sequence[str]) -> list[str]:
     """The reference with a tag, and the tags that are left over."""
-    from kitops_core.reference import parse_reference
-
-    bare = "/" in reference and not reference.startswith("oci:") and not parse_reference(reference).tag
+    bare = "/" in reference and not reference.startswith("oci:") and not kitops.parse_reference(reference).tag
     if bare and tags:
         return [f"{reference}:{tags[0]}", *tags[1:]]
     return [reference, *tags]
 
 
-def _made(name: str, made: Any) -> tuple[str | os.PathLike[str] | Contents, Mapping[str, float] | None]:
+def _made(name: str, made: Any) -> tuple[str | os.PathLike[str] | kitops.Contents, Mapping[str, float] | None]:
     """What a function returned: something to pack, and the metrics it measured, if any."""
-    from kitops_core.errors import InvalidInputError
-    from kitops_core.sources.contents import Contents
-
     source, metrics = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if isinstance(source, (str, os.PathLike, Contents)) and isinstance(metrics, (Mapping, type(None))):
+    if isinstance(source, (str, os.PathLike, kitops.Contents)) and isinstance(metrics, (Mapping, type(None))):
         return source, metrics
-    raise InvalidInputError(
+    raise kitops.InvalidInputError(
         f"{name} returned {type(made).__name__}: that is nothing to pack",
         hint="return a directory or kitops_core.Contents, or a pair of one of them and the metrics",
     )

@@ -4,101 +4,96 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any
 
-from prefect_kitops import kits
+import kitops_core as kitops
+from kitops_core.orchestrate.metadata import record_metadata
 from prefect_kitops.artifacts import publish_card
-from prefect_kitops.assets import add_record, materializes, upstream_assets
-from prefect_kitops.connection import Kit, RegistryBlock, find_place
-from prefect_kitops.events import emit_kit_event, slim
+from prefect_kitops.assets import Upstream, add_record, kits_of, materializes, upstream_assets
+from prefect_kitops.connection import Registry, as_path, connect
+from prefect_kitops.events import emit_kit_event
 from prefect_kitops.progress import Progress
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import hints, run_logger
-from prefect_kitops.source import current_source, provenance_of
+from prefect_kitops.running import run_logger
+from prefect_kitops.source import provenance_of
 
-if TYPE_CHECKING:
-    from kitops_core.events import Cancel
-    from kitops_core.kits.packed_layer import CompressionName
-    from kitops_core.record import ModelKitRecord
-    from kitops_core.sources.contents import Contents
+Work = Callable[[kitops.Client, str, bool, kitops.Provenance], kitops.ModelKitRecord]
+"""Makes a kit: given a client, the kit's full reference, whether that is in a registry, and how it was made."""
 
 
-def pack_and_tell(
-    source: str | os.PathLike[str] | Contents,
+def make_kit(
     reference: str,
+    work: Work,
     *,
-    tags: Sequence[str] = (),
-    kitfile: str | os.PathLike[str] | None = None,
-    compression: CompressionName = "none",
-    layer_format: Literal["tar", "raw"] = "tar",
-    key: str | None = None,
-    registry: RegistryBlock | str | None = None,
-    **about: Any,
-) -> ModelKitRef:
-    """Pack in the task run at hand: the asset, the event, the card and the progress come along.
-
-    Raises:
-        KitOpsError: As :func:`kitops_core.pack`.
-    """
-
-    def work(**options: Any) -> ModelKitRecord:
-        return kits.pack(
-            source,
-            reference,
-            tags=tags,
-            kitfile=kitfile,
-            compression=compression,
-            layer_format=layer_format,
-            key=key,
-            registry=registry,
-            **options,
-        )
-
-    return tell(reference, work, registry=registry, **about)
-
-
-def tell(
-    reference: str,
-    work: Callable[..., ModelKitRecord],
-    *,
-    parents: Sequence[Kit] = (),
-    upstream: Sequence[Kit] = (),
+    upstream: Sequence[Upstream] = (),
     metrics: Mapping[str, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    registry: RegistryBlock | str | None = None,
+    signer: str | Path | None = None,
+    registry: Registry = None,
     card: bool = True,
-    cancel: Cancel | None = None,
 ) -> ModelKitRef:
     """Make a kit in the task run at hand and tell Prefect: as an asset, an event, a card, and while it goes on.
 
     Args:
         reference: Where the kit goes.
-        work: Makes it, given the run, the provenance, a callback for progress and a switch that stops it.
-        parents: Kits it is made from.
-        upstream: Other assets it is made from.
+        work: Makes it.
+        upstream: What it is made from.
         metrics: Figures that were measured.
         parameters: What the run was given.
+        signer: The private key that signs the kit and what is said about it.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card.
-        cancel: A switch that stops between buffers.
 
     Raises:
         KitOpsError: As what ``work`` calls.
     """
-    with hints(), Progress(f"packing {reference}") as progress:
-        place = find_place(reference, registry)
-        materializes(place, upstream_assets(upstream, parents))
-        record = work(
-            made_by=current_source(),
-            provenance=provenance_of(parameters or {}, metrics or {}, parents),
-            on_event=progress.update,
-            cancel=cancel,
+    connection = connect(registry)
+    place = connection.reference(reference)
+    with Progress(f"packing {reference}") as progress:
+        client = connection.client(signer=signer, on_event=progress.update)
+        materializes(place, connection.url(place), upstream_assets(upstream))
+        provenance = provenance_of(parameters or {}, metrics or {}, kits_of(upstream))
+        record = work(client, str(place), place.in_registry, provenance)
+        if record.origin:  # an import knows what it was made from once it is made; its version is in the metadata
+            materializes(place, connection.url(place), upstream_assets([record.origin.partition("@")[0]]))
+    with client:
+        kit = ModelKitRef.of(record)
+        add_record(kit, record)
+        emit_kit_event(
+            "pushed" if place.in_registry else "packed", kit, record_metadata(record), parents=record.parents
         )
-    kit = ModelKitRef.of(record)
-    add_record(kit, record)
-    emit_kit_event("pushed" if place.remote else "packed", kit, slim(record), parents=record.parents)
-    outcome = "changed" if kit.changed else "unchanged"
-    run_logger().info("%s", f"{outcome} {kit}, {record.sent} of {kit.size} bytes sent")
-    if card:
-        publish_card(kit, registry=registry)
+        outcome = "changed" if kit.changed else "unchanged"
+        run_logger().info("%s", f"{outcome} {kit}, {record.sent} of {kit.size} bytes sent")
+        if card:
+            publish_card(kit, connection, client)
     return kit
+
+
+def pack_kit(
+    source: str | os.PathLike[str] | kitops.Contents,
+    reference: str,
+    *,
+    tags: Sequence[str] = (),
+    kitfile: str | os.PathLike[str] | None = None,
+    how: kitops.Packing | None = None,
+    **about: Any,
+) -> ModelKitRef:
+    """Pack in the task run at hand; see :func:`make_kit` for what else it takes.
+
+    Raises:
+        KitOpsError: As :meth:`kitops_core.Client.pack`.
+    """
+
+    def work(client: kitops.Client, place: str, push: bool, provenance: kitops.Provenance) -> kitops.ModelKitRecord:
+        return client.pack(
+            as_path(source) if isinstance(source, (str, os.PathLike)) else source,
+            place,
+            push=push,
+            tags=tags,
+            kitfile=as_path(kitfile) if kitfile is not None else None,
+            how=how,
+            provenance=provenance,
+        )
+
+    return make_kit(reference, work, **about)

@@ -6,13 +6,10 @@ import contextvars
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-from prefect.context import FlowRunContext, TaskRunContext
-
-if TYPE_CHECKING:
-    from kitops_core.events import Event
+import kitops_core as kitops
+from prefect_kitops.running import in_run, run_logger
 
 EVERY_SECONDS = 5.0
 """How often an artifact is brought up to date: each time is a call to Prefect's API."""
@@ -34,11 +31,11 @@ class Progress:
         self._showing: Future[None] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="modelkit-progress")
         self._next = time.monotonic() + every
-        self._in_run = TaskRunContext.get() is not None or FlowRunContext.get() is not None
+        self._in_run = in_run()
         # The engine's threads have no run of their own; what they tell belongs to this one.
         self._context = contextvars.copy_context()
 
-    def update(self, event: Event) -> None:
+    def update(self, event: kitops.Event) -> None:
         """Take one event of the engine; events come one at a time."""
         if event.phase in ("retry", "warning"):
             self._context.copy().run(self._log, f"{event.name}: {event.detail}" if event.name else event.detail)
@@ -67,8 +64,6 @@ class Progress:
             self._context.copy().run(self._show, 100.0)
 
     def _log(self, text: str) -> None:
-        from prefect_kitops.running import run_logger
-
         run_logger().warning("%s", text)
 
     def _show(self, percent: float) -> None:

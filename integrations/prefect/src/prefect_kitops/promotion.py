@@ -8,38 +8,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from prefect import task
 from prefect.transactions import get_transaction
 
-from kitops_core.errors import GateRefusedError, KitOpsError
-from prefect_kitops.channels import in_channel, policy_file, promote, rollback
-from prefect_kitops.connection import Kit, RegistryBlock, load_block
-from prefect_kitops.events import What, emit_kit_event, slim_promotion
+import kitops_core as kitops
+from kitops_core.orchestrate.metadata import promotion_metadata
+from prefect_kitops.connection import Connection, Kit, Registry, connect
+from prefect_kitops.events import What, emit_kit_event
 from prefect_kitops.locks import modelkit_lock
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import TASK_OPTIONS, hints, in_thread, run_logger
+from prefect_kitops.running import run_logger, twins
 
 if TYPE_CHECKING:
     from prefect.transactions import Transaction
 
-    from kitops_core.promotion.result import Promotion
-
 _UNDO = "prefect_kitops.undo"
 
 
-@task(name="promote-modelkit", task_run_name="promote to {to}", **TASK_OPTIONS)
-def promote_modelkit(
+@dataclass(frozen=True)
+class Terms:
+    """How a channel is moved.
+
+    Attributes:
+        policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
+        signer: The private key that signs the record.
+        actor: Who moves it, where Prefect does not know.
+        note: A sentence for the record.
+        registry: The blocks of the registries.
+        lock: Whether runs that move the same channel wait for each other.
+    """
+
+    policy: str = ""
+    signer: str | None = None
+    actor: str = ""
+    note: str = ""
+    registry: Registry = None
+    lock: bool = True
+
+
+@twins("promote-modelkit", "promote to {to}")
+def _promote(
     kit: Kit,
     to: str,
     *,
-    channels: str = "",
+    policy: str = "",
     expect: str = "",
-    key: str | None = None,
+    signer: str | None = None,
     actor: str = "",
     note: str = "",
-    registry: RegistryBlock | str | None = None,
+    registry: Registry = None,
     lock: bool = True,
 ) -> ModelKitRef:
     """Promote a kit into a channel, by digest, through the channel's gates.
@@ -50,54 +69,45 @@ def promote_modelkit(
     Args:
         kit: The kit; a channel's name, or an empty string for what is in the channel's upstream now.
         to: The channel.
-        channels: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
+        policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
         expect: What the channel must have now: a digest, or ``absent``.
-        key: The private key that signs the record: a file, PEM text or ``env://NAME``.
-        actor: Who promotes.
+        signer: The private key that signs the record: a file, PEM text or ``env://NAME``.
+        actor: Who promotes, where Prefect does not know.
         note: A sentence for the record.
-        registry: The registry's block, or the name of a saved ``ModelKitRepository``.
+        registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where the channels are in
+            several registries.
         lock: Whether runs that move the same channel wait for each other.
 
     Raises:
         GateRefusedError: A gate refused; nothing was changed.
         LostRaceError: The channel does not have what was expected.
-        KitOpsError: As :func:`kitops_core.promote`.
+        KitOpsError: As :meth:`kitops_core.Client.promote`.
     """
-    terms = {"channels": channels, "key": key, "registry": registry}
-    return _promote(kit, to, terms, lock, expect=expect, actor=actor, note=note)
+    terms = Terms(policy, signer, actor, note, registry, lock)
+    with _moving(to, terms) as (connection, client, channels):
+        try:
+            promotion = client.promote(candidate(kit, connection), to, policy=channels, expect=expect, note=note)
+        except kitops.GateRefusedError as error:
+            if error.promotion is not None:
+                announce("promotion-refused", error.promotion)
+            raise
+    transaction = get_transaction()
+    if transaction is not None and promotion.changed:
+        transaction.set(_UNDO, (promotion, terms))
+    return announce("promoted", promotion)
 
 
-@task(name="promote-modelkit", task_run_name="promote to {to}", **TASK_OPTIONS)
-async def apromote_modelkit(
-    kit: Kit,
-    to: str,
-    *,
-    channels: str = "",
-    expect: str = "",
-    key: str | None = None,
-    actor: str = "",
-    note: str = "",
-    registry: RegistryBlock | str | None = None,
-    lock: bool = True,
-) -> ModelKitRef:
-    """As :func:`promote_modelkit`, beside an event loop and in an ``atransaction``."""
-    terms = {"channels": channels, "key": key, "registry": registry}
-    return await in_thread(
-        lambda cancel: _promote(kit, to, terms, lock, expect=expect, actor=actor, note=note, cancel=cancel)
-    )
-
-
-@task(name="rollback-modelkit", task_run_name="roll back {channel}", **TASK_OPTIONS)
-def rollback_modelkit(
+@twins("rollback-modelkit", "roll back {channel}")
+def _rollback(
     channel: str,
     *,
     to: str = "",
-    channels: str = "",
+    policy: str = "",
     expect: str = "",
-    key: str | None = None,
+    signer: str | None = None,
     actor: str = "",
     note: str = "",
-    registry: RegistryBlock | str | None = None,
+    registry: Registry = None,
     lock: bool = True,
 ) -> ModelKitRef:
     """Give a channel back the kit it had before, and record that.
@@ -105,40 +115,24 @@ def rollback_modelkit(
     Args:
         channel: The channel.
         to: The digest to go back to; by default the one before the present.
-        channels: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
+        policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
         expect: What the channel must have now.
-        key: The private key that signs the record.
-        actor: Who rolls back.
+        signer: The private key that signs the record.
+        actor: Who rolls back, where Prefect does not know.
         note: A sentence for the record.
-        registry: The registry's block, or the name of a saved ``ModelKitRepository``.
+        registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where the channels are in
+            several registries.
         lock: Whether runs that move the same channel wait for each other.
 
     Raises:
         NotFoundError: There is nothing to go back to.
-        KitOpsError: As :func:`kitops_core.rollback`.
+        KitOpsError: As :meth:`kitops_core.Client.rollback`.
     """
-    terms = {"channels": channels, "key": key, "registry": registry}
-    return _rollback(channel, terms, lock, to=to, expect=expect, actor=actor, note=note)
+    return _roll_back(channel, Terms(policy, signer, actor, note, registry, lock), to=to, expect=expect)
 
 
-@task(name="rollback-modelkit", task_run_name="roll back {channel}", **TASK_OPTIONS)
-async def arollback_modelkit(
-    channel: str,
-    *,
-    to: str = "",
-    channels: str = "",
-    expect: str = "",
-    key: str | None = None,
-    actor: str = "",
-    note: str = "",
-    registry: RegistryBlock | str | None = None,
-    lock: bool = True,
-) -> ModelKitRef:
-    """As :func:`rollback_modelkit`, beside an event loop."""
-    terms = {"channels": channels, "key": key, "registry": registry}
-    return await in_thread(
-        lambda cancel: _rollback(channel, terms, lock, to=to, expect=expect, actor=actor, note=note, cancel=cancel)
-    )
+promote_modelkit, apromote_modelkit = _promote
+rollback_modelkit, arollback_modelkit = _rollback
 
 
 @promote_modelkit.on_rollback
@@ -152,71 +146,48 @@ def undo_promotion(transaction: Transaction) -> None:
     Raises:
         KitOpsError: The channel was moved on since, or the registry failed.
     """
-    undo = transaction.get(_UNDO, None)
+    undo: tuple[kitops.Promotion, Terms] | None = transaction.get(_UNDO, None)
     if undo is None:
         return
-    if not undo["previous_digest"]:
-        run_logger().warning("%s", f"{undo['channel']} was empty before and keeps {undo['digest']}")
+    done, terms = undo
+    if not done.previous_digest:
+        run_logger().warning("%s", f"{done.channel} was empty before and keeps {done.digest}")
         return
-    _rollback(
-        undo["channel"],
-        undo["terms"],
-        undo["lock"],
-        to=undo["previous_digest"],
-        expect=undo["digest"],
-        note="a later step of the transaction failed",
-    )
+    note = "a later step of the transaction failed"
+    again = Terms(terms.policy, terms.signer, "", note, terms.registry, terms.lock)
+    _roll_back(done.channel, again, to=done.previous_digest, expect=done.digest)
 
 
-def _promote(kit: Kit, to: str, terms: dict[str, Any], lock: bool, **options: Any) -> ModelKitRef:
-    with hints(), _locked(to, terms, lock):
-        try:
-            promotion = promote(kit, to, **terms, **options)
-        except GateRefusedError as error:
-            if error.promotion is not None:
-                announce("promotion-refused", error.promotion)
-            raise
-    transaction = get_transaction()
-    if transaction is not None and promotion.changed:
-        transaction.set(
-            _UNDO,
-            {
-                "channel": to,
-                "digest": promotion.digest,
-                "previous_digest": promotion.previous_digest,
-                "terms": terms,
-                "lock": lock,
-            },
-        )
-    return announce("promoted", promotion)
+def candidate(kit: Kit, connection: Connection) -> str:
+    """What is to be promoted: with a repository a tag or digest of it, or the name of a channel."""
+    text = str(kit)
+    return str(connection.reference(text)) if ":" in text or "/" in text else text
 
 
-def _rollback(channel: str, terms: dict[str, Any], lock: bool, **options: Any) -> ModelKitRef:
-    with hints(), _locked(channel, terms, lock):
-        promotion = rollback(channel, **terms, **options)
-    return announce("rolled-back", promotion)
-
-
-def announce(what: What, promotion: Promotion) -> ModelKitRef:
+def announce(what: What, promotion: kitops.Promotion) -> ModelKitRef:
     """Send the event of a promotion, log it, and return the kit in its channel."""
-    kit = in_channel(promotion)
-    emit_kit_event(what, kit, slim_promotion(promotion), channel=promotion.channel)
+    kit = ModelKitRef.in_channel(promotion)
+    emit_kit_event(what, kit, promotion_metadata(promotion), channel=promotion.channel)
     refused = "; ".join(f"{gate.name}: {gate.detail}" for gate in promotion.refused)
     run_logger().info("%s", f"{promotion.channel} {what} {kit}" + (f" ({refused})" if refused else ""))
     return kit
 
 
-@contextmanager
-def _locked(channel: str, terms: dict[str, Any], lock: bool) -> Iterator[None]:
-    if not lock:
-        yield
-        return
-    from kitops_core.promotion.policy_file import as_policy
+def _roll_back(channel: str, terms: Terms, *, to: str, expect: str) -> ModelKitRef:
+    with _moving(channel, terms) as (_, client, policy):
+        promotion = client.rollback(channel, to=to, policy=policy, expect=expect, note=terms.note)
+    return announce("rolled-back", promotion)
 
-    try:
-        target = str(as_policy(policy_file(terms["channels"], load_block(terms["registry"]))).target(channel))
-    except KitOpsError:
-        yield  # the promotion itself says what is wrong
-        return
-    with modelkit_lock(target):
-        yield
+
+@contextmanager
+def _moving(channel: str, terms: Terms) -> Iterator[tuple[Connection, kitops.Client, kitops.PromotionPolicy]]:
+    """What is needed to move a channel, and the channel's lock."""
+    connection = connect(terms.registry)
+    policy = connection.policy(terms.policy)
+    target = str(policy.target(channel))
+    with connection.client(signer=terms.signer, actor=terms.actor) as client:
+        if not terms.lock:
+            yield connection, client, policy
+            return
+        with modelkit_lock(target):
+            yield connection, client, policy

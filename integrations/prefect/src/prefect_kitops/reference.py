@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-if TYPE_CHECKING:
-    from kitops_core.record import ModelKitRecord
-    from kitops_core.reference import Reference
-
-_ILLEGAL = " #?&%\"'<>[]{}|\\^`"
-_LEGAL = str.maketrans(_ILLEGAL, "-" * len(_ILLEGAL))
+import kitops_core as kitops
+from kitops_core.orchestrate.names import asset_key
 
 
 class ModelKitRef(BaseModel):
@@ -42,19 +38,15 @@ class ModelKitRef(BaseModel):
     @property
     def asset_key(self) -> str:
         """The key of the Prefect asset this kit is a version of: ``oci://registry/repository``."""
-        return asset_key(self.reference)
+        return asset_key(kitops.parse_reference(self.reference))
 
     def __str__(self) -> str:
         return self.reference
 
     @staticmethod
-    def of(record: ModelKitRecord) -> ModelKitRef:
+    def of(record: kitops.ModelKitRecord) -> ModelKitRef:
         """The kit that a record is about."""
-        from dataclasses import replace
-
-        from kitops_core.reference import parse_reference
-
-        parsed = parse_reference(record.reference)
+        parsed = kitops.parse_reference(record.reference)
         return ModelKitRef(
             reference=str(replace(parsed, digest=record.digest)),
             digest=record.digest,
@@ -66,21 +58,8 @@ class ModelKitRef(BaseModel):
             previous_digest=record.previous_digest,
         )
 
-
-def asset_key(reference: str) -> str:
-    """The key of the asset whose versions a reference names: the repository, without tag or digest.
-
-    A tag is a pointer that moves and a digest would make an asset of every build, so both are metadata.
-
-    Raises:
-        InvalidReferenceError: ``reference`` does not follow the grammar.
-    """
-    from kitops_core.reference import parse_reference
-
-    return key_of(parse_reference(reference))
-
-
-def key_of(reference: Reference) -> str:
-    """As :func:`asset_key`, of a reference that was read already."""
-    place = reference.layout or f"{reference.registry}/{reference.repository}"
-    return f"oci://{place.translate(_LEGAL)}"
+    @staticmethod
+    def in_channel(promotion: kitops.Promotion) -> ModelKitRef:
+        """The kit of a promotion as the channel has it."""
+        kit = ModelKitRef.of(promotion.kit)
+        return kit.model_copy(update={"previous_digest": promotion.previous_digest, "changed": promotion.changed})

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, field_validator, model_validator
 
-from prefect_kitops.credentials import DOCUMENTATION_URL, LOGO_URL, OCIRegistryCredentials
+from prefect_kitops.registry import DOCUMENTATION_URL, LOGO_URL, STRICT, OCIRegistry, without_slug
 
 if TYPE_CHECKING:
-    from kitops_core.storage.registry import RegistryOptions
+    import kitops_core as kitops
 
 
 class ModelKitRepository(Block):
     """Where the ModelKits of a project live, how to get there, and which channels they go through.
 
     Attributes:
-        registry: Host and port of the registry.
+        registry: The registry.
         repository: The repository in it.
-        credentials: Credentials of the registry.
-        channels: The promotion policy of the kits.
-        plain_http: Whether the registry speaks HTTP.
-        tls_verify: Whether the registry's certificate is checked.
-        ca_file: Certificate authorities to trust.
-        client_cert: Client certificate.
-        client_key: Key of the client certificate.
+        policy: The promotion policy of the kits.
         web_url: The repository's page.
 
     Example:
@@ -41,34 +33,35 @@ class ModelKitRepository(Block):
         ```
     """
 
+    model_config = STRICT
     _block_type_name: ClassVar[str | None] = "ModelKit Repository"
     _block_type_slug: ClassVar[str | None] = "modelkit-repository"
     _logo_url: ClassVar[HttpUrl | None] = LOGO_URL
     _documentation_url: ClassVar[HttpUrl | None] = DOCUMENTATION_URL
 
-    registry: str = Field(description="Host and port of the registry, such as registry.example.com.")
+    registry: OCIRegistry = Field(description="The registry; in Python its host is enough where it needs no more.")
     repository: str = Field(description="The repository in the registry, such as ml/churn.")
-    credentials: OCIRegistryCredentials | None = Field(
-        default=None, description="Credentials of the registry; without any, those of `docker login` are used."
-    )
-    channels: str = Field(
+    policy: str = Field(
         default="promotion.yaml", description="Path of the promotion policy, on the machine where the run takes place."
     )
-    plain_http: bool | None = Field(
-        default=None, description="Whether the registry speaks HTTP; by default only one on the same machine does."
-    )
-    tls_verify: bool = Field(default=True, description="Whether the registry's certificate is checked.")
-    ca_file: str = Field(default="", description="PEM file of certificate authorities to trust besides the system's.")
-    client_cert: str = Field(default="", description="PEM file of a client certificate.")
-    client_key: str = Field(default="", description="PEM file of the client certificate's key.")
     web_url: str = Field(
         default="", description="Address of the repository's page, for links; by default https://registry/repository."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_slug(cls, given: Any) -> Any:
+        return without_slug(given)
+
+    @field_validator("registry", mode="before")
+    @classmethod
+    def _bare_host(cls, registry: Any) -> Any:
+        return OCIRegistry(host=registry) if isinstance(registry, str) else registry
+
     @property
     def full_name(self) -> str:
         """``registry/repository``."""
-        return f"{self.registry}/{self.repository}"
+        return f"{self.registry.host}/{self.repository}"
 
     def reference(self, target: str = "") -> str:
         """The full reference of a kit in this repository.
@@ -79,33 +72,16 @@ class ModelKitRepository(Block):
         Raises:
             InvalidReferenceError: The result is not a reference.
         """
-        from kitops_core.reference import is_digest, parse_reference
+        from kitops_core import parse_reference
 
-        if "/" in target:
-            return str(parse_reference(target))
-        if not target:
-            return str(parse_reference(self.full_name))
-        return str(parse_reference(f"{self.full_name}@{target}" if is_digest(target) else f"{self.full_name}:{target}"))
+        if not target or "/" in target:
+            return str(parse_reference(target or self.full_name))
+        return str(parse_reference(f"{self.full_name}{'@' if ':' in target else ':'}{target}"))
 
-    def get_client(self) -> RegistryOptions:
-        """How the engine talks to this registry.
+    def get_client(self, **how: Any) -> kitops.Client:
+        """A client of the engine that knows the repository's registry.
 
-        Raises:
-            InvalidInputError: Settings contradict each other.
+        Args:
+            **how: More for :class:`kitops_core.Client`: ``store``, ``signer``, ``on_event``.
         """
-        from kitops_core.storage.registry import RegistryOptions
-
-        options = self.credentials.get_client() if self.credentials else RegistryOptions()
-        return replace(
-            options,
-            host=self.registry.partition("/")[0],
-            plain_http=self.plain_http,
-            tls_verify=self.tls_verify,
-            ca_file=_path(self.ca_file),
-            client_cert=_path(self.client_cert),
-            client_key=_path(self.client_key),
-        )
-
-
-def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+        return self.registry.get_client(**how)

@@ -1,18 +1,21 @@
-"""What every task does around the engine: say what went wrong, and run it beside an event loop."""
+"""What every task does around the engine: run it, beside an event loop too, and say what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger, get_run_logger
 
-from kitops_core.errors import KitOpsError, RegistryError
-from kitops_core.events import Cancel
+import kitops_core as kitops
 
 if TYPE_CHECKING:
     import logging
@@ -20,8 +23,50 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
 
-T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 _MAX_RUN_NAME = 80
+
+CANCEL: ContextVar[kitops.Cancel | None] = ContextVar("modelkit_cancel", default=None)
+"""The switch that stops the work of the task at hand."""
+
+
+def twins(
+    name: str, run_name: str | Callable[..., str], **options: Any
+) -> Callable[[Callable[P, R]], tuple[Task[P, R], Task[P, Coroutine[Any, Any, R]]]]:
+    """Make two tasks of one function: itself, and one to await. Both have its types and its docstring.
+
+    Neither caches: the engine skips what is unchanged by itself, asks the registry while doing so, and a run that
+    Prefect takes from a cache emits no asset event.
+
+    Args:
+        name: Their name; the one to await is called ``a`` and the name.
+        run_name: How their runs are called.
+        **options: More options of :func:`prefect.task`.
+    """
+    options = {"cache_policy": NO_CACHE, "retry_condition_fn": worth_retrying, "task_run_name": run_name, **options}
+
+    def make(function: Callable[P, R]) -> tuple[Task[P, R], Task[P, Coroutine[Any, Any, R]]]:
+        @wraps(function)
+        def here(*args: P.args, **kwargs: P.kwargs) -> R:
+            with hints():
+                return function(*args, **kwargs)
+
+        @wraps(function)
+        async def beside(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await in_thread(lambda: here(*args, **kwargs))
+
+        own = name.replace("-", "_")
+        here.__name__ = here.__qualname__ = own
+        beside.__name__ = beside.__qualname__ = f"a{own}"
+        return task(name=name, **options)(here), task(name=name, **options)(beside)
+
+    return make
+
+
+def in_run() -> bool:
+    """Whether a task or a flow runs here; elsewhere Prefect is told nothing, as a server would be started for it."""
+    return TaskRunContext.get() is not None or FlowRunContext.get() is not None
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
@@ -37,7 +82,7 @@ def hints() -> Iterator[None]:
     """Log what a user can do about an error of the engine; Prefect itself shows only the error's message."""
     try:
         yield
-    except KitOpsError as error:
+    except kitops.KitOpsError as error:
         if error.hint:
             run_logger().error("%s", f"{error.message}: {error.hint}")
         raise
@@ -64,14 +109,17 @@ def run_name(verb: str, parameter: str) -> Callable[..., str]:
     return name
 
 
-async def in_thread(work: Callable[[Cancel], T]) -> T:
+async def in_thread(work: Callable[[], R]) -> R:
     """Run blocking work beside the event loop; where the waiting task is cancelled, the work is told to stop."""
-    cancel = Cancel()
+    cancel = kitops.Cancel()
+    token = CANCEL.set(cancel)  # the thread gets a copy of the context
     try:
-        return await asyncio.to_thread(work, cancel)
+        return await asyncio.to_thread(work)
     except asyncio.CancelledError:
         cancel.cancel()
         raise
+    finally:
+        CANCEL.reset(token)
 
 
 def worth_retrying(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -80,12 +128,4 @@ def worth_retrying(task: Task[..., Any], run: TaskRun, state: State[Any]) -> boo
     The engine repeats single requests itself; a wrong reference or a missing file does not get better.
     """
     error = state.data
-    return not isinstance(error, KitOpsError) or isinstance(error, RegistryError)
-
-
-TASK_OPTIONS: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "retry_condition_fn": worth_retrying,
-    "tags": {"modelkit"},
-}
-"""What all tasks of this collection have in common."""
+    return not isinstance(error, kitops.KitOpsError) or isinstance(error, kitops.RegistryError)

@@ -4,109 +4,109 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any
 
-from prefect import task
-
-from prefect_kitops import kits
-from prefect_kitops.connection import Kit, RegistryBlock
-from prefect_kitops.packing import tell
+import kitops_core as kitops
+from prefect_kitops.assets import Upstream
+from prefect_kitops.connection import Registry, as_path, connect
+from prefect_kitops.packing import make_kit
 from prefect_kitops.progress import Progress
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import TASK_OPTIONS, hints, run_name
-
-if TYPE_CHECKING:
-    from kitops_core.kits.packed_layer import CompressionName
+from prefect_kitops.running import run_name, twins
 
 
-@task(name="pack-modelkit-layers", task_run_name=run_name("pack", "entries"), **TASK_OPTIONS)
-def pack_modelkit_layers(
+@twins("pack-modelkit-layers", run_name("pack", "entries"))
+def _pack_layers(
     source: str | os.PathLike[str],
     reference: str,
     entries: str | Sequence[str],
     *,
     kitfile: str | os.PathLike[str] | None = None,
-    compression: CompressionName = "none",
-    layer_format: Literal["tar", "raw"] = "tar",
-    registry: RegistryBlock | str | None = None,
+    how: kitops.Packing | None = None,
+    registry: Registry = None,
 ) -> list[dict[str, Any]]:
-    """Pack some entries of a kit into its repository; :func:`assemble_modelkit` makes the kit of all of them.
+    """Pack some entries of a kit into its repository; ``assemble_modelkit`` makes the kit of all of them.
 
     Args:
         source: A directory with the files of these entries; those of others need not be there.
         reference: The repository.
         entries: The entries to pack, by their paths in the Kitfile.
         kitfile: The Kitfile of the whole kit, where it is not in the directory.
-        compression: As for :func:`~prefect_kitops.tasks.pack_modelkit`; the same in every part.
-        layer_format: As for :func:`~prefect_kitops.tasks.pack_modelkit`; the same in every part.
+        how: As for ``pack_modelkit``; the same in every part.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
 
     Returns:
         The layers as JSON.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.pack_layers`.
+        KitOpsError: As :meth:`kitops_core.Client.pack_layers`.
     """
+    connection = connect(registry)
+    place = connection.reference(reference)
     paths = [entries] if isinstance(entries, str) else list(entries)
-    with hints(), Progress(f"packing {', '.join(paths)}") as progress:
-        layers = kits.pack_layers(
-            source,
-            reference,
+    with (
+        Progress(f"packing {', '.join(paths)}") as progress,
+        connection.client(on_event=progress.update) as client,
+    ):
+        layers = client.pack_layers(
+            as_path(source),
+            str(place),
             paths,
-            kitfile=kitfile,
-            compression=compression,
-            layer_format=layer_format,
-            registry=registry,
-            on_event=progress.update,
+            kitfile=as_path(kitfile) if kitfile is not None else None,
+            push=place.in_registry,
+            how=how,
         )
     return [layer.to_dict() for layer in layers]
 
 
-@task(name="assemble-modelkit", task_run_name=run_name("assemble", "reference"), **TASK_OPTIONS)
-def assemble_modelkit(
+@twins("assemble-modelkit", run_name("assemble", "reference"))
+def _assemble(
     reference: str,
     layers: Iterable[Any],
     *,
     kitfile: str | os.PathLike[str],
     tags: Sequence[str] = (),
-    parents: Sequence[Kit] = (),
-    upstream: Sequence[Kit] = (),
+    upstream: Sequence[Upstream] = (),
     metrics: Mapping[str, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    key: str | None = None,
-    registry: RegistryBlock | str | None = None,
+    signer: str | Path | None = None,
+    registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
-    """Make a kit of the layers that :func:`pack_modelkit_layers` packed; its digest is that of one pack.
+    """Make a kit of the layers that ``pack_modelkit_layers`` packed; its digest is that of one pack.
 
     Args:
         reference: Where to, with the tag.
         layers: What the tasks returned, in any order.
         kitfile: The Kitfile of the whole kit.
         tags: Further tags.
-        parents: Kits it was made from; they are upstream assets too.
-        upstream: Other assets it was made from, by key (``s3://bucket/table``) or kit.
+        upstream: What it was made from: kits, their references, and other assets by key (``s3://bucket/table``).
         metrics: Figures that were measured, attached as a test result for the gates of a promotion.
         parameters: What the run was given, for the provenance.
-        key: The private key that signs provenance and metrics: a file or ``env://NAME``.
+        signer: The private key that signs the kit and what is said about it: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.assemble`.
+        KitOpsError: As :meth:`kitops_core.Client.assemble`.
     """
     flat = [layer for part in layers for layer in ([part] if isinstance(part, Mapping) else part)]
 
-    def work(**options: Any) -> Any:
-        return kits.assemble(reference, flat, kitfile=kitfile, tags=tags, key=key, registry=registry, **options)
+    def work(client: kitops.Client, place: str, push: bool, provenance: kitops.Provenance) -> kitops.ModelKitRecord:
+        return client.assemble(place, flat, kitfile=as_path(kitfile), push=push, tags=tags, provenance=provenance)
 
-    return tell(
+    return make_kit(
         reference,
         work,
-        parents=parents,
         upstream=upstream,
         metrics=metrics,
         parameters=parameters,
+        signer=signer,
         registry=registry,
         card=card,
     )
+
+
+pack_modelkit_layers, apack_modelkit_layers = _pack_layers
+assemble_modelkit, aassemble_modelkit = _assemble

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kitops_core.record import Source
-
-if TYPE_CHECKING:
-    from kitops_core.evidence.slsa import Provenance
+import kitops_core as kitops
+from kitops_core.orchestrate.names import ASSET_SCHEME
 
 _PLAIN = (str, int, float, bool, type(None))
 _MAX_TEXT = 1000
 
 
-def current_source() -> Source:
+def current_source() -> kitops.Source:
     """The flow run and task run at hand; empty outside of any."""
     from prefect.context import FlowRunContext, TaskRunContext
     from prefect.utilities.urls import url_for
@@ -24,8 +22,8 @@ def current_source() -> Source:
     flow_run_id = flow_run.id if flow_run else task.task_run.flow_run_id if task else None
     run: str = str(flow_run_id or (task.task_run.id if task else ""))
     if not run:
-        return Source()
-    return Source(
+        return kitops.Source()
+    return kitops.Source(
         orchestrator="prefect",
         pipeline=flow.flow.name if flow and flow.flow else "",
         run=run,
@@ -34,7 +32,9 @@ def current_source() -> Source:
     )
 
 
-def provenance_of(parameters: Mapping[str, Any], metrics: Mapping[str, float], parents: Iterable[Any]) -> Provenance:
+def provenance_of(
+    parameters: Mapping[str, Any], metrics: Mapping[str, float], parents: Iterable[Any]
+) -> kitops.Provenance:
     """What to say about how a kit was made in the run at hand.
 
     Its inputs are the kits given as parents, and all other assets that Prefect knows to be upstream.
@@ -46,13 +46,10 @@ def provenance_of(parameters: Mapping[str, Any], metrics: Mapping[str, float], p
     """
     from prefect.context import AssetContext, TaskRunContext
 
-    from kitops_core.evidence.inputs import KIT_SCHEME
-    from kitops_core.evidence.slsa import Provenance
-
     context, run = AssetContext.get(), TaskRunContext.get()
     assets = context.upstream_assets | context.direct_asset_dependencies if context else ()
-    others = sorted(asset.key for asset in assets if not asset.key.startswith(KIT_SCHEME))
-    return Provenance(
+    others = sorted(asset.key for asset in assets if not asset.key.startswith(f"{ASSET_SCHEME}://"))
+    return kitops.Provenance(
         parameters=dict(parameters),
         inputs=[*dict.fromkeys(str(parent) for parent in parents), *others],
         metrics=dict(metrics),

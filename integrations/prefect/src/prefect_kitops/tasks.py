@@ -1,49 +1,40 @@
-"""Tasks that pack, push, pull, resolve and verify kits, each with an async twin.
+"""Tasks that pack, push, pull, resolve, sign and verify kits, each with an async twin.
 
-None of them caches: the engine skips what is unchanged by itself, asks the registry while doing so, and a run that
-Prefect takes from a cache emits no asset event. :class:`~prefect_kitops.cache.ModelKitContent` is there for those who
-want it all the same.
+None of them caches; :class:`~prefect_kitops.cache.ModelKitContent` is there for those who want it all the same.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any
 
-from prefect import task
-
-from prefect_kitops import kits
+import kitops_core as kitops
+from kitops_core.orchestrate.metadata import record_metadata
 from prefect_kitops.artifacts import publish_card
-from prefect_kitops.assets import add_record, materializes
-from prefect_kitops.connection import Kit, RegistryBlock, find_place
-from prefect_kitops.events import emit_kit_event, slim
-from prefect_kitops.packing import pack_and_tell
+from prefect_kitops.assets import Upstream, add_record, materializes
+from prefect_kitops.connection import Kit, Registry, as_path, connect, place_of
+from prefect_kitops.events import emit_kit_event
+from prefect_kitops.packing import pack_kit
 from prefect_kitops.progress import Progress
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import TASK_OPTIONS, hints, in_thread, run_logger, run_name
-
-if TYPE_CHECKING:
-    from kitops_core.events import Cancel
-    from kitops_core.kits.packed_layer import CompressionName
-    from kitops_core.sources.contents import Contents
+from prefect_kitops.running import run_logger, run_name, twins
 
 
-@task(name="pack-modelkit", task_run_name=run_name("pack", "reference"), **TASK_OPTIONS)
-def pack_modelkit(
-    source: str | os.PathLike[str] | Contents,
+@twins("pack-modelkit", run_name("pack", "reference"))
+def _pack(
+    source: str | os.PathLike[str] | kitops.Contents,
     reference: str,
     *,
     tags: Sequence[str] = (),
     kitfile: str | os.PathLike[str] | None = None,
-    compression: CompressionName = "none",
-    layer_format: Literal["tar", "raw"] = "tar",
-    parents: Sequence[Kit] = (),
-    upstream: Sequence[Kit] = (),
+    how: kitops.Packing | None = None,
+    upstream: Sequence[Upstream] = (),
     metrics: Mapping[str, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    key: str | None = None,
-    registry: RegistryBlock | str | None = None,
+    signer: str | Path | None = None,
+    registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
     """Pack a kit straight into its registry, or into the local store where the name has no registry.
@@ -55,79 +46,35 @@ def pack_modelkit(
         reference: Where to; with a ``ModelKitRepository`` a tag is enough.
         tags: Further tags.
         kitfile: A Kitfile to use instead of the directory's.
-        compression: ``none``, ``gzip``, ``gzip-fastest`` or ``zstd``.
-        layer_format: ``raw`` stores a single file as it is instead of in a tar.
-        parents: Kits it was made from; they are upstream assets too.
-        upstream: Other assets it was made from, by key (``s3://bucket/table``) or kit.
+        how: Compression, layer format and what else decides the digest.
+        upstream: What it was made from: kits, their references, and other assets by key (``s3://bucket/table``).
         metrics: Figures that were measured, attached as a test result for the gates of a promotion.
         parameters: What the run was given, for the provenance.
-        key: The private key that signs provenance and metrics: a file, PEM text or ``env://NAME``.
-        registry: The registry's block, or the name of a saved ``ModelKitRepository``.
+        signer: The private key that signs the kit and what is said about it: a file, PEM text or ``env://NAME``.
+        registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where several take part.
         card: Whether to publish a card of the kit as an artifact of the run.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.pack`.
+        KitOpsError: As :meth:`kitops_core.Client.pack`.
     """
-    return pack_and_tell(
+    return pack_kit(
         source,
         reference,
         tags=tags,
         kitfile=kitfile,
-        compression=compression,
-        layer_format=layer_format,
-        parents=parents,
+        how=how,
         upstream=upstream,
         metrics=metrics,
         parameters=parameters,
-        key=key,
+        signer=signer,
         registry=registry,
         card=card,
     )
 
 
-@task(name="pack-modelkit", task_run_name=run_name("pack", "reference"), **TASK_OPTIONS)
-async def apack_modelkit(
-    source: str | os.PathLike[str] | Contents,
-    reference: str,
-    *,
-    tags: Sequence[str] = (),
-    kitfile: str | os.PathLike[str] | None = None,
-    compression: CompressionName = "none",
-    layer_format: Literal["tar", "raw"] = "tar",
-    parents: Sequence[Kit] = (),
-    upstream: Sequence[Kit] = (),
-    metrics: Mapping[str, float] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    key: str | None = None,
-    registry: RegistryBlock | str | None = None,
-    card: bool = True,
-) -> ModelKitRef:
-    """As :func:`pack_modelkit`, beside an event loop."""
-    return await in_thread(
-        lambda cancel: pack_and_tell(
-            source,
-            reference,
-            tags=tags,
-            kitfile=kitfile,
-            compression=compression,
-            layer_format=layer_format,
-            parents=parents,
-            upstream=upstream,
-            metrics=metrics,
-            parameters=parameters,
-            key=key,
-            registry=registry,
-            card=card,
-            cancel=cancel,
-        )
-    )
-
-
-@task(name="push-modelkit", task_run_name=run_name("push", "kit"), **TASK_OPTIONS)
-def push_modelkit(
-    kit: Kit, to: str = "", *, registry: RegistryBlock | str | None = None, card: bool = True
-) -> ModelKitRef:
-    """Send a kit from the local store to its registry, or to ``to``.
+@twins("push-modelkit", run_name("push", "kit"))
+def _push(kit: Kit, to: str = "", *, registry: Registry = None, card: bool = True) -> ModelKitRef:
+    """Send a kit from the local store to its registry, or to another name there, with all that is attached to it.
 
     Args:
         kit: The kit in the local store.
@@ -136,102 +83,81 @@ def push_modelkit(
         card: Whether to publish a card of the kit as an artifact of the run.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.push`.
+        KitOpsError: As :meth:`kitops_core.Client.push`.
     """
-    return _push(kit, to, registry, card)
-
-
-@task(name="push-modelkit", task_run_name=run_name("push", "kit"), **TASK_OPTIONS)
-async def apush_modelkit(
-    kit: Kit, to: str = "", *, registry: RegistryBlock | str | None = None, card: bool = True
-) -> ModelKitRef:
-    """As :func:`push_modelkit`, beside an event loop."""
-    return await in_thread(lambda cancel: _push(kit, to, registry, card, cancel))
-
-
-def _push(
-    kit: Kit, to: str, registry: RegistryBlock | str | None, card: bool, cancel: Cancel | None = None
-) -> ModelKitRef:
-    with hints(), Progress(f"pushing {to or kit}") as progress:
-        materializes(find_place(to or kit, registry))
-        record = kits.push(kit, to, registry=registry, on_event=progress.update, cancel=cancel)
-    pushed = ModelKitRef.of(record)
-    add_record(pushed, record)
-    emit_kit_event("pushed", pushed, slim(record))
-    run_logger().info("%s", f"pushed {pushed}, {record.sent} of {pushed.size} bytes sent")
-    if card:
-        publish_card(pushed, registry=registry)
+    connection = connect(registry)
+    place = connection.reference(to or kit)
+    with Progress(f"pushing {to or kit}") as progress:
+        client = connection.client(on_event=progress.update)
+        materializes(place, connection.url(place))
+        record = client.push(str(kit), str(place))
+    with client:
+        pushed = ModelKitRef.of(record)
+        add_record(pushed, record)
+        emit_kit_event("pushed", pushed, record_metadata(record))
+        run_logger().info("%s", f"pushed {pushed}, {record.sent} of {pushed.size} bytes sent")
+        if card:
+            publish_card(pushed, connection, client)
     return pushed
 
 
-@task(name="pull-modelkit", task_run_name=run_name("pull", "kit"), **TASK_OPTIONS)
-def pull_modelkit(
+@twins("pull-modelkit", run_name("pull", "kit"))
+def _pull(
     kit: Kit,
     directory: str | os.PathLike[str] | None = None,
     *,
     only: Sequence[str] = (),
-    overwrite: bool = False,
+    existing: kitops.Existing = "refuse",
     verified_by: Sequence[str] = (),
-    registry: RegistryBlock | str | None = None,
+    registry: Registry = None,
 ) -> ModelKitRef:
-    """Fetch a kit: its files into ``directory``, or without one the kit into the local store.
+    """Fetch a kit: its files into a directory, or without one the kit into the local store.
 
     Args:
         kit: The kit. A tag is resolved once; the digest that was fetched is in the result.
         directory: Where its files go; nothing appears there before all of it is verified.
         only: Filters such as ``model`` or ``datasets:sample``; none means everything.
-        overwrite: Replace files that are in the way.
+        existing: What becomes of files that are in the way: ``refuse``, ``overwrite`` or ``ignore``.
         verified_by: Public keys, of which one must have signed it; else nothing is fetched.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.pull` and :func:`kitops_core.unpack`.
+        KitOpsError: As :meth:`kitops_core.Client.pull` and :meth:`kitops_core.Client.unpack`.
     """
-    return _pull(kit, directory, only, overwrite, verified_by, registry)
-
-
-@task(name="pull-modelkit", task_run_name=run_name("pull", "kit"), **TASK_OPTIONS)
-async def apull_modelkit(
-    kit: Kit,
-    directory: str | os.PathLike[str] | None = None,
-    *,
-    only: Sequence[str] = (),
-    overwrite: bool = False,
-    verified_by: Sequence[str] = (),
-    registry: RegistryBlock | str | None = None,
-) -> ModelKitRef:
-    """As :func:`pull_modelkit`, beside an event loop."""
-    return await in_thread(lambda cancel: _pull(kit, directory, only, overwrite, verified_by, registry, cancel))
-
-
-def _pull(
-    kit: Kit,
-    directory: str | os.PathLike[str] | None,
-    only: Sequence[str],
-    overwrite: bool,
-    verified_by: Sequence[str],
-    registry: RegistryBlock | str | None,
-    cancel: Cancel | None = None,
-) -> ModelKitRef:
-    with hints(), Progress(f"pulling {kit}") as progress:
-        record = kits.pull(
-            kit,
-            directory,
-            only=only,
-            overwrite=overwrite,
-            verified_by=verified_by,
-            registry=registry,
-            on_event=progress.update,
-            cancel=cancel,
-        )
+    with Progress(f"pulling {kit}") as progress, connect(registry).client(on_event=progress.update) as client:
+        record = fetch(client, connect(registry).reference(kit), directory, only, existing, verified_by)
     pulled = ModelKitRef.of(record)
-    emit_kit_event("pulled", pulled, slim(record))
+    emit_kit_event("pulled", pulled, record_metadata(record))
     run_logger().info("%s", f"pulled {pulled}")
     return pulled
 
 
-@task(name="resolve-modelkit", task_run_name=run_name("resolve", "kit"), **TASK_OPTIONS)
-def resolve_modelkit(kit: Kit, *, registry: RegistryBlock | str | None = None) -> ModelKitRef:
+def fetch(
+    client: kitops.Client,
+    reference: kitops.Reference,
+    directory: str | os.PathLike[str] | None,
+    only: Sequence[str],
+    existing: kitops.Existing,
+    verified_by: Sequence[str],
+) -> kitops.ModelKitRecord:
+    """Fetch the kit that a reference names now; see :func:`pull_modelkit`.
+
+    Raises:
+        KitOpsError: The kit, a key, the registry or the directory cannot be used.
+    """
+    where = place_of(reference)
+    with client.open(str(reference), where=where) as kit:
+        if verified_by:
+            client.verify(kit.reference, keys=verified_by, where=where)
+        if directory is not None:
+            kit.unpack(as_path(directory), only=only, existing=existing)
+        elif reference.in_registry:
+            return client.pull(kit.reference)
+        return kit.record()
+
+
+@twins("resolve-modelkit", run_name("resolve", "kit"))
+def _resolve(kit: Kit, *, registry: Registry = None) -> ModelKitRef:
     """Pin a kit to the digest that its tag names now.
 
     Args:
@@ -240,21 +166,45 @@ def resolve_modelkit(kit: Kit, *, registry: RegistryBlock | str | None = None) -
 
     Raises:
         NotFoundError: There is no such kit.
-        KitOpsError: As :func:`kitops_core.open`.
+        KitOpsError: As :meth:`kitops_core.Client.open`.
     """
-    with hints():
-        return kits.resolve(kit, registry=registry)
+    connection = connect(registry)
+    with connection.client() as client:
+        return pin(client, connection.reference(kit))
 
 
-@task(name="resolve-modelkit", task_run_name=run_name("resolve", "kit"), **TASK_OPTIONS)
-async def aresolve_modelkit(kit: Kit, *, registry: RegistryBlock | str | None = None) -> ModelKitRef:
-    """As :func:`resolve_modelkit`, beside an event loop."""
-    with hints():
-        return await in_thread(lambda _: kits.resolve(kit, registry=registry))
+def pin(client: kitops.Client, reference: kitops.Reference) -> ModelKitRef:
+    """The kit that a reference names now.
+
+    Raises:
+        NotFoundError: There is no such kit.
+    """
+    with client.open(str(reference), where=place_of(reference)) as opened:
+        return ModelKitRef.of(opened.record())
 
 
-@task(name="verify-modelkit", task_run_name=run_name("verify", "kit"), **TASK_OPTIONS)
-def verify_modelkit(
+@twins("sign-modelkit", run_name("sign", "kit"))
+def _sign(kit: Kit, signer: str | Path, *, registry: Registry = None) -> ModelKitRef:
+    """Sign a kit where it is: in its registry, where its name has one. The digest does not change.
+
+    Args:
+        kit: The kit. A tag is resolved once, and what it named then is signed.
+        signer: The private key: a file, PEM text or ``env://NAME``.
+        registry: The registry's block, or the name of a saved ``ModelKitRepository``.
+
+    Raises:
+        KitOpsError: As :meth:`kitops_core.Client.sign`.
+    """
+    connection = connect(registry)
+    with connection.client(signer=signer) as client:
+        pinned = pin(client, connection.reference(kit))
+        client.sign(pinned.reference)
+    run_logger().info("%s", f"signed {pinned}")
+    return pinned
+
+
+@twins("verify-modelkit", run_name("verify", "kit"))
+def _verify(
     kit: Kit,
     *,
     keys: Sequence[str] = (),
@@ -263,7 +213,7 @@ def verify_modelkit(
     trust_root: str | os.PathLike[str] | None = None,
     type: str = "signature",
     needed: int = 1,
-    registry: RegistryBlock | str | None = None,
+    registry: Registry = None,
 ) -> ModelKitRef:
     """Pin a kit to the digest that its tag names now, and check who signed that digest.
 
@@ -281,42 +231,24 @@ def verify_modelkit(
         VerificationError: The kit is not signed so.
         KitOpsError: The kit, a key or the registry cannot be used.
     """
-    with hints():
-        return kits.verify(
-            kit,
+    connection = connect(registry)
+    with connection.client() as client:
+        pinned = pin(client, connection.reference(kit))
+        client.verify(
+            pinned.reference,
             keys=keys,
             identity=identity,
             issuer=issuer,
-            trust_root=trust_root,
+            trust_root=Path(as_path(trust_root)) if trust_root is not None else None,
             type=type,
             needed=needed,
-            registry=registry,
         )
+    return pinned
 
 
-@task(name="verify-modelkit", task_run_name=run_name("verify", "kit"), **TASK_OPTIONS)
-async def averify_modelkit(
-    kit: Kit,
-    *,
-    keys: Sequence[str] = (),
-    identity: str = "",
-    issuer: str = "",
-    trust_root: str | os.PathLike[str] | None = None,
-    type: str = "signature",
-    needed: int = 1,
-    registry: RegistryBlock | str | None = None,
-) -> ModelKitRef:
-    """As :func:`verify_modelkit`, beside an event loop."""
-    with hints():
-        return await in_thread(
-            lambda _: kits.verify(
-                kit,
-                keys=keys,
-                identity=identity,
-                issuer=issuer,
-                trust_root=trust_root,
-                type=type,
-                needed=needed,
-                registry=registry,
-            )
-        )
+pack_modelkit, apack_modelkit = _pack
+push_modelkit, apush_modelkit = _push
+pull_modelkit, apull_modelkit = _pull
+resolve_modelkit, aresolve_modelkit = _resolve
+sign_modelkit, asign_modelkit = _sign
+verify_modelkit, averify_modelkit = _verify

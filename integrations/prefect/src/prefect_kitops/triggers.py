@@ -7,8 +7,9 @@ from typing import Any
 
 from prefect.events import DeploymentEventTrigger
 
+import kitops_core as kitops
+from kitops_core.orchestrate.names import asset_key
 from prefect_kitops.events import PREFIX, TAG_ROLE, What
-from prefect_kitops.reference import asset_key
 from prefect_kitops.repository import ModelKitRepository
 
 PARAMETERS: Mapping[str, Any] = {"reference": "{{ event.payload.reference }}"}
@@ -86,4 +87,4 @@ def _trigger(
 
 
 def _key(repository: str) -> str:
-    return f"oci://{repository}" if repository.endswith("*") else asset_key(repository)
+    return f"oci://{repository}" if repository.endswith("*") else asset_key(kitops.parse_reference(repository))

@@ -1,7 +1,7 @@
 """Steps for ``prefect.yaml`` that bring a kit along with a deployment, or pack one when it is deployed.
 
-Credentials are given as Prefect gives them to steps: a block's reference, of which only the values are seen here
-(``{{ prefect.blocks.oci-registry-credentials.NAME }}``), or the name of a saved ``ModelKitRepository``.
+A registry is given as Prefect gives blocks to steps: a block's reference, of which only the values are seen here
+(``{{ prefect.blocks.oci-registry.NAME }}``), or the name of a saved ``ModelKitRepository``.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from pydantic import SecretStr
-
-from prefect_kitops import kits
-from prefect_kitops.connection import RegistryBlock
-from prefect_kitops.credentials import OCIRegistryCredentials
+import kitops_core as kitops
+from prefect_kitops.connection import Connection, as_path, connect
 from prefect_kitops.reference import ModelKitRef
-
-_SECRETS = ("password", "token", "identity_token")
+from prefect_kitops.registry import OCIRegistry
+from prefect_kitops.tasks import fetch
 
 
 class PulledModelKit(TypedDict):
@@ -51,10 +48,9 @@ def pull_modelkit(
     reference: str,
     directory: str,
     only: Sequence[str] = (),
-    overwrite: bool = True,
+    existing: kitops.Existing = "overwrite",
     verified_by: Sequence[str] = (),
-    credentials: Mapping[str, Any] | None = None,
-    repository: str = "",
+    registry: str | Mapping[str, Any] = "",
 ) -> PulledModelKit:
     """Unpack a kit where a deployment's flow is going to run.
 
@@ -62,24 +58,18 @@ def pull_modelkit(
         reference: The kit; pinned to a digest it is the same in every run.
         directory: Where its files go.
         only: Filters such as ``code`` or ``model``; none means everything.
-        overwrite: Replace files that are in the way, such as those of the run before.
+        existing: What becomes of files that are in the way, such as those of the run before: ``overwrite``, ``refuse``
+            or ``ignore``.
         verified_by: Public keys, of which one must have signed it.
-        credentials: An ``OCIRegistryCredentials`` block.
-        repository: Name of a saved ``ModelKitRepository``, instead of credentials.
+        registry: Name of a saved ``ModelKitRepository``, or an ``OCIRegistry`` block.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.unpack`.
+        KitOpsError: As :meth:`kitops_core.Client.unpack`.
     """
-    kit = ModelKitRef.of(
-        kits.pull(
-            reference,
-            directory,
-            only=only,
-            overwrite=overwrite,
-            verified_by=verified_by,
-            registry=_registry(credentials, repository),
-        )
-    )
+    connection = _connect(registry)
+    with connection.client() as client:
+        record = fetch(client, connection.reference(reference), directory, only, existing, verified_by)
+    kit = ModelKitRef.of(record)
     return {"directory": directory, "reference": kit.reference, "digest": kit.digest}
 
 
@@ -87,8 +77,7 @@ def push_modelkit(
     source: str,
     reference: str,
     tags: Sequence[str] = (),
-    credentials: Mapping[str, Any] | None = None,
-    repository: str = "",
+    registry: str | Mapping[str, Any] = "",
 ) -> PushedModelKit:
     """Pack a directory into its registry while a deployment is made, so that its runs can pull it.
 
@@ -96,28 +85,18 @@ def push_modelkit(
         source: A directory with or without a Kitfile.
         reference: Where to.
         tags: Further tags.
-        credentials: An ``OCIRegistryCredentials`` block.
-        repository: Name of a saved ``ModelKitRepository``, instead of credentials.
+        registry: Name of a saved ``ModelKitRepository``, or an ``OCIRegistry`` block.
 
     Raises:
-        KitOpsError: As :func:`kitops_core.pack`.
+        KitOpsError: As :meth:`kitops_core.Client.pack`.
     """
-    record = kits.pack(source, reference, tags=tags, registry=_registry(credentials, repository))
+    connection = _connect(registry)
+    place = connection.reference(reference)
+    with connection.client() as client:
+        record = client.pack(as_path(source), str(place), push=place.in_registry, tags=tags)
     kit = ModelKitRef.of(record)
     return {"reference": kit.reference, "digest": kit.digest, "changed": kit.changed}
 
 
-def _registry(credentials: Mapping[str, Any] | None, repository: str) -> RegistryBlock | str | None:
-    if not credentials:
-        return repository or None
-    return OCIRegistryCredentials(
-        username=credentials.get("username") or "",
-        docker_config=credentials.get("docker_config") or "",
-        **{name: _secret(credentials.get(name)) for name in _SECRETS},
-    )
-
-
-def _secret(value: Any) -> SecretStr | None:
-    if value is None or isinstance(value, SecretStr):
-        return value
-    return SecretStr(str(value))
+def _connect(registry: str | Mapping[str, Any]) -> Connection:
+    return connect(registry if isinstance(registry, str) else OCIRegistry(**registry))
