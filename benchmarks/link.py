@@ -61,10 +61,10 @@ def promote(bench: Bench) -> None:
             )
 
         declare(f"{link}/prod")
-        run(kitops(home, "promote", f"{link}/{kit}", "--to", "dev", "--channels", str(channels)))
+        run(kitops(home, "promote", f"{link}/{kit}", "--to", "dev", "--policy", str(channels)))
         ours = Side(
             "kitops promote",
-            lambda _: kitops(home, "promote", "dev", "--to", "prod", "--channels", str(channels)),
+            lambda _: kitops(home, "promote", "dev", "--to", "prod", "--policy", str(channels)),
             before=lambda i: declare(f"{link}/prod-{i}"),
         )
         plain = ["--from-plain-http", "--to-plain-http"]

@@ -44,7 +44,7 @@ class Project:
         dev = f"{self.kit}:dev"
         self.run("generate-key-pair", "--output-key-prefix", "release")
         self.run("pack", str(bundle), "--tag", dev, "--push", "--metric", "accuracy=0.9", "--sign-key", "release.key")
-        self.run("sign", dev, "--key", "release.key", "--remote")
+        self.run("sign", dev, "--sign-key", "release.key", "--remote")
 
     def command(self, *arguments: str) -> list[str]:
         """Our command, in the project's directory, with the password of its keys."""
@@ -62,7 +62,7 @@ class Project:
             f"kit: {registry}/ml/churn\nchannels:\n  dev: {{}}\n"
             f"  prod: {{from: dev, target: '{target}', gates: [{{signed: {{key: release.pub}}}}]}}\n"
         )
-        return self.command("promote", "--to", "prod", "--key", "release.key")
+        return self.command("promote", "--to", "prod", "--sign-key", "release.key")
 
 
 def count(project: Project, registry: str, repository: str) -> tuple[int, int]:

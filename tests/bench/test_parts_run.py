@@ -1,0 +1,38 @@
+"""The benchmarks' own commands are the ones that `kitops` has today: each part runs, small and once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks import link, promotion
+from benchmarks.bench import KITOPS, MIB, Bench
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def bench(registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A few small layers, and no peers but what a system has."""
+    monkeypatch.setattr(link, "LAYERS", 3)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    return Bench(tmp_path, registry, rounds=1)
+
+
+@pytest.mark.parametrize("part", [link.layers, link.layers_back, link.promote], ids=lambda part: part.__name__)
+def test_a_part_of_the_link_runs_and_says_which_peers_it_missed(bench: Bench, part: object) -> None:
+    assert callable(part)
+    part(bench)
+    compared = [row for row in bench.rows if row.against]
+    assert compared
+    for row in compared:
+        peer = row.against.split()[0].partition(",")[0]
+        assert shutil.which(peer) or row.measured == f"not measured: no `{peer}` on PATH"
+
+
+def test_requests_and_bytes_of_promotions_are_counted(registry: str, tmp_path: Path) -> None:
+    costs = promotion.within(tmp_path / "within", KITOPS, registry, 2 * MIB)
+    assert len(costs) == 4
+    assert all(requests > 0 and sent == 0 for requests, sent in costs.values())
