@@ -88,7 +88,12 @@ def run(command: Command, environment: Mapping[str, str] | None = None) -> Run:
             stderr=subprocess.STDOUT,
             env={**inherited, "DO_NOT_TRACK": "1", **(environment or {})},
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # whoever interrupts a benchmark wants no command left running
+            process.kill()
+            process.wait()
+            raise
         wall = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
