@@ -64,9 +64,10 @@ def test_tasks_that_use_the_processor_go_no_more_at_a_time_than_there_are_cores(
     assert crowd.most <= 8
 
 
+@pytest.mark.usefixtures("quiet_processor")
 @pytest.mark.parametrize("most", [1, 3])
 def test_no_more_tasks_go_at_a_time_than_is_asked_for(most: int) -> None:
-    crowd = Crowd(partial(wait, seconds=0.03))
+    crowd = Crowd(partial(wait, seconds=0.1))
     with at_most(most):
         control = Control()
     run_all([crowd] * 12, control)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -57,11 +58,24 @@ def altered(handler: Handler, seen: Seen) -> Reply:
     return reply
 
 
-@pytest.fixture
-def repository(faults: FaultProxy) -> Iterator[RegistryRepository]:
-    repository = RegistryRepository(faults.address, f"parts/{uuid4().hex}", fast())
+def patient(address: str, name: str, **settings: Any) -> RegistryRepository:
+    """A repository, for tests that move megabytes on a machine that may be busy."""
+    return RegistryRepository(address, name, fast(timeout=60.0, **settings))
+
+
+@pytest.fixture(scope="module")
+def name(registry: str) -> str:
+    """A repository that has the blob."""
+    name = f"parts/{uuid4().hex}"
+    repository = patient(registry, name)
     repository.write_blob(Bytes(DATA, buffer=1 << 20), Control())
-    faults.seen.clear()
+    repository.close()
+    return name
+
+
+@pytest.fixture
+def repository(faults: FaultProxy, name: str) -> Iterator[RegistryRepository]:
+    repository = patient(faults.address, name)
     yield repository
     repository.close()
 
@@ -127,7 +141,7 @@ def test_a_part_that_was_altered_is_noticed(faults: FaultProxy, repository: Regi
         read(repository, BLOB)
 
 
-def test_a_registry_that_is_gone_half_way_is_waited_for(faults: FaultProxy, repository: RegistryRepository) -> None:
+def test_a_registry_that_is_gone_half_way_is_waited_for(faults: FaultProxy, name: str) -> None:
     link, gone = Link(), []
 
     def fault(handler: Handler, seen: Seen) -> Reply | None:
@@ -136,12 +150,12 @@ def test_a_registry_that_is_gone_half_way_is_waited_for(faults: FaultProxy, repo
             return drop()(handler, seen)
         return link(handler, seen)
 
-    patient = RegistryRepository(faults.address, repository.name.partition("/")[2], fast(retries=15))
+    waiting = patient(faults.address, name, retries=15)
     faults.every = fault
     events = Events()
-    assert read(patient, BLOB, events.control) == DATA
+    assert read(waiting, BLOB, events.control) == DATA
     assert len(gone) == 12
-    patient.close()
+    waiting.close()
 
 
 def test_a_registry_that_stays_away_is_an_error(faults: FaultProxy, repository: RegistryRepository) -> None:
@@ -174,11 +188,9 @@ def test_who_stops_reading_parts_waits_for_none_of_them(faults: FaultProxy, repo
         time.sleep(0.02)
 
 
-def test_the_place_that_a_registry_sends_us_on_to_is_asked_for_once(registry: str) -> None:
+def test_the_place_that_a_registry_sends_us_on_to_is_asked_for_once(registry: str, name: str) -> None:
     with fault_proxy(registry) as faults, fault_proxy(registry) as storage:
-        name = f"parts/{uuid4().hex}"
-        repository = RegistryRepository(faults.address, name, fast())
-        repository.write_blob(Bytes(DATA, buffer=1 << 20), Control())
+        repository = patient(faults.address, name)
         signed = f"http://{storage.address}/v2/{name}/blobs/{BLOB.digest}?signature=1"
         faults.fault("GET", "/blobs/", answer(307, Location=signed), times=99)
         storage.every = Link()
@@ -188,11 +200,9 @@ def test_the_place_that_a_registry_sends_us_on_to_is_asked_for_once(registry: st
         repository.close()
 
 
-def test_a_place_that_has_expired_is_asked_for_again(registry: str) -> None:
+def test_a_place_that_has_expired_is_asked_for_again(registry: str, name: str) -> None:
     with fault_proxy(registry) as faults, fault_proxy(registry) as storage:
-        name = f"parts/{uuid4().hex}"
-        repository = RegistryRepository(faults.address, name, fast())
-        repository.write_blob(Bytes(DATA, buffer=1 << 20), Control())
+        repository = patient(faults.address, name)
         link = Link()
 
         def expiring(handler: Handler, seen: Seen) -> Reply | None:
