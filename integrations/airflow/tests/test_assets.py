@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-from hypothesis import given
-from hypothesis import strategies as st
+from dag_runs import dag
 
-from kitops_airflow import ModelKitEvent, modelkit_asset
+from kitops_airflow import (
+    KitInspectOperator,
+    KitPackPushOperator,
+    KitPromoteOperator,
+    ModelKitEvent,
+    modelkit_asset,
+)
 from kitops_airflow.assets import create_asset, is_modelkit
-from kitops_airflow.uris import reference_of, sanitize_uri
+from kitops_airflow.uris import reference_of
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
 from kitops_core.orchestrate.metadata import record_metadata
 from kitops_core.record import LayerRecord, ModelKitRecord
@@ -40,7 +45,6 @@ def test_a_repository_is_one_asset_however_its_host_is_written() -> None:
     assert churn == modelkit_asset("registry.example.com/ml/churn")
     if AIRFLOW_V_3_0_PLUS:
         assert (churn.name, churn.group) == (churn.uri, "modelkit")
-        assert modelkit_asset("registry.example.com/ml/churn", name="churn").name == "churn"
 
 
 def test_a_channel_is_an_asset_of_its_own_and_leads_back_to_its_tag() -> None:
@@ -63,25 +67,33 @@ def test_what_is_no_repository_is_no_asset(reference: str, message: str) -> None
         modelkit_asset(reference)
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "oci://Registry.example.com/ml/churn",
-        "oci://registry.example.com/ml/churn:1.0",
-        f"oci://registry.example.com/ml/churn@{DIGEST}",
-        f"oci://registry.example.com/ml/churn:1.0@{DIGEST}",
-        "oci://user@registry.example.com/ml/churn/",
-    ],
-)
-def test_a_uri_written_by_hand_loses_what_does_not_belong_in_it(uri: str) -> None:
-    assert Asset(uri=uri).uri == "oci://registry.example.com/ml/churn"
+@pytest.mark.parametrize("uri", ["oci://Registry.example.com/Image:v1", f"oci://r.example.com/image@{DIGEST}"])
+def test_the_oci_assets_of_others_stay_as_they_are(uri: str) -> None:
+    assert Asset(uri=uri).uri == uri
+    if AIRFLOW_V_3_0_PLUS:
+        assert not is_modelkit(Asset(uri=uri))
+        with dag("others"), pytest.raises(ValueError, match="make it with modelkit_asset"):
+            KitInspectOperator(task_id="look", asset=Asset(uri=uri))
 
 
-@given(st.text(alphabet=st.characters(codec="ascii", exclude_characters="[]"), max_size=40))
-def test_no_uri_keeps_a_dag_file_from_loading(text: str) -> None:
-    parts = urlsplit("oci://" + text)
-    once = sanitize_uri(parts)
-    assert sanitize_uri(urlsplit(urlunsplit(once))).netloc == once.netloc
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="watchers are Airflow 3's")
+def test_how_an_asset_is_watched_is_in_its_uri_so_that_no_file_can_take_its_watcher_away() -> None:
+    def watched(**how: Any) -> Asset:
+        return modelkit_asset("r.example.com/ml/churn", tag="prod", watch=True, **how)
+
+    plain = modelkit_asset("r.example.com/ml/churn", tag="prod")
+    ways = [watched(), watched(poll_interval=5), watched(kitops_conn_id="eu"), watched(emit_initial=False)]
+    assert len({asset.uri for asset in (plain, *ways)}) == 5
+    for asset in ways:
+        assert asset.name == asset.uri == Asset(uri=asset.uri).uri  # also after Airflow has put it in order
+        assert str(reference_of(asset)) == "r.example.com/ml/churn:prod"
+        (watcher,) = asset.watchers
+        assert watcher.trigger.serialize()[1]["watched_asset"] == asset.name
+    assert watched(poll_interval=5) == ways[1]
+    with dag("watched_outlet"), pytest.raises(ValueError, match="its events come from the registry"):
+        KitPackPushOperator(task_id="pack", reference="r.example.com/ml/churn:prod", outlets=[ways[0]])
+    with dag("watched_outlet"), pytest.raises(ValueError, match="its events come from the registry"):
+        KitPromoteOperator(task_id="promote", to="prod", outlets=[ways[0]])
 
 
 def test_airflows_factory_makes_the_same_asset_with_the_digest_beside_it() -> None:

@@ -6,7 +6,9 @@ is in each event's ``extra``: in the URI it would make a new asset of every vers
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
     from kitops_core import Reference
 
 GROUP = "modelkit"
+WATCH = "watch"
+"""What the URI of a watched asset has: the connection that it is watched with."""
 
 
 def modelkit_asset(
     reference: str,
-    name: str | None = None,
     *,
     tag: str | None = None,
     watch: bool = False,
@@ -33,23 +36,27 @@ def modelkit_asset(
     """The asset of a repository, or of one of its tags.
 
     Always make ModelKit assets with this function: Airflow tells assets apart by name *and* URI, and a hand-written one
-    that differs in either is another asset, whose events nobody waits for.
+    that differs in either is another asset, whose events nobody waits for. So the name is the URI, always.
+
+    A watched asset is another one than that of the tag, and how it is watched is in its URI: Airflow sets the watchers
+    of an asset to what the file says that it parsed last, so that one asset, written once with a watcher and once
+    without, would lose it.
 
     Args:
         reference: ``registry/repository``, without tag or digest.
-        name: The asset's name; by default its URI. Whoever waits for the asset must give the same.
         tag: One tag of the repository, for a channel such as ``prod``.
-        watch: Also look at the registry, and make an event when the tag is moved by anyone (Airflow 3).
+        watch: The asset that has an event when anyone moves the tag in the registry (Airflow 3). Schedule on it; it
+            cannot be an outlet.
         kitops_conn_id: The connection to look with.
         poll_interval: Seconds between two looks; by default ``[kitops] poll_interval``.
         emit_initial: Whether the kit that the tag has at the first look makes an event.
 
     Raises:
-        InvalidReferenceError: The reference is not that of a repository in a registry.
+        InvalidReferenceError: The reference is not that of a repository in a registry, or ``watch`` has no tag.
         RuntimeError: ``watch`` on Airflow 2, which has no watchers.
     """
     parsed = parse_reference(reference)
-    if parsed.layout or parsed.is_local_name:
+    if not parsed.in_registry:
         raise InvalidReferenceError(
             f"'{reference}' is not in a registry",
             hint="an asset is registry/repository: others must be able to reach it",
@@ -64,10 +71,18 @@ def modelkit_asset(
         if watch:
             raise RuntimeError("watch=True needs Airflow 3; on Airflow 2 wait with ModelKitTagSensor")
         return Asset(uri)
-    watchers = []
-    if watch:
-        watchers = [_watcher(parsed, tag, name or uri, kitops_conn_id, poll_interval, emit_initial)]
-    return Asset(name=name or uri, uri=uri, group=GROUP, watchers=watchers)
+    if not watch:
+        return Asset(name=uri, uri=uri, group=GROUP)
+    if not tag:
+        raise InvalidReferenceError(f"'{reference}': a watched asset needs a tag", hint="say which: tag='prod'")
+    how = {"tag": tag, WATCH: kitops_conn_id}
+    if poll_interval is not None:
+        how["every"] = f"{poll_interval:g}"
+    if not emit_initial:
+        how["initial"] = "no"
+    uri = f"{asset_key(parsed)}?{urlencode(sorted(how.items()))}"  # in the order that Airflow gives them
+    watcher = _watcher(parsed.with_tag(tag), uri, kitops_conn_id, poll_interval, emit_initial)
+    return Asset(name=uri, uri=uri, group=GROUP, watchers=[watcher])
 
 
 def create_asset(*, reference: str, extra: dict[str, Any] | None = None) -> Asset:
@@ -78,30 +93,51 @@ def create_asset(*, reference: str, extra: dict[str, Any] | None = None) -> Asse
 
 
 def is_modelkit(asset: object) -> bool:
-    """Whether something in a task's outlets or inlets is the asset of a ModelKit."""
-    return isinstance(asset, Asset) and asset.uri.startswith(f"{ASSET_SCHEME}://")
+    """Whether something is the asset of a ModelKit, and not an ``oci`` asset of others."""
+    if not isinstance(asset, Asset) or not asset.uri.startswith(f"{ASSET_SCHEME}://"):
+        return False
+    return getattr(asset, "group", GROUP) == GROUP  # Airflow 2 has no groups
+
+
+def check_asset(asset: object) -> None:
+    """Refuse an asset that a task cannot take kits from, when the DAG is parsed.
+
+    Raises:
+        ValueError: It was not made with :func:`modelkit_asset`.
+    """
+    if isinstance(asset, Asset) and not is_modelkit(asset):
+        raise ValueError(
+            f"{asset.uri} is not the asset of a ModelKit: make it with modelkit_asset('registry/repository')"
+        )
+
+
+def check_outlets(outlets: Iterable[object]) -> None:
+    """Refuse outlets whose events somebody else makes, when the DAG is parsed.
+
+    Raises:
+        ValueError: An outlet is a watched asset.
+    """
+    for outlet in outlets:
+        if is_modelkit(outlet) and WATCH in parse_qs(urlsplit(outlet.uri).query):  # type: ignore[attr-defined]
+            raise ValueError(
+                f"{outlet.uri} is watched: its events come from the registry. "  # type: ignore[attr-defined]
+                "Announce the asset without watch=True; the watcher sees the tag move"
+            )
 
 
 def _watcher(
-    reference: Reference,
-    tag: str | None,
-    asset: str,
-    kitops_conn_id: str,
-    poll_interval: float | None,
-    emit_initial: bool,
+    reference: Reference, asset: str, kitops_conn_id: str, poll_interval: float | None, emit_initial: bool
 ) -> Any:
-    if not tag:
-        raise InvalidReferenceError(f"'{reference}': a watched asset needs a tag", hint="say which: tag='prod'")
     from airflow.sdk import AssetWatcher
 
     from kitops_airflow.triggers.tag import ModelKitTagTrigger
 
     # The asset's name is among the arguments: two assets with one trigger would share it, and its memory.
     trigger = ModelKitTagTrigger(
-        reference=str(reference.with_tag(tag)),
+        reference=str(reference),
         kitops_conn_id=kitops_conn_id,
         poll_interval=poll_interval,
         emit_initial=emit_initial,
         watched_asset=asset,
     )
-    return AssetWatcher(name=f"{reference.repository}:{tag}", trigger=trigger)
+    return AssetWatcher(name=f"{reference.repository}:{reference.tag}", trigger=trigger)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+from kitops_airflow.assets import is_modelkit
 from kitops_airflow.uris import reference_of
-from kitops_core import InvalidInputError, InvalidReferenceError, ModelKitRecord, parse_reference
+from kitops_core import InvalidInputError, InvalidReferenceError, ModelKitRecord, NotFoundError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Asset
-
     from kitops_core import Reference
 
-Origin = Literal["task", "watcher", "rest"]
+log = logging.getLogger(__name__)
+
+Origin = Literal["task", "watcher", "rest", "now"]
 
 _NEEDED = "was it made by hand? its extra needs digest: sha256:<64 hex>"
 
@@ -47,7 +50,8 @@ class ModelKitEvent:
         previous_digest: What the tag pointed at before, or an empty string.
         parents: References, pinned by digest, of the kits it was made from.
         source: What made it: ``orchestrator``, ``pipeline``, ``run``, ``task``, ``url``, ``git_sha``.
-        origin: ``task`` (an operator), ``watcher`` (a tag that moved) or ``rest`` (posted by another program).
+        origin: ``task`` (an operator), ``watcher`` (a tag that moved), ``rest`` (posted by another program) or ``now``
+            (there was no such event, and the tag was looked up).
         extra: All that the event carries.
     """
 
@@ -92,17 +96,49 @@ class ModelKitEvent:
         )
 
     @staticmethod
-    def latest(context: Mapping[str, Any], asset: Asset) -> ModelKitEvent | None:
-        """The newest event of an asset: of those that started this run, else of all, where the task has it as inlet.
+    def latest(
+        context: Mapping[str, Any], asset: Asset, kitops_conn_id: str | Sequence[str] = "kitops_default"
+    ) -> ModelKitEvent | None:
+        """The newest kit of an asset: of the events that started this run, else of all, where the task has it as inlet.
+
+        Events that name no digest are passed over: they were made by hand, on the asset's page or over REST, or by a
+        task that succeeded without writing the asset. Where such a one started the run, and the asset is that of a tag,
+        the kit is the one that the tag has now.
 
         Args:
             context: The task's context.
             asset: The asset.
+            kitops_conn_id: The connection to look the tag up with.
+
+        Raises:
+            DeniedError, RegistryError: The tag was to be looked up, and the registry refused or failed.
         """
-        for events in (_triggering(context, asset), _inlet(context, asset)):
-            for event in reversed(events):
-                return ModelKitEvent.from_extra(event.extra or {}, asset)
-        return None
+        started = _triggering(context, asset)
+        found = _newest(started, asset)
+        if found is None and started:
+            found = _now(asset, kitops_conn_id)
+        return found or _newest(_inlet(context, asset), asset)
+
+    @staticmethod
+    def triggering(context: Mapping[str, Any]) -> list[ModelKitEvent]:
+        """The kits of all events that started this run, each once, also of those that came through an alias.
+
+        Airflow lists an event of an alias twice, under the alias and under its asset.
+
+        Args:
+            context: The task's context.
+        """
+        started = context.get("triggering_asset_events")
+        if started is None:
+            started = context.get("triggering_dataset_events") or {}
+        found: dict[tuple[str, str, str], ModelKitEvent] = {}
+        for key in started:
+            if isinstance(key, (str, Asset)):  # and no alias; Airflow 2 has URIs
+                asset = key if isinstance(key, Asset) else Asset(key)
+                for event in started[key]:
+                    if (kit := _read(event, asset)) is not None:
+                        found[kit.reference, kit.tag, str(getattr(event, "timestamp", ""))] = kit
+        return list(found.values())
 
     @property
     def record(self) -> ModelKitRecord | None:
@@ -124,11 +160,39 @@ def _kit(payload: Mapping[str, Any], asset: Asset | None) -> Reference:
         raise InvalidInputError(f"the asset event names no digest: {error.message}", hint=_NEEDED) from None
 
 
+def _newest(events: Sequence[Any], asset: Asset) -> ModelKitEvent | None:
+    return next((kit for event in reversed(events) if (kit := _read(event, asset)) is not None), None)
+
+
+def _read(event: Any, asset: Asset) -> ModelKitEvent | None:
+    """What an event says; ``None``, and a warning, where it names no kit."""
+    try:
+        return ModelKitEvent.from_extra(event.extra or {}, asset)
+    except InvalidInputError as error:
+        log.warning("an event of %s is passed over: %s", asset.uri, error)
+        return None
+
+
+def _now(asset: Asset, kitops_conn_id: str | Sequence[str]) -> ModelKitEvent | None:
+    """The kit that the asset's tag has now; ``None`` where it is the asset of a repository, or there is none."""
+    from kitops_airflow.hooks.kitops import KitOpsHook
+
+    if not is_modelkit(asset) or not (reference := reference_of(asset)).tag:
+        return None
+    try:
+        with KitOpsHook(kitops_conn_id).get_conn() as client:
+            digest = client.resolve(str(reference), where="registry")
+    except NotFoundError:
+        return None
+    log.info("%s is %s now", reference, digest)
+    return ModelKitEvent(digest, str(reference.with_digest(digest)), tag=reference.tag, origin="now")
+
+
 def _triggering(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
     events = context.get("triggering_asset_events")
     if events is None:  # Airflow 2, where it is a dictionary by URI
         datasets: Mapping[str, Sequence[Any]] = context.get("triggering_dataset_events") or {}
-        return datasets.get(asset.uri, ())
+        return list(datasets.get(asset.uri, ()))
     try:
         return list(events[asset])
     except KeyError:

@@ -10,7 +10,7 @@ from kitops_airflow.connection_form import CONN_FIELDS, FIELD_BEHAVIOUR
 _NAME = "KitOps"
 _OCI = {
     "schemes": ["oci"],
-    "handler": "kitops_airflow.uris.sanitize_uri",
+    "handler": None,  # the oci assets of others stay as they are; Airflow wants the key all the same
     "factory": "kitops_airflow.assets.create_asset",
     "to_openlineage_converter": "kitops_airflow.openlineage.convert_asset_to_openlineage",
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from kitops_airflow.assets import is_modelkit, modelkit_asset
+from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
 from kitops_airflow.context import logged, run_source
 from kitops_airflow.events import ModelKitEvent, alias_extra
 from kitops_airflow.failures import airflow_failures
@@ -41,6 +41,7 @@ class KitOpsOperator(BaseOperator):
 
     def __init__(self, *, kitops_conn_id: str | Sequence[str] = KitOpsHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_outlets(self.outlets)
         self.kitops_conn_id = kitops_conn_id
         self._cancel = Cancel()
         self._hook: KitOpsHook | None = None
@@ -131,6 +132,7 @@ class KitReader(KitOpsOperator):
         self.reference = reference
         self.asset = asset
         if asset is not None:
+            check_asset(asset)
             self.add_inlets([asset])
 
     def kit(self, context: Mapping[str, Any]) -> str:
@@ -145,7 +147,7 @@ class KitReader(KitOpsOperator):
             if self.needs_a_kit:  # the template of the reference came to nothing
                 raise InvalidInputError(f"{self.task_id}: the reference is empty")
             return ""
-        event = ModelKitEvent.latest(context, self.asset)
+        event = ModelKitEvent.latest(context, self.asset, self.kitops_conn_id)
         if event is not None:
             return event.reference
         reference = reference_of(self.asset)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
 
-from kitops_airflow.assets import is_modelkit, modelkit_asset
+from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
 from kitops_airflow.context import run_provenance
 from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.sources import packable
@@ -179,10 +179,13 @@ def announced(asset: Asset | AssetAlias | None, reference: str, outlets: Any) ->
         reference: Where the kit goes.
         outlets: The outlets that were given; one of them may stand for the kit already.
     """
+    check_asset(asset)
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets]
     if asset is None and not any(isinstance(outlet, AssetAlias) or is_modelkit(outlet) for outlet in given):
         asset = _asset_of(reference)
-    return given if asset is None or asset in given else [*given, asset]
+    every = given if asset is None or asset in given else [*given, asset]
+    check_outlets(every)
+    return every
 
 
 def _asset_of(reference: str) -> Asset | None:
