@@ -29,7 +29,18 @@ def run_source(context: Mapping[str, Any]) -> Source:
         task=ti.task_id if map_index in (None, -1) else f"{ti.task_id}[{map_index}]",
         url=str(getattr(ti, "log_url", "") or ""),
         git_sha=version if _SHA.fullmatch(version) else "",
+        actor=actor(context),
     )
+
+
+def actor(context: Mapping[str, Any]) -> str:
+    """Who works: the user that triggered the run, where one did, and the DAG and run that work for them.
+
+    Never the operating system's user of the worker, who is the same for everybody.
+    """
+    ti, run = context["ti"], context.get("dag_run")
+    who = getattr(run, "triggering_user_name", None)
+    return f"{who} in {ti.dag_id} {ti.run_id}" if who else f"{ti.dag_id} {ti.run_id}"
 
 
 def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inputs: Sequence[str]) -> Provenance:

@@ -65,6 +65,7 @@ def promote_with_approval(
             to=to,
             reference=f"{{{{ {planned}['candidate'] }}}}",
             expect=f"{{{{ {planned}['previous_digest'] or 'absent' }}}}",
+            approval=approve.task_id,
             outlets=outlets or [],
             **kwargs,
         )

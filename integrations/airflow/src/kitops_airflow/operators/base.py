@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
@@ -21,7 +22,7 @@ from kitops_core.orchestrate.metadata import record_metadata
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
 
-    from kitops_core import ModelKit, ModelKitRecord
+    from kitops_core import ModelKit, ModelKitRecord, Source
 
 
 class KitOpsOperator(BaseOperator):
@@ -38,6 +39,7 @@ class KitOpsOperator(BaseOperator):
     ui_color = "#e8f1ff"
     operator_extra_links = (ModelKitLink(),)
     signer = ""
+    actor = ""
 
     def __init__(self, *, kitops_conn_id: str | Sequence[str] = KitOpsHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -68,11 +70,16 @@ class KitOpsOperator(BaseOperator):
             self._hook = KitOpsHook(
                 self.kitops_conn_id,
                 signer=self.signer,
-                run=run_source(context),
+                run=self.source_of(context),
                 on_event=logged(self.log),
                 cancel=self._cancel,
             )
         return self._hook
+
+    def source_of(self, context: Mapping[str, Any]) -> Source:
+        """The run that works, and for whom."""
+        source = run_source(context)
+        return replace(source, actor=self.actor) if self.actor else source
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 
-from kitops_airflow.context import run_source
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
 from kitops_core import load_policy, parse_reference
@@ -83,7 +82,7 @@ class _Promoter(KitOpsOperator):
         verb = "would have" if promotion.dry_run else "has" if promotion.changed else "had"
         self.log.info("%s %s %s, before it %s", promotion.channel, verb, promotion.digest, before)
         if not promotion.dry_run:
-            self.emit(context, _in_channel(promotion, run_source(context)))
+            self.emit(context, _in_channel(promotion, self.source_of(context)))
         target = parse_reference(promotion.reference)
         return {
             **promotion_metadata(promotion),
@@ -121,6 +120,8 @@ class KitPromoteOperator(_Promoter, KitReader):
             soaked or was approved.
         skip_unchanged: End as skipped where the channel has this very kit already: there is no event, and what waits
             for the channel does not run for nothing.
+        approval: The task of Airflow's ``ApprovalOperator`` before this one: the record names who answered, when and
+            what, instead of who started the run.
 
     Returns:
         What was done: ``action``, ``digest``, ``previous_digest``, ``changed``, ``gates``, ``record``, and ``review``,
@@ -130,9 +131,18 @@ class KitPromoteOperator(_Promoter, KitReader):
     template_fields: Sequence[str] = ("reference", "to", *_Promoter.template_fields)
     needs_a_kit = False
 
-    def __init__(self, *, to: str, skip_refused: bool = False, skip_unchanged: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        to: str,
+        skip_refused: bool = False,
+        skip_unchanged: bool = False,
+        approval: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.to = to
+        self.approval = approval
         self.skip_refused = skip_refused
         self.skip_unchanged = skip_unchanged
 
@@ -147,12 +157,13 @@ class KitPromoteOperator(_Promoter, KitReader):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Promote, and return what was done."""
+        note = self._answered(context)
         policy, hook = self.load_policy(), self.hook(context)
         reference = self.kit(context) or policy.channel(self.to).from_
         if reference and reference not in policy.channels:
             reference = str(hook.reference(reference))
         promotion = hook.get_conn().promote(
-            reference, self.to, policy=policy, expect=self.expect, dry_run=self.only_look, note=self.note
+            reference, self.to, policy=policy, expect=self.expect, dry_run=self.only_look, note=note
         )
         place = policy.target(reference) if reference in policy.channels else parse_reference(reference)
         candidate = place.with_digest(promotion.digest)
@@ -162,6 +173,17 @@ class KitPromoteOperator(_Promoter, KitReader):
             context["ti"].xcom_push(key="return_value", value=result)
             raise AirflowSkipException(f"{self.to} has {promotion.digest} already")
         return result
+
+    def _answered(self, context: Any) -> str:
+        """The record's note; with who approved in Airflow, if someone did, who is its actor then."""
+        answer = context["ti"].xcom_pull(task_ids=self.approval) if self.approval else None
+        if not isinstance(answer, Mapping):
+            return self.note
+        user = answer.get("responded_by_user") or {}
+        who = str(user.get("name") or user.get("id") or "nobody, in time")
+        self.actor = f"{who} in {context['ti'].dag_id} {context['ti'].run_id}"
+        said = f"{', '.join(answer.get('chosen_options') or ())} by {who} in Airflow at {answer.get('responded_at')}"
+        return f"{self.note}; {said}" if self.note else said
 
 
 class KitRollbackOperator(_Promoter):

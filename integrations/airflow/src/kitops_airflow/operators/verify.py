@@ -40,6 +40,8 @@ class KitVerifyOperator(KitReader):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not keys and not identity:
+            raise ValueError(f"{self.task_id}: say who must have signed: keys=, or identity= with issuer=")
         self.keys = keys
         self.identity = identity
         self.issuer = issuer
