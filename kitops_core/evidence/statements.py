@@ -224,6 +224,20 @@ def read_evidence(
     return EvidenceReader(storage, digest, control).read(predicate_type)
 
 
+def read_referrer(storage: Storage, digest: str, control: Control | None = None) -> Evidence:
+    """One referrer by its own digest or tag, with the statement it holds. Nothing is verified yet.
+
+    Raises:
+        NotFoundError: It is not there.
+        IntegrityError: It is no manifest, or is attached to nothing.
+        DeniedError, RegistryError, StoreError: The storage refused or failed.
+    """
+    manifest = storage.manifest(digest)
+    if manifest.subject is None:
+        raise IntegrityError(f"{storage.name}@{manifest.digest} is attached to nothing")
+    return _read(storage, manifest, manifest.subject.digest, MAX_TOTAL_BYTES, control or Control())
+
+
 class EvidenceReader:
     """Reads what is attached to one manifest: the list at once, and each referrer once, when it is asked for.
 

@@ -79,6 +79,8 @@ def copy_manifest(
     control.check()
     if tags or not held:
         target.put_manifest(manifest, tags)
+    elif not same:
+        target.keep(manifest)
     return written
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitops_core.events import Control
 from kitops_core.kits.stored_kit import read_kit
-from kitops_core.promotion.history import ChannelHistory, channel_history
+from kitops_core.promotion.history import ChannelHistory, HistoryReader
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
@@ -29,8 +29,7 @@ class ChannelState:
         digest: What the tag points at, or an empty string where the channel is empty.
         kit: Name, version and licence of that kit, as its Kitfile says.
         record: The record that put it there, or ``None``.
-        drift: Where the tag is not what the newest record says, the digest that record put there; else empty.
-            Something else moved the tag, or a promotion was interrupted just before it moved it.
+        drift: Where something else moved the tag, the digest that our last move put there; else empty.
         upstream: The channel it takes kits from, or an empty string.
         waiting: What the upstream has now, where this channel has something else; else an empty string.
         unrecorded: Whether it is a channel that kits are promoted into, and no record that counts says how its kit
@@ -64,7 +63,7 @@ def channels(
 
 def _state(policy: PromotionPolicy, name: str, places: Places) -> ChannelState:
     upstream = policy.channels[name].from_
-    past = channel_history(policy, name, places, newest_only=True, search=bool(upstream))
+    past = _past(policy, name, places)
     record = past.records[0] if past.records and not past.drift else None
     waiting = ""
     if upstream:
@@ -77,10 +76,18 @@ def _state(policy: PromotionPolicy, name: str, places: Places) -> ChannelState:
         kit=_kit(past, places),
         record=record,
         unrecorded=bool(upstream and past.digest) and record is None,
-        drift=past.recorded if past.drift else past.newer.digest if past.newer else "",
+        drift=past.recorded if past.drift else "",
         upstream=upstream,
         waiting=waiting if waiting != past.digest else "",
     )
+
+
+def _past(policy: PromotionPolicy, name: str, places: Places) -> ChannelHistory:
+    target = policy.target(name)
+    storage = places.storage(target)
+    if not policy.channels[name].from_:  # kits are pushed there, and nothing records that
+        return ChannelHistory(name, target, digest_of(storage, target.target), (), drift=False)
+    return HistoryReader(storage, target, name, policy.trusted).newest(check=True)
 
 
 def _kit(past: ChannelHistory, places: Places) -> dict[str, Any]:

@@ -1,33 +1,33 @@
 """What was promoted into a channel, read back from the registry alone.
 
-A record is attached to the kit before the channel's tag moves, so a tag that a promotion moved always has one; a
-record that never took effect (the promotion was interrupted, or lost the race) is told apart by following the chain
-from the kit the tag has now: its record names the digest before, and so on.
+The line of records is followed from the kit that the channel's tag has now: each record names the one before. What else
+moved the tag once, the log tags say. :mod:`kitops_core.promotion.move` says why both together miss nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitops_core.errors import NotFoundError
+from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import PROMOTION
-from kitops_core.evidence.statements import read_evidence
+from kitops_core.evidence.statements import read_evidence, read_referrer
+from kitops_core.oci.own_tags import Logged, logged
 from kitops_core.parallel import run_all
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
-from kitops_core.promotion.records import PromotionRecord, records_of, walk_records
+from kitops_core.promotion.records import PromotionRecord, record_before, records_of, walk_records
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session, digest_of
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.statements import Evidence
     from kitops_core.signing.keys import PublicKey
     from kitops_core.storage import Storage
 
@@ -40,10 +40,10 @@ class ChannelHistory:
         channel: Its name.
         reference: Its target: repository and tag.
         digest: What the tag points at now, or an empty string where there is no tag.
-        records: The promotions and rollbacks that took effect, newest first.
-        drift: Whether no record put the tag where it is: something else moved it.
-        newer: A record that is newer than all that took effect: its promotion was interrupted, or something else moved
-            the tag back afterwards.
+        records: The promotions and rollbacks that moved the tag, the last move first; :attr:`PromotionRecord.gap` of
+            one says where the history has a gap.
+        drift: Whether something else moved the tag: it is not where the last of our moves put it.
+        own_tags: The tags of our own in the repository (:mod:`kitops_core.oci.own_tags`), as far as they were listed.
     """
 
     channel: str
@@ -51,17 +51,22 @@ class ChannelHistory:
     digest: str
     records: tuple[PromotionRecord, ...]
     drift: bool
-    newer: PromotionRecord | None = None
+    own_tags: frozenset[str] = frozenset()
+
+    @property
+    def line(self) -> list[PromotionRecord]:
+        """The records that lead to what the channel has, or had before something else moved the tag."""
+        return [record for record in self.records if not record.overwritten]
 
     @property
     def recorded(self) -> str:
         """The digest that the newest record promoted, or an empty string where nothing was promoted."""
-        return self.records[0].digest if self.records else ""
+        return self.line[0].digest if self.line else ""
 
     def standing(self) -> list[PromotionRecord]:
         """The promotions that were not rolled back, newest first: what a rollback goes back through."""
         standing: list[PromotionRecord] = []
-        for record in reversed(self.records):
+        for record in reversed(self.line):
             digests = [other.digest for other in standing]
             if record.action == "rollback" and record.digest in digests:
                 del standing[len(digests) - 1 - digests[::-1].index(record.digest) :]
@@ -118,7 +123,6 @@ def channel_history(
     *,
     newest_only: bool = False,
     digest: str | None = None,
-    search: bool = True,
     earlier: str = "",
 ) -> ChannelHistory:
     """Read a channel's history; where the policy names keys to trust, records signed by others do not count.
@@ -127,96 +131,201 @@ def channel_history(
         policy: The promotion policy.
         channel: The channel's name.
         places: Where repositories are opened.
-        newest_only: Read the last two records only.
-        digest: What the channel's tag is known to point at. An empty string then means that nothing was ever there.
-        search: Whether to look through the repository for the newest record where the tag's own kit has none.
+        newest_only: Read the last two records only; what else is in the log only where the tag's kit has no record.
+        digest: What the channel's tag is known to point at.
         earlier: A digest that was in the channel; its records count though no other leads to them.
 
     Raises:
         DeniedError, RegistryError: The registry refused or failed.
     """
     reference = policy.target(channel)
-    reader = _Reader(places.storage(reference), reference, channel, policy.trusted)
-    return reader.read(2 if newest_only else None, digest, search, earlier)
+    reader = HistoryReader(places.storage(reference), reference, channel, policy.trusted)
+    return reader.newest(digest) if newest_only else reader.all(digest, earlier)
 
 
-class _Reader:
-    """Follows one channel's chain of records; what is attached to a digest is read once."""
+class HistoryReader:
+    """Follows one channel's records; what is attached to a digest is read once.
+
+    Args:
+        storage: The channel's repository.
+        reference: The channel's target.
+        channel: The channel's name.
+        keys: Only records that one of these signed count; without keys all do.
+    """
 
     def __init__(self, storage: Storage, reference: Reference, channel: str, keys: Sequence[PublicKey]) -> None:
         self._storage = storage
         self._reference = reference
         self._channel = channel
         self._keys = keys
-        self._attached: dict[str, list[Evidence]] = {}
-        self._ignored: set[str] = set()
+        self._on: dict[str, list[PromotionRecord]] = {}
+        self._named: dict[str, PromotionRecord | None] = {}
+        self._own_tags: frozenset[str] = frozenset()
+        self._log: list[Logged] | None = None
 
-    def read(self, limit: int | None, known_digest: str | None, search: bool, earlier: str) -> ChannelHistory:
-        digest = digest_of(self._storage, self._reference.target) if known_digest is None else known_digest
-        drift = False
-        head = digest
-        if known_digest != "" and search and (not digest or not self._records(digest)):
-            head = self._newest_anywhere(digest) or (earlier if earlier and self._records(earlier) else "")
-            drift = head != ""
-        chain = [*islice(self._walk(head), limit)]
-        if earlier and all(record.digest != earlier for record in chain):
-            chain += self._walk(earlier)
-        known = {record.record for record in chain}
-        others = [r for at in self._attached for r in self._all_records(at) if r.record not in known]
-        newer = max(others, key=lambda record: record.time, default=None)
-        if newer is not None and chain and newer.time <= chain[0].time:
-            newer = None
-        return ChannelHistory(
-            channel=self._channel,
-            reference=self._reference,
-            digest=digest,
-            records=tuple(chain),
-            drift=drift,
-            newer=newer,
-        )
+    def all(self, digest: str | None = None, earlier: str = "") -> ChannelHistory:
+        """Everything; see :func:`channel_history`."""
+        log = self._logged()
+        head, drift, digest = self._head(digest, check=True)
+        line = [*self._walk(head)]
+        if not line and earlier:
+            line, drift = [*self._walk(self._best(earlier))], True
+        shown = {record.record for record in line}
+        for entry in log:
+            record = self._of(entry)
+            if record is not None and record.record not in shown:
+                shown.add(record.record)
+                line.append(self._beside(record, line))
+        for record in self._records_on(earlier) if earlier and all(one.digest != earlier for one in line) else ():
+            line.append(replace(record, overwritten=True))
+        records = sorted(line, key=lambda record: (record.number, not record.overwritten), reverse=True)
+        return self._history(digest, records, drift)
 
-    def _walk(self, head: str) -> Iterator[PromotionRecord]:
-        return walk_records(self._read, self._channel, head, self._keys, self._reference) if head else iter(())
+    def newest(self, digest: str | None = None, *, check: bool = False) -> ChannelHistory:
+        """The last two records; with ``check`` the log says whether something else moved the tag back."""
+        head, drift, digest = self._head(digest, check)
+        return self._history(digest, [*islice(self._walk(head), 2)], drift)
 
-    def _newest_anywhere(self, digest: str) -> str:
-        """The digest of the newest record on any kit that can be listed, for a tag whose own kit has none.
+    def leads_to(self, digest: str, record: PromotionRecord) -> bool:
+        """Whether what the channel has now, ``digest``, was promoted after a record, and knowing of it."""
+        return any(self._follows(head, record) for head in self._records_on(digest))
+
+    def _history(self, digest: str, records: Sequence[PromotionRecord], drift: bool) -> ChannelHistory:
+        return ChannelHistory(self._channel, self._reference, digest, tuple(records), drift, self._own_tags)
+
+    # --- the line ----------------------------------------------------------------------------------------------
+
+    def _head(self, digest: str | None, check: bool) -> tuple[PromotionRecord | None, bool, str]:
+        """The record of the last move, whether something else moved the tag since, and what the tag has."""
+        if check:
+            self._logged()  # before the tag is looked at, which then is as new or newer
+        found = digest_of(self._storage, self._reference.target) if digest is None else digest
+        head = self._best(found) if found else None
+        if head is None:
+            last = self._last_logged() or (None if digest == "" else self._last_anywhere(found))
+            return last, last is not None and last.digest != found, found
+        last = self._last_logged() if check else None
+        if last is not None and last.number > head.number and self._follows(last, head):
+            return last, True, found
+        return head, False, found
+
+    def _best(self, digest: str) -> PromotionRecord | None:
+        """Of the records on a digest the one of the last move: where it is not plain, the one that leaves out least.
+
+        A record whose promotion was interrupted may be there beside. The log does not know it, and where it was written
+        by somebody who did not see what happened last, it leads past what the log knows.
+        """
+        records = self._records_on(digest)
+        if len(records) < 2:
+            return next(iter(records), None)
+        log = self._logged()
+        shorts = {entry.short for entry in log}
+        known = [record for record in records if _short(record) in shorts]
+        records = [record for record in records if not known or record.number >= known[0].number]
+        if len(records) < 2:
+            return records[0]
+
+        def left_out(head: PromotionRecord) -> int:
+            return len(shorts - {_short(record) for record in self._walk(head)})
+
+        return min(records, key=lambda record: (left_out(record), -record.number, _short(record) not in shorts))
+
+    def _walk(self, head: PromotionRecord | None) -> Iterator[PromotionRecord]:
+        return iter(()) if head is None else (self._named_gap(record) for record in walk_records(head, self._before))
+
+    def _follows(self, record: PromotionRecord, earlier: PromotionRecord) -> bool:
+        later = takewhile(lambda one: one.number >= earlier.number, self._walk(record))
+        return any(one.record == earlier.record for one in later)
+
+    def _before(self, record: PromotionRecord) -> PromotionRecord | None:
+        """The record before: the one that is named, or where it is gone, one that stands in for it."""
+        if not record.previous_record:
+            return None
+        named = self._read(record.previous_record)
+        if named is not None and named.digest == record.before and named.number < record.number:
+            return named
+        return record_before(record, self._records_on(record.before)) or self._logged_before(record.number)
+
+    def _named_gap(self, record: PromotionRecord) -> PromotionRecord:
+        if not record.previous_record:
+            return record
+        before = self._before(record)
+        if before is not None and before.digest == record.before:
+            return record
+        what = f"the record {record.previous_record} of how {record.before} came there"
+        return replace(record, gap=f"{what} is gone, or does not count")
+
+    # --- the log -----------------------------------------------------------------------------------------------
+
+    def _logged(self) -> list[Logged]:
+        """The log tags of this channel, the last move first."""
+        if self._log is None:
+            with suppress(NotFoundError):  # there may be no such repository yet
+                self._own_tags = frozenset(self._storage.own_tags())
+            found = [logged(tag, self._reference.target) for tag in self._own_tags]
+            self._log = sorted((one for one in found if one), key=lambda one: (one.number, one.short), reverse=True)
+        return self._log
+
+    def _last_logged(self) -> PromotionRecord | None:
+        return next((record for record in map(self._of, self._logged()) if record), None)
+
+    def _logged_before(self, number: int) -> PromotionRecord | None:
+        return next((one for entry in self._logged() if entry.number < number and (one := self._of(entry))), None)
+
+    def _of(self, entry: Logged) -> PromotionRecord | None:
+        """The record of a log tag, ``None`` where it does not count, or is not the one that the tag says."""
+        known = [one for one in self._named.values() if one and _short(one) == entry.short]
+        known += [one for records in self._on.values() for one in records if _short(one) == entry.short]
+        record = known[0] if known else self._read(entry.tag)
+        return record if record and (record.number, _short(record)) == (entry.number, entry.short) else None
+
+    def _beside(self, record: PromotionRecord, line: Sequence[PromotionRecord]) -> PromotionRecord:
+        """A move that is not in the line, marked; but not where another record of the same move is."""
+        move = (record.digest, record.number, record.previous_record)
+        same = any((one.digest, one.number, one.previous_record) == move for one in line if not one.overwritten)
+        return record if same else replace(record, overwritten=True)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def _last_anywhere(self, digest: str) -> PromotionRecord | None:
+        """The last record on any kit that can be listed, for a storage without a log, and a tag whose kit has none.
 
         Records that found the tag as it still is are passed over: their promotion was interrupted, or never counted.
         """
+        subjects = sorted({*self._storage.subjects()}) if not self._own_tags else []
+        for records in run_all([partial(self._records_of, at) for at in subjects], Control()):
+            for record in records:
+                self._on.setdefault(record.digest, records)
+        found = [one for at in subjects for one in self._on.get(at, ()) if one.previous_digest != digest]
+        return max(found, key=lambda record: record.number, default=None)
+
+    def _records_on(self, digest: str) -> list[PromotionRecord]:
+        if digest not in self._on:
+            self._on[digest] = self._records_of(digest, Control())
+        return self._on[digest]
+
+    def _records_of(self, digest: str, control: Control) -> list[PromotionRecord]:
+        evidence = read_evidence(self._storage, digest, predicate_type=PROMOTION, control=control)
+        return records_of(evidence, digest, self._keys, self._channel, self._reference)
+
+    def _read(self, target: str) -> PromotionRecord | None:
+        """The record with a digest or a log tag, ``None`` where there is none that counts."""
+        if target not in self._named:
+            known = [one for records in self._on.values() for one in records if one.record == target]
+            self._named[target] = known[0] if known else self._fetch(target)
+        return self._named[target]
+
+    def _fetch(self, target: str) -> PromotionRecord | None:
         try:
-            tags, subjects = [*self._storage.tags()], {*self._storage.subjects()}
-        except NotFoundError:  # there is no such repository yet
-            return ""
-        tagged = run_all([partial(_digest_of, self._storage, tag) for tag in tags], Control())
-        digests = sorted(subjects.union(tagged) - {""})
-        attached = run_all([partial(_attached, self._storage, at) for at in digests], Control())
-        self._attached.update(zip(digests, attached, strict=True))
-        records = [record for at in digests for record in self._all_records(at)]
-        moved = [record for record in records if record.previous_digest != digest]
-        newest = max(moved, key=lambda record: record.time, default=None)
-        self._ignored = {record.record for record in records if newest is None or record.time > newest.time}
-        return newest.digest if newest else ""
-
-    def _records(self, digest: str) -> list[PromotionRecord]:
-        return [record for record in self._all_records(digest) if record.record not in self._ignored]
-
-    def _all_records(self, digest: str) -> list[PromotionRecord]:
-        self._read(digest)
-        return records_of(self._attached[digest], digest, self._keys, self._channel, self._reference)
-
-    def _read(self, digest: str) -> list[Evidence]:
-        if digest not in self._attached:
-            self._attached[digest] = _attached(self._storage, digest, Control())
-        return [evidence for evidence in self._attached[digest] if evidence.digest not in self._ignored]
+            evidence = read_referrer(self._storage, target)
+        except (NotFoundError, IntegrityError):
+            return None
+        found = records_of([evidence], evidence.subject, self._keys, self._channel, self._reference)
+        return next(iter(found), None)
 
 
-def _digest_of(storage: Storage, tag: str, control: Control) -> str:
-    control.check()
-    return digest_of(storage, tag)
-
-
-def _attached(storage: Storage, digest: str, control: Control) -> list[Evidence]:
-    return read_evidence(storage, digest, predicate_type=PROMOTION, control=control)
+def _short(record: PromotionRecord) -> str:
+    return record.record.partition(":")[2][:12]
 
 
 def is_kit(name: str) -> bool:

@@ -1,7 +1,37 @@
-"""One move of a channel's tag: gates, copy, record, tag, in the order that makes an interruption harmless.
+"""One move of a channel's tag, in an order that makes an interruption harmless, and its memory: the protocol.
 
-Blobs and referrers come first, then the manifest, then the record, and only then the tag. A registry has no conditional
-tag write; :meth:`~kitops_core.storage.Storage.swap_tag` says what can be had instead.
+A registry moves a tag without a condition, may drop what has no tag, and knows nothing of channels. What it has of one:
+
+- the *tag*, and the kits it had, each under a kept tag of its own (:mod:`kitops_core.oci.own_tags`) before the tag
+  points at it;
+- the *records*, each attached to its kit. A record names what the tag had before, the record of how that had come
+  there, and a number, one more than that record's. It is written before the tag: who finds the kit finds the record;
+- the *log tags*, one for each record whose tag was written. The name is the record's own: it is written once, no writer
+  can overwrite another's, and tags that are immutable bear it.
+
+A promotion, after the gates: (1) copies what is missing and keeps the kit, (2) attaches the record, (3) looks whether
+the tag is still where it was when it was decided, and writes it, (4) writes the log tag, (5) waits until all who may
+have looked before it wrote have written (``settle``), and looks again. What became of it:
+
+- *done*: the tag is ours. Or the record of what it has instead leads back to ours: somebody promoted after us, knowing
+  of us, as might have been a second later;
+- *lost*, exit code 10: the tag was not where it was expected, and was not written. The record is withdrawn; that is
+  tidiness only, for without a log tag, and with nothing that leads to it, nobody reads it;
+- *overwritten*, exit code 10 as well: the tag was written, and a writer that had not seen it wrote after us. Somebody
+  may have pulled the kit, so the record and the log tag stay, and the history shows it, marked;
+- *cannot tell*, exit code 7: the registry went away in between. The record stays.
+
+Killed before (3) nothing has happened: a record that nothing leads to. Killed before (4) the tag leads to the record,
+and the next record to it. After (4) all is there.
+
+A history is the line that the records' links give, from the record of what the tag has now, and what else is logged.
+So whatever clocks say, however lists are overwritten, and however long a writer sleeps between (3) and (4), *exit code
+0 means a log tag, and a log tag is found*. Only which of two writers at once is told that it lost rests on ``settle``.
+Where the tag's kit has no record, or an earlier move's while the log has one that followed it, something else moved the
+tag: drift. The log is read before the tag, so that a move in between is not taken for that.
+
+Of several records on the kit that the tag has, one may be of a promotion that was interrupted. The one is taken whose
+line leaves out least of the log. The local store and layouts move tags atomically and drop nothing: they have no log.
 """
 
 from __future__ import annotations
@@ -12,20 +42,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
-from kitops_core.errors import GateRefusedError, InvalidInputError, KitOpsError, LostRaceError, NotFoundError
-from kitops_core.events import Control
+from kitops_core.errors import (
+    GateRefusedError,
+    InvalidInputError,
+    KitOpsError,
+    LostRaceError,
+    NotFoundError,
+    RegistryError,
+)
+from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statement
 from kitops_core.kits.copy_graph import copy_manifest
 from kitops_core.oci.manifest import Manifest
+from kitops_core.oci.own_tags import kept_tag, log_tag
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
 from kitops_core.promotion.gates.evaluate import evaluate
-from kitops_core.promotion.history import ChannelHistory, channel_history
+from kitops_core.promotion.history import ChannelHistory, HistoryReader, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
@@ -106,6 +144,7 @@ class Move:
         self.terms = terms
         self.control = control
         self.target = policy.target(name)
+        self.stage: Literal["preparing", "writing", "written"] = "preparing"
         self.storage = places.storage(self.target)
         self.current = digest_of(self.storage, self.target.target)
         wanted = {"": self.current, ABSENT: ""}.get(terms.expect, terms.expect)
@@ -173,13 +212,16 @@ class Move:
         self._check_key()
         self.control.check()
         record: list[Manifest] = []
+        said = self._record(planned, candidate.found, past)
 
         def attach() -> list[Manifest]:
-            record.append(self._write_record(planned, candidate.found, past))
+            record.append(self._write_record(said, candidate.found))
             return record
 
         try:
             if candidate.storage.place == self.storage.place:
+                if kept_tag(manifest.digest) not in past.own_tags:
+                    self.storage.keep(manifest)
                 self.storage.put_referrers(attach())
             else:
                 known = candidate.attached()
@@ -193,16 +235,52 @@ class Move:
                     known=known,
                     attach=attach,
                 )
+            if self.current and self.current != past.recorded:
+                self.storage.keep_present(self.current)
             for tag in tags:
                 if digest_of(self.storage, tag) != manifest.digest:
                     self.storage.swap_tag(manifest, tag, "", control=self.control)
             self.control.check()
-            self.storage.swap_tag(manifest, self.target.target, self.current, control=self.control)
+            self._swap(manifest, record[0], said)
         except BaseException:
-            for written in record:
-                self._withdraw(written.digest, manifest.digest)
+            for written in record if self.stage == "preparing" else ():
+                with suppress(KitOpsError):
+                    self.storage.delete(written.digest)
             raise
         return replace(planned, record=record[0].digest, changed=self.current != manifest.digest)
+
+    def _swap(self, manifest: Manifest, record: Manifest, said: PromotionRecord) -> None:
+        """Move the tag and log that it was moved."""
+
+        def writing() -> None:
+            self.stage = "writing"
+
+        def written() -> None:
+            self.stage = "written"
+            try:
+                self.storage.keep(record, log_tag(self.target.target, said.number, record.digest))
+            except KitOpsError as error:
+                raise RegistryError(
+                    f"{self.target} was moved to {manifest.digest}, and that could not be logged: {error.message}",
+                    hint=error.hint or "the next promotion finds it all the same, unless something else moves the tag",
+                ) from error
+
+        try:
+            self.storage.swap_tag(
+                manifest, self.target.target, self.current, control=self.control, writing=writing, written=written
+            )
+        except LostRaceError as error:
+            if self.stage != "written" or not self._built_on(error.found, replace(said, record=record.digest)):
+                raise
+            detail = f"was promoted, and then {error.found}, at almost the same time"
+            self.control.emit(Event("warning", f"{self.target}@{manifest.digest}", detail=detail))
+
+    def _built_on(self, digest: str, record: PromotionRecord) -> bool:
+        """Whether what the channel has instead was promoted by somebody who knew of our record."""
+        reader = HistoryReader(self.storage, self.target, self.name, self.policy.trusted)
+        with suppress(KitOpsError):
+            return bool(digest) and reader.leads_to(digest, record)
+        return False
 
     def _candidate(self, found: FoundKit) -> Candidate:
         return Candidate(
@@ -253,13 +331,16 @@ class Move:
         present = self.places.find(self.target)
         return compare(present, found) if present is not None else None
 
-    def _write_record(self, planned: Promotion, found: FoundKit, past: ChannelHistory) -> Manifest:
-        """Write the record of the move to the target's repository; it is attached once its manifest is there too."""
-        record = PromotionRecord(
+    def _record(self, planned: Promotion, found: FoundKit, past: ChannelHistory) -> PromotionRecord:
+        """What is to be said of the move."""
+        before = past.line[:1]
+        return PromotionRecord(
             action=planned.action,
             channel=self.name,
             digest=planned.digest,
             previous_digest=self.current,
+            number=before[0].number + 1 if before else 1,
+            previous_record=before[0].record if before else "",
             source=str(found.reference),
             target=str(self.target),
             actor=self.terms.actor,
@@ -270,15 +351,12 @@ class Move:
             policy_digest=self.policy.digest,
             drift=past.recorded if past.drift else "",
         )
-        statement = statement_for(planned.digest, PROMOTION, record.to_predicate(), name=self.target.name)
+
+    def _write_record(self, record: PromotionRecord, found: FoundKit) -> Manifest:
+        """Write the record to the target's repository; it is attached once its manifest is there too."""
+        statement = statement_for(record.digest, PROMOTION, record.to_predicate(), name=self.target.name)
         subject = found.manifest.descriptor
         return write_statement(self.storage, subject, statement, key=self.terms.key, control=self.control)[0]
-
-    def _withdraw(self, record: str, digest: str) -> None:
-        """Take the record away again where the tag did not move; where that cannot be told, it stays."""
-        with suppress(KitOpsError):
-            if digest_of(self.storage, self.target.target) != digest:
-                self.storage.delete(record)
 
     def _result(
         self, action: Literal["promote", "rollback"], candidate: Candidate, gates: Sequence[GateResult]

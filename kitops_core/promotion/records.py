@@ -1,7 +1,9 @@
 """The record of a promotion: a statement about the promoted digest, and how histories are read back from them.
 
 A record hangs on the digest it is about, in the channel's repository. It names the digest that the channel had before,
-so that the records of a channel form a chain, newest first, from whatever the channel has now.
+and the record of how that had come there, so that the records of a channel form a line, from whatever the channel has
+now back to its first kit. Only these links say what came before what; the time is for people, as clocks differ.
+:mod:`kitops_core.promotion.move` says when a record is written, and which of them count.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ class PromotionRecord:
         digest: What it has since.
         time: When it was moved.
         previous_digest: What it had before; empty for the first kit.
+        number: Which move of the channel's tag it was, from 1: one more than that of the record before.
+        previous_record: Digest of the record before; empty where there was none that counts.
         source: The reference the kit was promoted from.
         target: The reference of the channel.
         actor: Who did it; for people, as only a signature proves anything.
@@ -46,6 +50,9 @@ class PromotionRecord:
         drift: Where the tag had been moved by something else, the digest that our last record had put there.
         record: Digest of the referrer that holds this; empty until it is attached.
         signed_by: Name of the key that signed it, or an empty string.
+        overwritten: Whether the tag was written, and what the channel has now does not lead back here: a promotion at
+            the same time overwrote it, or something else moved the tag back or removed it.
+        gap: Why the record before cannot be shown though there was one, or an empty string.
     """
 
     action: Action
@@ -53,6 +60,8 @@ class PromotionRecord:
     digest: str
     time: datetime
     previous_digest: str = ""
+    number: int = 1
+    previous_record: str = ""
     source: str = ""
     target: str = ""
     actor: str = ""
@@ -63,6 +72,13 @@ class PromotionRecord:
     drift: str = ""
     record: str = ""
     signed_by: str = ""
+    overwritten: bool = False
+    gap: str = ""
+
+    @property
+    def before(self) -> str:
+        """The digest that the record before is about: what had been put there, where something else moved the tag."""
+        return self.drift or self.previous_digest
 
     def moved(self, target: Reference) -> bool:
         """Whether it says that this target's tag was moved.
@@ -85,6 +101,8 @@ class PromotionRecord:
             "channel": self.channel,
             "digest": self.digest,
             "previousDigest": self.previous_digest,
+            "number": self.number,
+            "previousRecord": self.previous_record,
             "time": timestamp_text(self.time),
             "from": {"reference": self.source} if self.source else {},
             "to": {"reference": self.target} if self.target else {},
@@ -129,7 +147,10 @@ def parse_record(evidence: Evidence, *, signed_by: str = "") -> PromotionRecord:
         raise IntegrityError(f"{where}: the {'time' if channel else 'channel'} is missing")
     if digest != evidence.subject or not evidence.statement.about(digest):
         raise IntegrityError(f"{where} is about another kit than the one it is attached to")
-    for key in ("previousDigest", "drift"):
+    number = said.get("number")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise IntegrityError(f"{where}: the number is {number!r}")
+    for key in ("previousDigest", "previousRecord", "drift"):
         if _text(said, key) and not is_digest(_text(said, key)):
             raise IntegrityError(f"{where}: {key} is no digest")
     gates = said.get("gates")
@@ -139,6 +160,8 @@ def parse_record(evidence: Evidence, *, signed_by: str = "") -> PromotionRecord:
         digest=digest,
         time=time,
         previous_digest=_text(said, "previousDigest"),
+        number=number,
+        previous_record=_text(said, "previousRecord"),
         source=_text(said.get("from"), "reference"),
         target=_text(said.get("to"), "reference"),
         actor=_text(said, "actor"),
@@ -159,7 +182,7 @@ def records_of(
     channel: str = "",
     target: Reference | None = None,
 ) -> list[PromotionRecord]:
-    """The records among what is attached to ``digest``, newest first, of one channel if given.
+    """The records among what is attached to ``digest``, by their numbers, the last move first; of one channel if given.
 
     Args:
         evidence: What is attached.
@@ -177,45 +200,33 @@ def records_of(
             continue
         if channel in ("", record.channel) and (target is None or record.moved(target)):
             records.append(record)
-    return sorted(records, key=lambda record: record.time, reverse=True)
+    return sorted(records, key=lambda record: (record.number, record.record), reverse=True)
 
 
 def walk_records(
-    read: Callable[[str], Sequence[Evidence]],
-    channel: str,
-    digest: str,
-    keys: Sequence[PublicKey],
-    target: Reference | None = None,
+    head: PromotionRecord, link: Callable[[PromotionRecord], PromotionRecord | None]
 ) -> Iterator[PromotionRecord]:
-    """The history of a channel, newest first, for as far back as its records lead.
+    """The records that lead up to a record, newest first, itself included.
 
     Args:
-        read: What is attached to a digest in the channel's repository.
-        channel: The channel's name.
-        digest: What the channel has now.
-        keys: Only records that one of these signed count; without keys all do.
-        target: The channel's repository and tag.
+        head: The record.
+        link: Finds the record before one, or ``None``; see :func:`record_before`.
     """
-    seen: set[str] = set()
-    last: PromotionRecord | None = None
-    following: tuple[str, ...] = (digest,)
-    while True:
-        record = next(
-            (
-                record
-                for at in following
-                for record in records_of(read(at), at, keys, channel, target)
-                if record.record not in seen and (last is None or record.time <= last.time)
-            ),
-            None,
-        )
-        if record is None:
-            return
+    record: PromotionRecord | None = head
+    while record is not None:
         yield record
-        seen.add(record.record)
-        last = record
-        # Where something else had moved the tag, the chain goes on at what we had put there.
-        following = tuple(filter(None, (record.drift, record.previous_digest)))
+        record = link(record) if record.before else None
+
+
+def record_before(record: PromotionRecord, candidates: Sequence[PromotionRecord]) -> PromotionRecord | None:
+    """The record before one among those on the digest it names, or ``None``.
+
+    Where the very record it names is gone, another one on that digest stands in: two promotions of one kit at the same
+    time are one move with two records. Numbers go down, so that a forged circle ends.
+    """
+    earlier = [other for other in candidates if other.number < record.number]
+    named = [other for other in earlier if other.record == record.previous_record]
+    return next(iter(named or earlier), None) if record.previous_record else None
 
 
 def _gate(data: Mapping[str, Any]) -> GateResult:

@@ -152,7 +152,7 @@ class _Review:
 def _left(past: ChannelHistory) -> dict[str, datetime]:
     """The digests that were in a channel and are no more, newest first, with the time each was replaced."""
     left: dict[str, datetime] = {}
-    for after, record in pairwise(past.records):
+    for after, record in pairwise(past.line):
         if record.digest != past.digest:
             left.setdefault(record.digest, after.time)
     return left

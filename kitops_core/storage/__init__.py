@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -107,7 +107,16 @@ class Storage(Protocol):
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here."""
 
-    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+    def swap_tag(
+        self,
+        manifest: Manifest,
+        tag: str,
+        expected: str,
+        *,
+        control: Control | None = None,
+        writing: Callable[[], None] = lambda: None,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
 
         In the local store and in layouts that is atomic. Registries cannot do it: there the tag is looked at before
@@ -119,6 +128,8 @@ class Storage(Protocol):
             expected: The digest it must have now, or an empty string where it must be absent.
             control: Cancelling and retry events, where a storage has to wait. Cancelled while it watches, the tag
                 may have moved.
+            writing: Called when the tag was looked at and is about to be written; from here on it may have moved.
+            written: Called as soon as the tag was written, before it is watched.
 
         Raises:
             LostRaceError: The tag is elsewhere, before or just after.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class World:
         for key, name in ((RELEASE, "release"), (RISK, "risk"), (ML, "ml"), (STRANGER, "stranger")):
             (directory / f"{name}.pub").write_bytes(key.public.pem)
         self.digest = self.pack("weights")
+        self._moves: dict[str, list[PromotionRecord]] = {}
 
     def pack(self, weights: str, tag: str = "dev", **package: str) -> str:
         """Pack a kit; its digest."""
@@ -145,6 +147,13 @@ class World:
         """Move a channel's tag as a promotion does, and leave its record; the record's digest."""
         found = self.find(digest)
         found.storage.tag(found.manifest.descriptor, channel)
-        fields = {"action": "promote", "time": NOW - ago, "previous_digest": previous, **fields}
-        record = PromotionRecord(channel=channel, digest=digest, **fields)
-        return self.attest(PROMOTION, record.to_predicate(), key=key, on=digest)
+        moves = self._moves.setdefault(channel, [])
+        before = fields.get("drift") or previous
+        linked = next((move.record for move in reversed(moves) if before == move.digest), "")
+        links = {"number": len(moves) + 1, "previous_digest": previous, "previous_record": linked}
+        record = PromotionRecord(
+            channel=channel, digest=digest, **{"action": "promote", "time": NOW - ago, **links, **fields}
+        )
+        name = self.attest(PROMOTION, record.to_predicate(), key=key, on=digest)
+        moves.append(replace(record, record=name))
+        return name

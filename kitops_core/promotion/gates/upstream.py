@@ -12,11 +12,10 @@ from kitops_core.evidence.predicate_types import PROMOTION, SLSA_PROVENANCE
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.built import made_at
 from kitops_core.promotion.gates.gate import passed, refused
-from kitops_core.promotion.records import records_of, walk_records
+from kitops_core.promotion.records import PromotionRecord, record_before, records_of, walk_records
 from kitops_core.wording import duration_text, timestamp_text
 
 if TYPE_CHECKING:
-    from kitops_core.evidence.statements import Evidence
     from kitops_core.promotion.gates.candidate import Candidate
     from kitops_core.promotion.policy import PromotionPolicy
 
@@ -136,10 +135,15 @@ def _last_stay(candidate: Candidate, there: Candidate, channel: str, policy: Pro
         return _Stay(arrivals[0].record, arrivals[0].time) if arrivals else None
     left, rolled_back = None, False
 
-    def attached_to(digest: str) -> list[Evidence]:
-        return candidate.evidence_in(there.storage, digest, PROMOTION)
+    def records_on(digest: str) -> list[PromotionRecord]:
+        attached = candidate.evidence_in(there.storage, digest, PROMOTION)
+        return records_of(attached, digest, keys, channel, target)
 
-    for record in walk_records(attached_to, channel, there.digest, keys, target):
+    def link(record: PromotionRecord) -> PromotionRecord | None:
+        return record_before(record, records_on(record.before))
+
+    head = next(iter(records_on(there.digest)), None)
+    for record in walk_records(head, link) if head else ():
         if record.previous_digest == record.digest:
             continue
         if record.digest == candidate.digest:

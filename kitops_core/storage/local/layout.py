@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,16 @@ class LayoutRepository(DirectoryStorage):
         with self._changing() as entries:
             _point(entries, self.resolve(descriptor.digest).to_dict(), [tag])
 
-    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+    def swap_tag(
+        self,
+        manifest: Manifest,
+        tag: str,
+        expected: str,
+        *,
+        control: Control | None = None,
+        writing: Callable[[], None] = lambda: None,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now; atomic.
 
         Raises:
@@ -113,7 +122,9 @@ class LayoutRepository(DirectoryStorage):
         with self._changing() as entries:
             found = next((entry["digest"] for entry in entries if _tag_of(entry) == tag), "")
             self._check_race(tag, expected, found)
+            writing()
             _point(entries, self.resolve(manifest.digest).to_dict(), [tag])
+        written()
 
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest listed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
@@ -105,7 +105,16 @@ class LocalRepository(DirectoryStorage):
         with self._store.changing():
             self._add(new_entry(self.resolve(descriptor.digest)), [tag])
 
-    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+    def swap_tag(
+        self,
+        manifest: Manifest,
+        tag: str,
+        expected: str,
+        *,
+        control: Control | None = None,
+        writing: Callable[[], None] = lambda: None,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now; atomic.
 
         Raises:
@@ -119,7 +128,9 @@ class LocalRepository(DirectoryStorage):
         with self._store.changing():
             entry = self._store.files.read_repository(self._name).tags.get(tag)
             self._check_race(tag, expected, entry["digest"] if entry and self._is_there(entry) else "")
+            writing()
             self._add(new_entry(self.resolve(manifest.digest)), [tag])
+        written()
 
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest.

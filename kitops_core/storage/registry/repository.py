@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
@@ -55,7 +55,6 @@ class RegistryRepository:
         self._manifests = ManifestApi(self._endpoint, self._control)
         self._referrers = Referrers(self._endpoint, self._manifests, self._control)
         self._uploader = Uploader(self._endpoint)
-        self._kept: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -121,14 +120,11 @@ class RegistryRepository:
             InvalidInputError, IntegrityError, ConflictError, DeniedError, RegistryError: As for :meth:`put_manifest`.
         """
         name = tag or kept_tag(manifest.digest)
-        if name in self._kept:
-            return
         try:
             self._put(manifest, [name])
         except ConflictError:  # it is there, and the registry's tags are immutable
             if self._manifests.look(name, self._control)[0] != manifest.digest:
                 raise
-        self._kept.add(name)
 
     def keep_present(self, digest: str) -> None:
         """Keep a manifest that is here already, if it is not kept; does nothing where it is gone.
@@ -137,12 +133,9 @@ class RegistryRepository:
             DeniedError, RegistryError: The registry refused or failed.
         """
         name = kept_tag(digest)
-        if name in self._kept or self._manifests.look(name, self._control)[0] == digest:
-            self._kept.add(name)
-            return
-        with suppress(NotFoundError):
-            self._manifests.put(self._manifests.fetch(digest), name)
-            self._kept.add(name)
+        if self._manifests.look(name, self._control)[0] != digest:
+            with suppress(NotFoundError):
+                self._manifests.put(self._manifests.fetch(digest), name)
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them with as few writes as there are subjects.
@@ -245,7 +238,16 @@ class RegistryRepository:
         self.keep_present(descriptor.digest)
         self._manifests.put(self._manifests.fetch(descriptor.digest), tag)
 
-    def swap_tag(self, manifest: Manifest, tag: str, expected: str, *, control: Control | None = None) -> None:
+    def swap_tag(
+        self,
+        manifest: Manifest,
+        tag: str,
+        expected: str,
+        *,
+        control: Control | None = None,
+        writing: Callable[[], None] = lambda: None,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
 
         Registries have no such operation; what is promised instead, :mod:`~kitops_core.storage.registry.swap` says.
@@ -257,6 +259,8 @@ class RegistryRepository:
             expected: The digest it must have now, or an empty string where it must be absent.
             control: Cancelling and retry events, where it is not the repository's own. Cancelled while it watches,
                 the tag may have moved.
+            writing: Called when the tag was looked at and is about to be written.
+            written: Called as soon as the tag was written, before it is watched.
 
         Raises:
             LostRaceError: The tag is elsewhere, before or just after; or writing took longer than ``settle``.
@@ -266,7 +270,16 @@ class RegistryRepository:
         """
         raw = _raw(manifest, self.name)
         settle = self._transport.options.settle
-        swap(self._manifests, raw, check_tag(tag), expected, settle, control or self._control)
+        swap(
+            self._manifests,
+            raw,
+            check_tag(tag),
+            expected,
+            settle,
+            control or self._control,
+            writing=writing,
+            written=written,
+        )
 
     def untag(self, tag: str) -> None:
         """Remove a tag, leaving its manifest.

@@ -10,7 +10,7 @@ whom it overwrote, and warns of that.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kitops_core.errors import CancelledError, IntegrityError, KitOpsError, LostRaceError, RegistryError
@@ -19,15 +19,26 @@ from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 
 
 def swap(
-    manifests: ManifestApi, manifest: RawManifest, tag: str, expected: str, settle: float, control: Control
+    manifests: ManifestApi,
+    manifest: RawManifest,
+    tag: str,
+    expected: str,
+    settle: float,
+    control: Control,
+    *,
+    writing: Callable[[], None] = lambda: None,
+    written: Callable[[], None] = lambda: None,
 ) -> None:
     """Point ``tag`` at a manifest if it is at ``expected``; see :meth:`kitops_core.storage.Storage.swap_tag`."""
     attempt = _Swap(manifests, manifest, tag, expected, control)
     attempt.look()
-    if expected == manifest.digest:  # nothing to move
-        return
     control.check()
+    writing()
+    if expected == manifest.digest:  # nothing to move
+        written()
+        return
     attempt.write()
+    written()
     attempt.watch(settle)
 
 

@@ -42,7 +42,6 @@ def push_as_others_do(repository: RegistryRepository, digest: str, tag: str) -> 
 
 def forget(repository: RegistryRepository, digest: str) -> None:
     repository.untag(kept_tag(digest))
-    repository._kept.clear()
 
 
 def test_the_kit_that_a_tag_had_before_it_was_packed_again_is_still_there_by_its_digest(project: Project) -> None:
