@@ -94,10 +94,13 @@ def answer_promotion(result: Promotion, as_json: bool) -> None:
         answer({"promote": "promoted", "rollback": "rolled back"}[result.action], result.reference, *result.tags)
 
 
-def record_row(record: PromotionRecord, *, checked: bool) -> tuple[str, ...]:
-    """One line of a history; ``checked`` where signatures were looked at."""
+def record_rows(record: PromotionRecord, *, checked: bool) -> list[tuple[str, ...]]:
+    """The line of a record in a history, and one of the gap before it; ``checked`` where signatures were looked at."""
     signed = f"signed by {record.signed_by}" if record.signed_by else "" if checked else "not checked"
-    return timestamp_text(record.time), record.action, record.channel, record.digest, record.actor, signed, record.note
+    action = record.action + (" (overwritten)" if record.overwritten else "")
+    row = (timestamp_text(record.time), action, record.channel, record.digest, record.actor, signed, record.note)
+    gap = ("", "(gap)", record.channel, record.before, "", "", record.gap)
+    return [row, gap] if record.gap else [row]
 
 
 def _difference(diff: KitDiff) -> str:

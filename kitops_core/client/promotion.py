@@ -138,7 +138,8 @@ class PromotionVerbs:
 
         A kit stays while any channel has it or may go back to it, while a tag that is not one of the channel's version
         tags points at it, and while a kit that stays was made from it. Only kits that a record shows to have been in
-        the channel are looked at. Their records stay in the registry, so that the history can still be read.
+        the channel are looked at; in a channel that kits are pushed to, those that were pushed by us and never came into
+        any other, by the age of what is attached to them. Records stay, so that the history can still be read.
 
         Args:
             channel: Only this channel; by default every channel that has ``retention``.

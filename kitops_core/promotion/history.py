@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,7 @@ def channel_history(
         policy: The promotion policy.
         channel: The channel's name.
         places: Where repositories are opened.
-        newest_only: Read the last two records only; what else is in the log only where the tag's kit has no record.
+        newest_only: Read the last record only, and the log only where it is not plain which that is.
         digest: What the channel's tag is known to point at.
         earlier: A digest that was in the channel; its records count though no other leads to them.
 
@@ -182,9 +182,9 @@ class HistoryReader:
         return self._history(digest, records, drift)
 
     def newest(self, digest: str | None = None, *, check: bool = False) -> ChannelHistory:
-        """The last two records; with ``check`` the log says whether something else moved the tag back."""
+        """The last record; with ``check`` the log says whether something else moved the tag back."""
         head, drift, digest = self._head(digest, check)
-        return self._history(digest, [*islice(self._walk(head), 2)], drift)
+        return self._history(digest, [head] if head else [], drift)
 
     def leads_to(self, digest: str, record: PromotionRecord) -> bool:
         """Whether what the channel has now, ``digest``, was promoted after a record, and knowing of it."""

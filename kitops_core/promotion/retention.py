@@ -15,6 +15,7 @@ from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.evidence.statements import read_evidence
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.oci.own_tags import kept_digest
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
@@ -22,7 +23,7 @@ from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.version_tags import version_tags
 from kitops_core.reference import parse_reference
 from kitops_core.session import FoundKit, Session, digest_of
-from kitops_core.wording import timestamp_text
+from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage
@@ -37,7 +38,7 @@ class Prunable:
         reference: Where it is, pinned to its digest.
         digest: Its digest.
         size: Bytes of its config and layers; layers that other kits share stay.
-        left: When it left the channel.
+        left: When it left the channel; where kits are only pushed, when something was last attached to it.
         removed: Whether it was removed just now.
     """
 
@@ -80,6 +81,7 @@ class _Review:
         self._places = places
         self._histories = {name: channel_history(policy, name, places) for name in policy.channels}
         self._tags: dict[str, dict[str, set[str]]] = {}
+        self._named: dict[str, set[str]] = {}
         self._kept = {
             (past.reference.name, digest) for past in self._histories.values() for digest in self._keeps(past)
         }
@@ -93,19 +95,44 @@ class _Review:
     def _left_over(self, channel: str) -> Iterator[Prunable]:
         """The kits that were in a channel and that neither a channel nor a tag needs, newest first."""
         past = self._histories[channel]
-        if self._policy.channels[channel].retention is None:
+        retention = self._policy.channels[channel].retention
+        if retention is None:
             return
-        for digest, left in _left(past).items():
+        gone = _left(past) if self._policy.channels[channel].from_ else self._pushed(past, retention.keep)
+        for digest, left in gone.items():
             if (past.reference.name, digest) in self._kept:
                 continue
             found = self._places.find(past.reference.with_digest(digest))
             if found is not None and not self._tagged_otherwise(channel, found):
                 yield Prunable(channel, str(found.reference), digest, found.manifest.size, left, removed=False)
 
+    def _pushed(self, past: ChannelHistory, keep: int) -> dict[str, datetime]:
+        """What was handed out in a repository, never came into a channel, and is not among the last that were.
+
+        Nothing records what was just pushed, so what is attached to a kit says how old it is. Without that, it stays.
+        """
+        storage = self._places.storage(past.reference)
+        known = {record.digest for other in self._histories.values() for record in other.records}
+        dated = {}
+        for digest in self._handed_out(storage) - known:
+            times = [parse_timestamp(evidence.created) for evidence in read_evidence(storage, digest)]
+            if found := [time for time in times if time is not None]:
+                dated[digest] = max(found)
+        dated.pop(past.digest, None)
+        newest = sorted(dated, key=lambda digest: (dated[digest], digest), reverse=True)
+        return {digest: dated[digest] for digest in newest[keep - 1 :]}
+
+    def _handed_out(self, storage: Storage) -> set[str]:
+        if storage.name not in self._named:
+            self._named[storage.name] = set()
+            with suppress(NotFoundError):  # there may be no such repository yet
+                self._named[storage.name] = {kept_digest(tag) for tag in storage.own_tags()} - {""}
+        return self._named[storage.name]
+
     def _keeps(self, past: ChannelHistory) -> list[str]:
         """The digests a channel needs: what it has, and the last ones that its retention keeps."""
         retention = self._policy.channels[past.channel].retention
-        digests = dict.fromkeys(record.digest for record in past.records)
+        digests = dict.fromkeys(record.digest for record in past.line)
         return [past.digest, *islice(digests, retention.keep if retention else None)]
 
     def _ancestors(self, going: set[str]) -> set[str]:
@@ -113,7 +140,8 @@ class _Review:
         pasts = self._histories.values()
         homes = {past.reference.name: past.reference for past in pasts}.values()
         staying = {past.digest for past in pasts} | {record.digest for past in pasts for record in past.records}
-        staying = staying.union(*(self._tagged(self._places.storage(home)) for home in homes))
+        storages = [self._places.storage(home) for home in homes]
+        staying = staying.union(*map(self._tagged, storages), *map(self._handed_out, storages))
         pending = [*(staying - going - {""})]
         seen: set[str] = set()
         while pending:
@@ -155,6 +183,9 @@ def _left(past: ChannelHistory) -> dict[str, datetime]:
     for after, record in pairwise(past.line):
         if record.digest != past.digest:
             left.setdefault(record.digest, after.time)
+    for record in past.records:
+        if record.overwritten and record.digest not in (past.digest, past.recorded):
+            left.setdefault(record.digest, record.time)
     return left
 
 

@@ -145,11 +145,12 @@ _here = threading.local()
 
 
 class Model:
-    """The registry, the clock, and the writers of one run."""
+    """The registry, the clock, the requests so far, and the writers of one run."""
 
     def __init__(self, *, api: bool = False, drops_untagged: bool = True) -> None:
         self.registry = Registry(api=api, drops_untagged=drops_untagged)
         self.now = 0.0
+        self.requests = 0
         self.writers: list[Writer] = []
 
     def start(self, name: str, work: Callable[[], Any]) -> Writer:
@@ -179,6 +180,7 @@ class Model:
         data = body if isinstance(body, bytes) else b"".join(bytes(part) for part in body or ())
         if writer is not None:
             writer.park()
+        self.requests += 1
         answer = self.registry.answer(writer.name if writer else "main", method, url, headers or {}, data)
         if writer is not None:
             writer.sent()

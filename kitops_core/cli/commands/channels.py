@@ -33,7 +33,7 @@ def command(settings: Settings, policy: str, schema: bool, as_json: bool) -> Non
     for state in found:
         if state.drift:
             where = f"{state.reference} is not {state.drift}, which was promoted last"
-            warn(settings, f"{state.name}: {where}: something else moved the tag, or a promotion was interrupted")
+            warn(settings, f"{state.name}: {where}: something else moved the tag")
         elif state.unrecorded:
             what = f"no record that counts says how {state.digest} came there"
             warn(settings, f"{state.name}: {what}: something else moved the tag")
