@@ -116,7 +116,10 @@ class PromotionVerbs:
     def history(
         self, channel: str, *, policy: types.PromotionPolicy | str | Path = "promotion.yaml"
     ) -> list[types.PromotionRecord]:
-        """The promotions and rollbacks of a channel that took effect, or all records of one kit; newest first.
+        """The promotions and rollbacks that moved a channel's tag, or all records of one kit; the last move first.
+
+        A gap is named by the record after it, in ``gap``. A move that was overwritten at once, or that
+        something else undid, is marked as ``overwritten``.
 
         Args:
             channel: A channel's name, or a reference to a kit.
@@ -138,8 +141,8 @@ class PromotionVerbs:
 
         A kit stays while any channel has it or may go back to it, while a tag that is not one of the channel's version
         tags points at it, and while a kit that stays was made from it. Only kits that a record shows to have been in
-        the channel are looked at; in a channel that kits are pushed to, those that were pushed by us and never came into
-        any other, by the age of what is attached to them. Records stay, so that the history can still be read.
+        the channel are looked at; in a channel that kits are pushed to, those that we pushed and that never came into
+        any other, by the age of what is attached to them. Records stay, so that the history can be read.
 
         Args:
             channel: Only this channel; by default every channel that has ``retention``.

@@ -51,11 +51,8 @@ def test_a_kit_goes_from_dev_through_staging_to_prod_and_back(
         bundle = tmp_path / name
         bundle.mkdir()
         (bundle / "model.bin").write_text(weights)
-        version = {"churn": "0.9", "better": "1.0", "worse": "1.1"}[name]
-        (bundle / "Kitfile").write_text(
-            f"manifestVersion: 1.0.0\npackage: {{name: churn, version: '{version}', license: Apache-2.0}}\n"
-            "model: {path: model.bin, parameters: {max_depth: 6}}\n"
-        )
+        version = {"churn": "0.9.0", "better": "1.0.0", "worse": "1.1.0"}[name]
+        (bundle / "Kitfile").write_text(snippet("kitfile", DOC).replace("0.9.0", version))
     monkeypatch.setenv("COSIGN_PASSWORD", "of the tests only")
     monkeypatch.setenv("KITOPS_ACTOR", "ada")
     with serve_registry() as production:
@@ -73,7 +70,7 @@ def test_a_kit_goes_from_dev_through_staging_to_prod_and_back(
         promoted = walk.run("prod")
         digest = kitops.history("prod", policy=tmp_path / "promotion.yaml")[0].digest
         assert f"{prod}:prod@{digest}" in promoted
-        with kitops.open(f"{prod}:1.0", where="registry") as version:
+        with kitops.open(f"{prod}:1.0.0", where="registry") as version:
             assert version.digest == digest
         used = walk.run("use")
         assert (tmp_path / "served" / "model.bin").read_text() == "strong"
