@@ -235,7 +235,7 @@ def read_referrer(storage: Storage, digest: str, control: Control | None = None)
     manifest = storage.manifest(digest)
     if manifest.subject is None:
         raise IntegrityError(f"{storage.name}@{manifest.digest} is attached to nothing")
-    return _read(storage, manifest, manifest.subject.digest, MAX_TOTAL_BYTES, control or Control())
+    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or Control())
 
 
 class EvidenceReader:

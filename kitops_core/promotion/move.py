@@ -49,6 +49,7 @@ from kitops_core.errors import (
     LostRaceError,
     NotFoundError,
     RegistryError,
+    UnlistedError,
 )
 from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import PROMOTION
@@ -222,7 +223,7 @@ class Move:
             if candidate.storage.place == self.storage.place:
                 if kept_tag(manifest.digest) not in past.own_tags:
                     self.storage.keep(manifest)
-                self.storage.put_referrers(attach())
+                self._put_record(attach())
             else:
                 known = candidate.attached()
                 copy_manifest(
@@ -248,6 +249,13 @@ class Move:
                     self.storage.delete(written.digest)
             raise
         return replace(planned, record=record[0].digest, changed=self.current != manifest.digest)
+
+    def _put_record(self, record: Sequence[Manifest]) -> None:
+        """Attach the record where the kit is. That other tools do not see it in a list holds nothing up: we find it."""
+        try:
+            self.storage.put_referrers(record)
+        except UnlistedError as error:
+            self.control.emit(Event("warning", str(self.target), detail=error.message))
 
     def _swap(self, manifest: Manifest, record: Manifest, said: PromotionRecord) -> None:
         """Move the tag and log that it was moved."""

@@ -24,9 +24,9 @@ import urllib3
 from referrers_server import Handler, Repository
 
 from kitops_core.events import Control
-from kitops_core.parallel import at_most
+from kitops_core.lanes import at_most
 from kitops_core.promotion.gates.candidate import Candidate
-from kitops_core.storage.registry import referrers_list, swap, transport
+from kitops_core.storage.registry import referrers_list, repository, swap, transport
 
 REGISTRY = "127.0.0.1:1"  # nobody listens there: whatever escaped the model would fail
 
@@ -207,7 +207,7 @@ def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
     pools = SimpleNamespace(manager=lambda url: model, close=lambda: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "Pools", lambda options: pools)
-        for module in (swap, referrers_list):
+        for module in (swap, referrers_list, repository):
             patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: model.now), raising=False)
         patch.setattr(transport, "random", SimpleNamespace(uniform=lambda low, high: high))
         patch.setattr(Control, "sleep", lambda control, seconds: model.sleep(seconds))

@@ -85,6 +85,16 @@ class Referrers:
                 found[descriptor.digest] = descriptor
         return [*found.values()]
 
+    def saw(self, tags: Iterable[str], at: float) -> None:
+        """Take the repository's tags, which somebody listed anyway, for the look at them.
+
+        Args:
+            tags: All of its tags.
+            at: When they began to be listed, by :func:`time.monotonic`.
+        """
+        with self._looking:
+            self._tags, self._tags_at = tuple(filter(is_referrers_tag, tags)), at
+
     def put(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them where the registry does not do that itself.
 

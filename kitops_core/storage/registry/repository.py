@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -213,7 +214,10 @@ class RegistryRepository:
             IntegrityError: There are too many tags.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return filter(is_own_tag, list_tags(self._endpoint, self._control))
+        at = time.monotonic()
+        tags = list_tags(self._endpoint, self._control)
+        self._referrers.saw(tags, at)
+        return filter(is_own_tag, tags)
 
     def subjects(self) -> Iterator[str]:
         """Digests of the manifests that something is attached to, as referrers' tags tell them; none with the API.
