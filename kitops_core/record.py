@@ -105,6 +105,7 @@ class ModelKitRecord:
         created: RFC 3339 time of the kit where it carries one, else empty: kits are reproducible by default.
         sent: Bytes this operation moved.
         reused: Bytes that were there already or were mounted.
+        moved: Those of the tags that moved to it or are new.
         origin: What it was imported from, pinned: ``hf://org/model@commit``; empty for a kit that was packed.
     """
 
@@ -124,6 +125,7 @@ class ModelKitRecord:
     created: str = ""
     sent: int = 0
     reused: int = 0
+    moved: tuple[str, ...] = ()
     origin: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,6 +148,7 @@ class ModelKitRecord:
             "created": self.created,
             "sent": self.sent,
             "reused": self.reused,
+            "moved": list(self.moved),
             **({"origin": self.origin} if self.origin else {}),
         }
 
@@ -166,10 +169,11 @@ class ModelKitRecord:
                 source=Source(**{key: source[key] for key in Source.__dataclass_fields__ if key in source}),
                 tags=tuple(data["tags"]),
                 parents=tuple(data.get("parents", ())),
+                moved=tuple(data.get("moved", ())),
                 **{
                     key: data[key]
                     for key in ModelKitRecord.__dataclass_fields__
-                    if key in data and key not in ("layers", "source", "tags", "parents")
+                    if key in data and key not in ("layers", "source", "tags", "parents", "moved")
                 },
             )
         except (KeyError, TypeError) as error:

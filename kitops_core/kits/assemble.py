@@ -116,6 +116,7 @@ def assemble(
         created=manifest.annotations.get(media_types.ANNOTATION_CREATED, ""),
         sent=sum(record.size for record in records if record.outcome == "written"),
         reused=sum(record.size for record in records if record.outcome != "written"),
+        moved=tuple(tag for tag, digest in before.items() if digest != manifest.digest),
     )
 
 

@@ -64,6 +64,7 @@ class StoredKit:
     ) -> ModelKitRecord:
         """The record of this kit under ``reference``, after an operation that did ``written``."""
         outcomes = {item.descriptor.digest: item.outcome for item in written}
+        changed = bool(written) and previous_digest != self.manifest.digest
         sent = sum(item.descriptor.size for item in written if item.outcome == "written")
         return ModelKitRecord(
             digest=self.manifest.digest,
@@ -86,12 +87,13 @@ class StoredKit:
                 )
                 for layer in self.layers
             ),
-            changed=bool(written) and previous_digest != self.manifest.digest,
+            changed=changed,
             previous_digest=previous_digest,
             parents=self._pinned_parent(),
             created=self.manifest.annotations.get(ANNOTATION_CREATED, ""),
             sent=sent,
             reused=sum(item.descriptor.size for item in written) - sent,
+            moved=(reference.tag,) if reference.tag and changed else (),
         )
 
     def _pinned_parent(self) -> tuple[str, ...]:

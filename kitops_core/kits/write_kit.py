@@ -123,6 +123,7 @@ def kit_record(
         created=manifest.annotations.get(media_types.ANNOTATION_CREATED, ""),
         sent=sent,
         reused=manifest.size - manifest.config.size - sent,
+        moved=tuple(tag for tag, digest in before.items() if digest != manifest.digest),
         origin=origin,
     )
 

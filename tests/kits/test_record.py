@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
+from pathlib import Path
 
 import pytest
 
+import kitops_core as kitops
 from kitops_core.record import SCHEMA, LayerRecord, ModelKitRecord, Source
 
 RECORD = ModelKitRecord(
@@ -21,6 +24,7 @@ RECORD = ModelKitRecord(
     changed=True,
     source=Source(orchestrator="dagster", run="r1"),
     parents=("base@sha256:" + "c" * 64,),
+    moved=("dev",),
 )
 
 
@@ -43,8 +47,24 @@ def test_the_keys_are_those_every_orchestrator_shows() -> None:
         "created",
         "sent",
         "reused",
+        "moved",
     ]
     assert RECORD.to_dict()["schema"] == SCHEMA
+
+
+def test_a_record_says_which_of_its_tags_moved(tmp_path: Path, registry: str) -> None:
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"one")
+    name = f"{registry}/moved/{uuid.uuid4().hex[:8]}"
+    contents = kitops.Contents(model=model, name="churn")
+    assert kitops.pack(contents, f"{name}:dev", push=True).moved == ("dev",)
+    both = kitops.pack(contents, f"{name}:dev", push=True, tags=["1.0"])
+    assert (both.changed, both.moved) == (True, ("1.0",))
+    again = kitops.pack(contents, f"{name}:dev", push=True, tags=["1.0"])
+    assert (again.changed, again.moved) == (False, ())
+    kitops.pack(contents, "here:dev")
+    assert kitops.push("here:dev", f"{name}:dev").moved == ()
+    assert kitops.push("here:dev", f"{name}:prod").moved == ("prod",)
 
 
 def test_a_record_survives_json() -> None:

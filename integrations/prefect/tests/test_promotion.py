@@ -25,7 +25,7 @@ from prefect_kitops import (
     promote_modelkit,
     rollback_modelkit,
 )
-from prefect_kitops.approval import PromotionCheckError
+from prefect_kitops.approval import PromotionCheckError, PromotionSupersededError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -115,6 +115,43 @@ def test_an_async_transaction_gives_it_back_too(project: Project) -> None:
     with pytest.raises(ValueError, match="no answer"):
         asyncio.run(release())
     assert project.digest("staging") == first
+
+
+def names(project: Project) -> list[str]:
+    """What was told of promotions, oldest first, once all of it arrived."""
+    marker = "kitops.modelkit.promotion-unchanged"
+    found = events_of(f"oci://{project.kit}", wait_for=marker)
+    return [event["event"].removeprefix("kitops.modelkit.") for event in found if "promot" in event["event"]]
+
+
+def test_what_is_there_already_is_looked_at_and_not_announced_as_promoted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.pack("1.0.0")
+    smoke.to_deployment("unneeded", entrypoint_type=EntrypointType.MODULE_PATH).apply()
+    first = modelkit_promotion(to="staging", policy=str(project.policy))
+    again = modelkit_promotion(to="staging", policy=str(project.policy), check="smoke/unneeded", check_seconds=1)
+    assert (first.digest, first.changed, again.changed) == (again.digest, True, False)
+    assert names(project) == ["promoted", "promotion-unchanged"]
+
+
+def test_an_older_kit_never_takes_the_place_of_a_newer_one(project: Project) -> None:
+    versions = [project.pack(f"{number}.0.0") for number in range(4)]
+    last = f"{project.kit}@{versions[-1]}"
+    modelkit_promotion(to="staging", reference=last, policy=str(project.policy))
+    state = modelkit_promotion(
+        to="staging", reference=f"{project.kit}@{versions[1]}", policy=str(project.policy), return_state=True
+    )
+    assert (state.type.value, state.name) == ("COMPLETED", "Superseded")
+    assert f"dev moved on from {project.kit}@{versions[1]} to {versions[-1]}" in state.message
+    with pytest.raises(PromotionSupersededError, match="dev moved on"):
+        promote_modelkit(f"{project.kit}@{versions[2]}", to="staging", policy=str(project.policy), latest=True)
+    assert project.digest("staging") == versions[-1]
+    assert len(kitops.history("staging", policy=project.policy)) == 1
+    older = modelkit_promotion(
+        to="staging", reference=f"{project.kit}@{versions[0]}", policy=str(project.policy), latest=False
+    )
+    assert project.digest("staging") == older.digest == versions[0]
 
 
 def test_a_promotion_that_loses_the_race_leaves_the_winner(project: Project) -> None:

@@ -116,7 +116,7 @@ def test_the_deployment_file_packs_pulls_and_is_triggered(
     from prefect_kitops import modelkit_promotion, modelkit_pushed_trigger
 
     deployment = file["deployments"][0]
-    [trigger] = _initialize_deployment_triggers("to-staging", deployment["triggers"])
+    [trigger] = _initialize_deployment_triggers("churn-to-staging-weekly", deployment["triggers"])
     ours = modelkit_pushed_trigger(project, "dev")
     for field in ("expect", "match", "match_related", "parameters"):
         assert getattr(trigger, field) == getattr(ours, field)

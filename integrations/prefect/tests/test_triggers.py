@@ -22,6 +22,7 @@ KIT = ModelKitRef(
     tag="1.0",
     tags=("1.0", "dev"),
     changed=True,
+    moved=("1.0", "dev"),
 )
 
 
@@ -55,9 +56,40 @@ def test_a_push_fires_the_triggers_that_are_for_it(trigger: DeploymentEventTrigg
 
 
 def test_a_push_that_changed_nothing_fires_only_where_asked_for() -> None:
-    event = sent("pushed", KIT.model_copy(update={"changed": False}))
+    event = sent("pushed", KIT.model_copy(update={"changed": False, "moved": ()}))
     assert not fires(modelkit_pushed_trigger(NAME), event)
     assert fires(modelkit_pushed_trigger(NAME, unchanged=True), event)
+
+
+def test_a_push_fires_for_the_tags_that_it_moved_and_for_no_others() -> None:
+    event = sent("pushed", KIT.model_copy(update={"moved": ("1.0",)}))  # dev had this kit already
+    assert fires(modelkit_pushed_trigger(NAME), event)
+    assert fires(modelkit_pushed_trigger(NAME, "1.*"), event)
+    assert not fires(modelkit_pushed_trigger(NAME, "dev"), event)
+    assert fires(modelkit_pushed_trigger(NAME, "dev", unchanged=True), event)
+
+
+def test_a_promotion_that_moved_nothing_fires_no_trigger_of_promotions() -> None:
+    kit = KIT.model_copy(update={"changed": False, "moved": ()})
+    assert not fires(modelkit_promoted_trigger(NAME, "prod"), sent("promotion-unchanged", kit, channel="prod"))
+    assert not fires(modelkit_promoted_trigger(NAME, "prod"), sent("promoted", kit, channel="prod"))
+    watched = modelkit_promoted_trigger(NAME, "prod", what="promotion-unchanged")
+    assert fires(watched, sent("promotion-unchanged", kit, channel="prod"))
+
+
+def test_more_labels_to_match_can_be_given() -> None:
+    kit = KIT.model_copy(update={"previous_digest": f"sha256:{'b' * 64}"})
+    for what, make in (("pushed", modelkit_pushed_trigger), ("promoted", modelkit_promoted_trigger)):
+        event = sent(what, kit, channel="prod")
+        assert fires(make(NAME, match={"kitops.previous-digest": kit.previous_digest}), event)
+        assert not fires(make(NAME, match={"kitops.previous-digest": kit.digest}), event)
+
+
+def test_every_event_counts_unless_told_otherwise_by_name() -> None:
+    for make in (modelkit_pushed_trigger, modelkit_promoted_trigger):
+        usual, told = make(NAME), make(NAME, within=60, threshold=3)
+        assert (usual.within.total_seconds(), usual.threshold) == (0, 1)
+        assert (told.within.total_seconds(), told.threshold) == (60, 3)
 
 
 def test_a_promotion_fires_by_its_channel() -> None:

@@ -26,5 +26,9 @@ class PromotionRejectedError(Exception):
     """A person rejected a promotion; nothing was changed."""
 
 
+class PromotionSupersededError(Exception):
+    """The channel's upstream moved on from a kit before it was promoted; nothing was changed."""
+
+
 class PromotionCheckError(Exception):
     """The check after a promotion failed; the channel got back what it had."""

@@ -12,11 +12,20 @@ from typing import Any, Literal
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import in_run, run_logger
 
-What = Literal["packed", "pushed", "pulled", "promoted", "promotion-refused", "rolled-back"]
+What = Literal[
+    "packed",
+    "pushed",
+    "pulled",
+    "promoted",
+    "promotion-unchanged",
+    "promotion-superseded",
+    "promotion-refused",
+    "rolled-back",
+]
 PREFIX = "kitops.modelkit."
 VERSION_ROLE = "modelkit-version"
 TAG_ROLE = "modelkit-tag"
-MAX_RELATED = 40
+MAX_RELATED = 30
 """How many tags and how many parents are related resources: Prefect takes no event that has more than 100 of them."""
 
 
@@ -51,7 +60,7 @@ def kit_event(
     """What happened to a kit, as the arguments of :func:`prefect.events.emit_event`.
 
     The event's resource is the asset, labelled with repository, tag and digest; the version itself and each of its
-    tags are related resources.
+    tags are related resources. A tag says for itself whether it moved: a kit with a new tag may have old ones, too.
 
     Args:
         what: What happened.
@@ -60,6 +69,7 @@ def kit_event(
         channel: The channel, of a promotion.
         parents: References of the kits it was made from.
     """
+    tags = dict.fromkeys(filter(None, [kit.tag, *kit.tags]))
     resource = {
         "prefect.resource.id": kit.asset_key,
         "prefect.resource.name": kit.repository,
@@ -77,8 +87,9 @@ def kit_event(
                 "prefect.resource.id": f"{kit.asset_key}:{tag}",
                 "prefect.resource.role": TAG_ROLE,
                 "kitops.tag": tag,
+                "kitops.changed": str(tag in kit.moved).lower(),
             }
-            for tag in list(dict.fromkeys(filter(None, [kit.tag, *kit.tags])))[:MAX_RELATED]
+            for tag in sorted(tags, key=lambda tag: tag not in kit.moved)[:MAX_RELATED]  # what moved first
         ),
         *(
             {"prefect.resource.id": f"oci://{parent}", "prefect.resource.role": "modelkit-parent"}

@@ -3,7 +3,7 @@
 # Prefect runs a served flow from its file, under a module name that is nowhere to be found when the annotations of the
 # flow's parameters are looked up as text; so here they are not text.
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -13,14 +13,20 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
+from prefect.states import Completed
 from prefect.transactions import transaction
 
 import kitops_core as kitops
 from kitops_core.orchestrate.review import gate_figures, plan_text
-from prefect_kitops.approval import PromotionApproval, PromotionCheckError, PromotionRejectedError
+from prefect_kitops.approval import (
+    PromotionApproval,
+    PromotionCheckError,
+    PromotionRejectedError,
+    PromotionSupersededError,
+)
 from prefect_kitops.artifacts import artifact_key
 from prefect_kitops.connection import Connection, connect
-from prefect_kitops.promotion import candidate, promote_modelkit
+from prefect_kitops.promotion import candidate, overtaken, promote_modelkit
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import hints, run_logger
 from prefect_kitops.tasks import pin
@@ -38,8 +44,12 @@ def modelkit_promotion(
     check_seconds: int = 3600,
     signer: str = "",
     note: str = "",
+    latest: bool = True,
 ) -> ModelKitRef:
     """Promote a kit into a channel, with all that surrounds it.
+
+    A run that a push started promotes that push's kit. Where the channel's upstream moved on to a newer one by then,
+    it ends as ``Superseded``, and the run of the newer push promotes.
 
     The kit is pinned to a digest first, and what a person approves is what is promoted: where the channel moved while
     they thought about it, the run fails instead, and an answer counts for no other digest.
@@ -53,11 +63,13 @@ def modelkit_promotion(
         approval: ``pause`` waits for a person with the process running; ``suspend`` ends it and needs a deployment.
         approval_seconds: How long to wait for the person.
         check: Name of a deployment (``flow/deployment``) to run after the promotion with the kit as its parameter
-            ``reference``; where it fails, the channel gets back what it had.
+            ``reference``; where it fails, the channel gets back what it had. It does not run where nothing moved.
         check_seconds: How long to wait for the check; one that does not end counts as failed.
         signer: The private key that signs the record: a file or ``env://NAME``, as everybody can read a run's
             parameters.
         note: A sentence for the record.
+        latest: Whether a kit that the channel's upstream moved on from is left; ``False`` promotes an older one. What a
+            person approved is promoted in any case.
 
     Raises:
         GateRefusedError: A gate refused; nothing was changed.
@@ -70,6 +82,8 @@ def modelkit_promotion(
         with hints():
             _find_deployment(check)
     plan = plan_promotion(reference, to, policy, registry)
+    if latest and plan["superseded"]:
+        return _superseded(plan, plan["superseded"])
     expect, actor = "", ""
     if approval != "none" and plan["moves"]:
         answer = _ask(plan, approval, approval_seconds)
@@ -79,20 +93,30 @@ def modelkit_promotion(
             )
         expect = plan["previous_digest"] or "absent"
         actor, note = answer.approver, answer.note or note
-    with transaction():
-        kit = promote_modelkit(
-            plan["reference"],
-            to,
-            policy=policy,
-            expect=expect,
-            signer=signer or None,
-            actor=actor,
-            note=note,
-            registry=registry,
-        )
-        if check:
-            _check(check, kit, check_seconds)
+    try:
+        with transaction():
+            kit = promote_modelkit(
+                plan["reference"],
+                to,
+                policy=policy,
+                expect=expect,
+                signer=signer or None,
+                actor=actor,
+                note=note,
+                registry=registry,
+                latest=latest and not expect,
+            )
+            if check and kit.changed:
+                _check(check, kit, check_seconds)
+    except PromotionSupersededError as error:
+        return _superseded(plan, str(error))
     return kit
+
+
+def _superseded(plan: dict[str, Any], why: str) -> ModelKitRef:
+    """The end of a run whose kit another one overtook: no failure, a state of its own, and the kit as its result."""
+    state: Any = Completed(name="Superseded", message=why, data=ModelKitRef.model_validate(plan["kit"]))
+    return cast(ModelKitRef, state)  # Prefect takes a returned state as the run's, and its data as the result
 
 
 @task(name="plan-promotion", task_run_name="plan {to}", persist_result=True, cache_policy=DEFAULT)
@@ -106,8 +130,8 @@ def plan_promotion(reference: str, to: str, policy: str = "", registry: str | li
         registry: Names of saved blocks.
 
     Returns:
-        The kit's pinned ``reference``, the channel's ``previous_digest``, whether anything ``moves``, and the plan as
-        ``markdown``.
+        The ``kit``, its pinned ``reference``, the channel's ``previous_digest``, whether anything ``moves``, what kit
+        ``superseded`` it in the upstream, and the plan as ``markdown``.
 
     Raises:
         KitOpsError: The kit, the policy or the channel cannot be used.
@@ -117,6 +141,7 @@ def plan_promotion(reference: str, to: str, policy: str = "", registry: str | li
         channels = connection.policy(policy)
         with connection.client() as client:
             pinned = pin(client, _candidate(reference, to, channels, connection))
+            superseded = overtaken(pinned, to, client, channels)
             promotion = client.promote(pinned.reference, to, policy=channels, dry_run=True)
             markdown = plan_text(promotion, *gate_figures(client.metrics, pinned.reference, promotion, channels))
     create_markdown_artifact(
@@ -128,6 +153,8 @@ def plan_promotion(reference: str, to: str, policy: str = "", registry: str | li
     moves = not promotion.refused and promotion.previous_digest != pinned.digest
     return {
         "reference": pinned.reference,
+        "kit": pinned.model_dump(mode="json"),
+        "superseded": superseded,
         "previous_digest": promotion.previous_digest,
         "moves": moves,
         "markdown": markdown,

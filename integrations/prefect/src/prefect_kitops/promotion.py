@@ -15,11 +15,13 @@ from prefect.transactions import get_transaction
 
 import kitops_core as kitops
 from kitops_core.orchestrate.metadata import promotion_metadata
-from prefect_kitops.connection import Connection, Kit, Registry, connect
+from prefect_kitops.approval import PromotionSupersededError
+from prefect_kitops.connection import Connection, Kit, Registry, connect, place_of
 from prefect_kitops.events import What, emit_kit_event
 from prefect_kitops.locks import modelkit_lock
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import run_logger, twins
+from prefect_kitops.tasks import pin
 
 if TYPE_CHECKING:
     from prefect.transactions import Transaction
@@ -59,6 +61,7 @@ def _promote(
     actor: str = "",
     note: str = "",
     registry: Registry = None,
+    latest: bool = False,
     lock: bool = True,
 ) -> ModelKitRef:
     """Promote a kit into a channel, by digest, through the channel's gates.
@@ -76,17 +79,24 @@ def _promote(
         note: A sentence for the record.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where the channels are in
             several registries.
+        latest: Promote the kit only while the channel's upstream still has it: of runs that pushes started, in whatever
+            order they come to it, none then puts an older kit in the place of a newer one.
         lock: Whether runs that move the same channel wait for each other.
 
     Raises:
+        PromotionSupersededError: With ``latest``, the upstream moved on; nothing was changed.
         GateRefusedError: A gate refused; nothing was changed.
         LostRaceError: The channel does not have what was expected.
         KitOpsError: As :meth:`kitops_core.Client.promote`.
     """
     terms = Terms(policy, signer, actor, note, registry, lock)
     with _moving(to, terms) as (connection, client, channels):
+        name = candidate(kit, connection)
+        named = name and name not in channels.channels  # else what the upstream has at this moment is asked for
+        if latest and named and (problem := overtaken(pin(client, kitops.parse_reference(name)), to, client, channels)):
+            raise PromotionSupersededError(problem)
         try:
-            promotion = client.promote(candidate(kit, connection), to, policy=channels, expect=expect, note=note)
+            promotion = client.promote(name, to, policy=channels, expect=expect, note=note)
         except kitops.GateRefusedError as error:
             if error.promotion is not None:
                 announce("promotion-refused", error.promotion)
@@ -94,7 +104,7 @@ def _promote(
     transaction = get_transaction()
     if transaction is not None and promotion.changed:
         transaction.set(_UNDO, (promotion, terms))
-    return announce("promoted", promotion)
+    return announce("promoted" if promotion.changed else "promotion-unchanged", promotion)
 
 
 @twins("rollback-modelkit", "roll back {channel}")
@@ -173,10 +183,26 @@ def announce(what: What, promotion: kitops.Promotion) -> ModelKitRef:
     return kit
 
 
+def overtaken(kit: ModelKitRef, to: str, client: kitops.Client, policy: kitops.PromotionPolicy) -> str:
+    """What the channel's upstream has instead of a kit, in words; an empty string where it has the kit."""
+    upstream = policy.channel(to).from_
+    if not upstream:
+        return ""
+    target = policy.target(upstream)
+    try:
+        now = client.resolve(str(target), where=place_of(target))
+    except kitops.NotFoundError:
+        now = "nothing"
+    if now == kit.digest:
+        return ""
+    emit_kit_event("promotion-superseded", kit, {"now": now}, channel=to)
+    return f"{upstream} moved on from {kit} to {now}"
+
+
 def _roll_back(channel: str, terms: Terms, *, to: str, expect: str) -> ModelKitRef:
     with _moving(channel, terms) as (_, client, policy):
         promotion = client.rollback(channel, to=to, policy=policy, expect=expect, note=terms.note)
-    return announce("rolled-back", promotion)
+    return announce("rolled-back" if promotion.changed else "promotion-unchanged", promotion)
 
 
 @contextmanager

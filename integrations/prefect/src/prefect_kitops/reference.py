@@ -21,6 +21,7 @@ class ModelKitRef(BaseModel):
         tags: All tags that were given to it.
         size: Bytes of config and layers as stored.
         changed: Whether a tag moved to it.
+        moved: Those of its tags that moved to it or are new.
         previous_digest: What the tag named before, or an empty string.
     """
 
@@ -33,6 +34,7 @@ class ModelKitRef(BaseModel):
     tags: tuple[str, ...] = ()
     size: int = 0
     changed: bool = False
+    moved: tuple[str, ...] = ()
     previous_digest: str = ""
 
     @property
@@ -55,6 +57,7 @@ class ModelKitRef(BaseModel):
             tags=record.tags,
             size=record.size,
             changed=record.changed,
+            moved=record.moved,
             previous_digest=record.previous_digest,
         )
 
@@ -62,4 +65,6 @@ class ModelKitRef(BaseModel):
     def in_channel(promotion: kitops.Promotion) -> ModelKitRef:
         """The kit of a promotion as the channel has it."""
         kit = ModelKitRef.of(promotion.kit)
-        return kit.model_copy(update={"previous_digest": promotion.previous_digest, "changed": promotion.changed})
+        moved = (kit.tag,) if promotion.changed and kit.tag else ()
+        changes = {"previous_digest": promotion.previous_digest, "changed": promotion.changed, "moved": moved}
+        return kit.model_copy(update=changes)

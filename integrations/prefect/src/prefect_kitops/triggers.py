@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from prefect.events import DeploymentEventTrigger
@@ -22,22 +23,43 @@ def modelkit_pushed_trigger(
     *,
     parameters: Mapping[str, Any] | None = None,
     name: str = "",
+    match: Mapping[str, str | list[str]] | None = None,
     unchanged: bool = False,
+    within: float = 0,
+    threshold: int = 1,
     **options: Any,
 ) -> DeploymentEventTrigger:
-    """Run a deployment when a kit is pushed, with that kit as its parameter ``reference``, pinned to its digest.
+    """Run a deployment when a push moved a tag, with the kit as its parameter ``reference``, pinned to its digest.
 
     Args:
         repository: The repository; ``*`` at the end stands for anything (``registry.example.com/ml/*``).
-        tag: Only for kits that got this tag; ``*`` at the end stands for anything.
+        tag: Only for pushes that moved this tag; ``*`` at the end stands for anything.
         parameters: The deployment's parameters, in which ``{{ event.payload.reference }}`` is the pinned reference
             and ``{{ event.payload.digest }}`` the digest; by default ``reference`` only.
         name: The automation's name.
+        match: More labels of the kit that must be so, such as ``kitops.digest``.
         unchanged: Also run when a kit was pushed that the tag named already.
+        within: Seconds in which ``threshold`` pushes are counted. With a threshold of 1, Prefect runs the deployment
+            for the first push in that time and for none of those that follow, the newest included: leave it at 0.
+        threshold: How many pushes it takes.
         **options: More fields of :class:`prefect.events.DeploymentEventTrigger`.
     """
-    match = {} if unchanged else {"kitops.changed": "true"}
-    return _trigger("pushed", repository, match, tag=tag, parameters=parameters, name=name, **options)
+    changed = {} if unchanged else {"kitops.changed": "true"}
+    # A kit may get several tags at once, so they are related resources rather than a label of the kit's.
+    related: dict[str, str | list[str]] = (
+        {} if tag == "*" else {"prefect.resource.role": TAG_ROLE, "kitops.tag": tag, **changed}
+    )
+    where = _name(repository)
+    return DeploymentEventTrigger(
+        name=name or f"ModelKit pushed: {where}" + (f":{tag}" if related else ""),
+        expect={f"{PREFIX}pushed"},
+        match={"prefect.resource.id": _key(where), **changed, **(match or {})},
+        match_related=related,
+        parameters=dict(parameters if parameters is not None else PARAMETERS),
+        within=timedelta(seconds=within),
+        threshold=threshold,
+        **options,
+    )
 
 
 def modelkit_promoted_trigger(
@@ -47,6 +69,9 @@ def modelkit_promoted_trigger(
     what: What = "promoted",
     parameters: Mapping[str, Any] | None = None,
     name: str = "",
+    match: Mapping[str, str | list[str]] | None = None,
+    within: float = 0,
+    threshold: int = 1,
     **options: Any,
 ) -> DeploymentEventTrigger:
     """Run a deployment when a kit came into a channel, with that kit as its parameter ``reference``.
@@ -54,36 +79,29 @@ def modelkit_promoted_trigger(
     Args:
         repository: The repository the channel is in; ``*`` at the end stands for anything.
         channel: The channel.
-        what: ``promoted``, ``rolled-back`` or ``promotion-refused``.
+        what: ``promoted``, ``rolled-back``, ``promotion-refused``, ``promotion-superseded`` or ``promotion-unchanged``.
         parameters: The deployment's parameters, as for :func:`modelkit_pushed_trigger`.
         name: The automation's name.
+        match: More labels of the kit that must be so, such as ``kitops.previous-digest``.
+        within: As for :func:`modelkit_pushed_trigger`.
+        threshold: As for :func:`modelkit_pushed_trigger`.
         **options: More fields of :class:`prefect.events.DeploymentEventTrigger`.
     """
-    match = {"kitops.channel": channel}
-    return _trigger(what, repository, match, parameters=parameters, name=name, **options)
-
-
-def _trigger(
-    what: What,
-    repository: str | ModelKitRepository,
-    match: Mapping[str, str],
-    *,
-    tag: str = "*",
-    parameters: Mapping[str, Any] | None,
-    name: str,
-    **options: Any,
-) -> DeploymentEventTrigger:
-    where = repository.full_name if isinstance(repository, ModelKitRepository) else repository
-    # A kit may get several tags at once, so they are related resources rather than a label of the kit's.
-    related: dict[str, str | list[str]] = {} if tag == "*" else {"prefect.resource.role": TAG_ROLE, "kitops.tag": tag}
+    where = _name(repository)
+    moved = {"kitops.changed": "true"} if what in ("promoted", "rolled-back") else {}
     return DeploymentEventTrigger(
-        name=name or f"ModelKit {what}: {where}" + (f":{tag}" if related else ""),
+        name=name or f"ModelKit {what}: {where}" + (f" in {channel}" if channel != "*" else ""),
         expect={PREFIX + what},
-        match={"prefect.resource.id": _key(where), **match},
-        match_related=related,
+        match={"prefect.resource.id": _key(where), "kitops.channel": channel, **moved, **(match or {})},
         parameters=dict(parameters if parameters is not None else PARAMETERS),
+        within=timedelta(seconds=within),
+        threshold=threshold,
         **options,
     )
+
+
+def _name(repository: str | ModelKitRepository) -> str:
+    return repository.full_name if isinstance(repository, ModelKitRepository) else repository
 
 
 def _key(repository: str) -> str:
