@@ -27,6 +27,9 @@ from kitops_core.kitfile.model import (
 )
 from kitops_core.kitfile.model_info import model_info
 
+MAX_ENTRIES = 300
+"""How many entries a generated Kitfile has: each is a layer, and the manifest that lists them has a limit."""
+
 _CATCH_ALL_ABOVE = 5
 _CODE_DIRECTORIES = ("src", "pkg", "lib", "build")
 _DATA_DIRECTORIES = ("data", "dataset", "datasets")
@@ -184,6 +187,7 @@ class _Draft:
             self.kitfile.model = self._model()
         else:
             self.kitfile.datasets += [Dataset(path=path) for path in self.metadata]
+        self._gather()
         license_ = self.license or license_of_card(self.card)
         if self.kitfile.model is not None:
             self.kitfile.model.license = license_
@@ -193,6 +197,25 @@ class _Draft:
             self.kitfile.code[0].license = license_
         else:
             self.kitfile.package.license = license_
+
+    def _gather(self) -> None:
+        """Of very many entries, take the most as one: the rest of the directory, of the kind that most files have."""
+        kit = self.kitfile
+        kinds: list[tuple[list[Any], type[Any]]] = [
+            (kit.datasets, Dataset),
+            (kit.docs, Docs),
+            (kit.prompts, Prompt),
+            (kit.code, Code),
+            *([(kit.model.parts, ModelPart)] if kit.model else []),
+        ]
+        rest: tuple[list[Any], type[Any]] | None = None
+        while sum(len(entries) for entries, _ in kinds) > MAX_ENTRIES:
+            entries, kind = max(kinds, key=lambda found: len(found[0]))
+            rest = rest or (entries, kind)
+            entries.clear()
+        if rest is not None:  # what no other entry names is in it, and there can be only one such
+            kit.code[:] = [code for code in kit.code if code.path != "."]
+            rest[0].append(rest[1](path="."))
 
     def _model(self) -> Model:
         largest = max(self.weights, key=lambda file: file.size)

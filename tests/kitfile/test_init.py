@@ -6,10 +6,11 @@ import struct
 import pytest
 from identify.vendor.licenses import LICENSES
 
+import kitops_core as kitops
 from kitops_core.errors import SourceError
 from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, ModelPart, Prompt
 from kitops_core.kitfile.file_kinds import file_kind
-from kitops_core.kitfile.generator import generate
+from kitops_core.kitfile.generator import MAX_ENTRIES, generate
 from kitops_core.kitfile.validation import check_kitfile
 
 TEXTS = dict(LICENSES)
@@ -263,3 +264,29 @@ def test_the_licence_goes_where_it_belongs(make):
     assert generate(root).package.license == "MIT"
     root = make({"m.gguf": 1, "sub/LICENSE": "SPDX-License-Identifier: ISC\n"})
     assert generate(root, depth=1).model.license == "MIT"
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("{}.parquet", "datasets"), ("{}.md", "docs"), ("{}.safetensors", "parts"), ("a/{}.csv", "datasets")],
+)
+def test_very_many_files_are_taken_as_one_directory(make, name, section):
+    files = {name.format(number): "x" for number in range(400)} | {"model.onnx": b"weights", "README.md": "# Read"}
+    kitfile = generate(make(files), depth=-1)
+    assert len(kitfile.entries()) <= MAX_ENTRIES
+    entries = kitfile.model.parts if section == "parts" else getattr(kitfile, section)
+    assert "." in paths(entries)
+    assert kitfile.model.path == "model.onnx" or section == "parts"
+    check_kitfile(kitfile.data())
+
+
+def test_of_very_many_files_of_several_kinds_most_decide_and_nothing_is_left_out(make, tmp_path):
+    files = {f"{number}.{kind}": "x" for number in range(400) for kind in ("csv", "md", "xyz")}
+    directory = make(files | {"rows/1.csv": "x"})
+    kitfile = generate(directory)
+    assert [paths(kitfile.datasets), paths(kitfile.docs), paths(kitfile.code)] == [["."], [], []]
+    with kitops.Client(store=tmp_path / "store") as client:
+        client.pack(directory, "many:1")
+        client.unpack("many:1", tmp_path / "out")
+    there = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert there >= {path.name for path in directory.rglob("*") if path.is_file()}
