@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
+from weakref import WeakValueDictionary
 
 from kitops_core.errors import CancelledError
 from kitops_core.lanes import Lanes
@@ -42,24 +44,50 @@ class Event:
     detail: str = ""
 
 
+class Stoppable(Protocol):
+    """Something that may be deep in a wait when a switch is flipped."""
+
+    def stop_cancelled(self) -> None:
+        """End at once whatever waits for an operation that was cancelled; called by whoever flips the switch."""
+
+
 class Cancel:
     """A switch, safe to flip from another thread or a signal handler."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._flipped = False
+        # A lock that opens once: an event takes a lock of its own, for which a signal handler could wait for ever.
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._waiting: WeakValueDictionary[int, Stoppable] = WeakValueDictionary()
 
     def cancel(self) -> None:
-        """Ask every operation that holds this switch to stop at its next buffer."""
-        self._event.set()
+        """Ask every operation that holds this switch to stop at its next buffer, or in the middle of a wait."""
+        first, self._flipped = not self._flipped, True
+        if first:
+            self._open()
+        for found in self._waiting.valuerefs():
+            if (waiting := found()) is not None:
+                waiting.stop_cancelled()
 
     @property
     def cancelled(self) -> bool:
         """Whether :meth:`cancel` was called."""
-        return self._event.is_set()
+        return self._flipped
 
     def wait(self, seconds: float) -> bool:
         """Sleep for ``seconds``, or until cancelled; true when cancelled."""
-        return self._event.wait(seconds)
+        if not self._flipped and self._gate.acquire(timeout=seconds):
+            self._open()  # for the next one who waits
+        return self._flipped
+
+    def stops(self, waiting: Stoppable) -> None:
+        """Have something stopped, too, when the switch is flipped, for as long as it is there."""
+        self._waiting[id(waiting)] = waiting
+
+    def _open(self) -> None:
+        with suppress(RuntimeError):  # it is open
+            self._gate.release()
 
 
 class Control:
@@ -77,11 +105,13 @@ class Control:
         self._also = also
         self.lanes = Lanes()
         self._lock = threading.Lock()
+        self._reminded: dict[str, float] = {}
 
     def linked(self, stop: Cancel) -> Control:
         """A control that reports to the same place and also stops when ``stop`` is flipped."""
         linked = Control(self.emit, self._cancel, *self._also, stop)
         linked.lanes = self.lanes
+        linked._reminded = self._reminded
         return linked
 
     def emit(self, event: Event) -> None:
@@ -90,10 +120,27 @@ class Control:
             with self._lock:
                 self._on_event(event)
 
+    def remind(self, about: str, every: float, event: Event) -> None:
+        """Hand an event on, unless one about the same was in the last ``every`` seconds: many may wait for it."""
+        now = time.monotonic()
+        if now - self._reminded.get(about, -every) >= every:
+            self._reminded[about] = now
+            self.emit(event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a switch was flipped."""
+        return self._cancel.cancelled or any(switch.cancelled for switch in self._also)
+
     def check(self) -> None:
         """Raise :class:`CancelledError` when a switch was flipped; called between buffers."""
-        if self._cancel.cancelled or any(switch.cancelled for switch in self._also):
+        if self.cancelled:
             raise CancelledError("cancelled")
+
+    def stops(self, waiting: Stoppable) -> None:
+        """Have something stopped, too, when a switch is flipped, for as long as it is there."""
+        for switch in (self._cancel, *self._also):
+            switch.stops(waiting)
 
     def sleep(self, seconds: float) -> None:
         """Wait between retries; raises :class:`CancelledError` soon after a switch is flipped."""

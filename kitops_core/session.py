@@ -205,7 +205,7 @@ class Session:
         from kitops_core.storage.registry.ping import ping
         from kitops_core.storage.registry.transport import Transport
 
-        transport = Transport(replace(self.registries.options(registry), retries=0))
+        transport = Transport(replace(self.registries.options(registry), keep_trying=0))
         try:
             ping(transport, registry, self.control, authenticated=True)
         finally:

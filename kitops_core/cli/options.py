@@ -40,6 +40,13 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         settings.network[param.name] = value
 
 
+def _duration(text: str) -> float:
+    """Seconds, from a duration such as ``90s`` or ``5m``."""
+    from kitops_core.wording import parse_duration
+
+    return parse_duration(text)
+
+
 class Command(click.Command):
     """A command that reads truth values as the reference CLI does: ``--tls-verify=false``."""
 
@@ -162,6 +169,13 @@ def network_options(signs: bool = False) -> list[click.Parameter]:
             help="The key of that certificate (PEM; default: $KITOPS_CLIENT_KEY).",
         ),
         _SharedOption(["--proxy"], NETWORK_SECTION, help="Proxy to use instead of the environment's."),
+        _SharedOption(
+            ["--keep-trying"],
+            NETWORK_SECTION,
+            type=_duration,
+            envvar="KITOPS_KEEP_TRYING",
+            help="How long to wait for a registry that is away (default: $KITOPS_KEEP_TRYING, or 5m).",
+        ),
         _SharedOption(
             ["--concurrency"],
             NETWORK_SECTION,

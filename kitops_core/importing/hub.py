@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,12 +22,13 @@ from kitops_core.importing.hub_name import HubName, parse_hub_name
 from kitops_core.importing.remote_files import GitBlobCheck, RemoteFile
 from kitops_core.oci.blob import BUFFER_BYTES, BlobReader
 from kitops_core.oci.manifest import Descriptor
+from kitops_core.storage.registry.backoff import Backoff
 from kitops_core.storage.registry.downloads import Download
 from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, retry_after
 from kitops_core.storage.registry.hosts import follow, origin
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.served import ANSWERS, Served
-from kitops_core.storage.registry.transport import Backoff, Response, Transport, read_refusal
+from kitops_core.storage.registry.transport import Response, Transport, read_refusal
 from kitops_core.version import __version__
 
 if TYPE_CHECKING:
@@ -107,11 +109,11 @@ class HubRepository:
         )
         doing = f"read '{file.path}' of {self.name}"
 
-        def ask(headers: Mapping[str, str], patient: bool) -> tuple[Response, str]:
-            return self._ask(url, headers, doing, Backoff(self._options, control, file.path, None if patient else 0))
+        def ask(headers: Mapping[str, str], control: Control, keep_trying: float | None) -> tuple[Response, str]:
+            return self._ask(url, headers, doing, control, Backoff(self._options, control, "the Hub", keep_trying))
 
-        def send(url: str, headers: Mapping[str, str]) -> Response:
-            return self._transport.send("GET", url, headers)
+        def send(url: str, headers: Mapping[str, str], control: Control) -> Response:
+            return self._transport.send("GET", url, headers, control=control)
 
         served = Served(
             url,
@@ -124,19 +126,21 @@ class HubRepository:
         )
         return Download(served, control)
 
-    def _ask(self, start: str, headers: Mapping[str, str], doing: str, backoff: Backoff) -> tuple[Response, str]:
+    def _ask(
+        self, start: str, headers: Mapping[str, str], doing: str, control: Control, backoff: Backoff
+    ) -> tuple[Response, str]:
         """An answer with bytes of a file, and its URL: the Hub sends us on to where large ones are."""
         url, redirects = start, 0
         while True:
             own = self._headers if origin(url) == origin(start) else {}
             try:
-                response = self._transport.send("GET", url, {**own, **headers})
+                response = self._transport.send("GET", url, {**own, **headers}, control=control)
                 if response.status == 200 or (headers and response.status in ANSWERS):
                     return response, url
                 answer = read_refusal(response, url)
             except LostError as broken:
-                if not backoff.wait(broken.problem, most=broken.attempts):
-                    raise broken.error(doing) from broken.__cause__
+                if not backoff.wait_after(broken):
+                    raise backoff.last(broken.error(doing)) from broken.__cause__
                 url, redirects = start, 0
                 continue
             if answer.status in _REDIRECTS and redirects < _MOST_REDIRECTS:
@@ -144,7 +148,7 @@ class HubRepository:
                 url = follow(url, answer.headers.get("location", ""))
                 continue
             after = max(retry_after(answer.headers), _rate_limit(answer.status, answer.headers.get("ratelimit", "")))
-            if answer.status in RETRY_STATUSES and backoff.wait(f"the Hub answered {answer.status}", at_least=after):
+            if answer.status in RETRY_STATUSES and backoff.wait(f"answers {answer.status}", at_least=after):
                 url, redirects = start, 0  # what we were sent on to may have expired
                 continue
             raise answered(answer.status, doing, what="such file", code=answer.headers.get("x-error-code", ""))
@@ -196,7 +200,8 @@ def open_hub(text: str, revision: str, token: str | None, options: RegistryOptio
     def tree() -> list[Any]:
         return list(api.list_repo_tree(name.id, recursive=True, revision=commit, repo_type=kind))
 
-    listed = asked(tree, f"list the files of {repository.name}", api.endpoint, options, control, retries=0)
+    once = replace(options, keep_trying=0)  # a listing has many pages, and its client asks for each again by itself
+    listed = asked(tree, f"list the files of {repository.name}", api.endpoint, once, control)
     repository.files = tuple(_files(listed, repository.name))
     return repository
 

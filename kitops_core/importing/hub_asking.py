@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
 from kitops_core.errors import CancelledError, RegistryError
 from kitops_core.events import Control
 from kitops_core.importing.hub_errors import translated
+from kitops_core.storage.registry.backoff import Backoff
+from kitops_core.storage.registry.connections import until_cancelled
 from kitops_core.storage.registry.failures import RETRY_STATUSES, retry_after
 from kitops_core.storage.registry.options import RegistryOptions
-from kitops_core.storage.registry.transport import Backoff
 
-_UNREACHABLE_ATTEMPTS = 2
 _PATIENCE = 10
 """How many times the timeout of a single answer a whole listing may take: it has many pages."""
 
@@ -30,7 +27,6 @@ def asked(
     endpoint: str,
     options: RegistryOptions,
     control: Control,
-    retries: int | None = None,
 ) -> T:
     """What the Hub's client answers; failures that may pass are tried again.
 
@@ -38,15 +34,14 @@ def asked(
         ask: Asks by the client.
         doing: What it does, as in "cannot <doing>", for errors.
         endpoint: The hub's address, for errors.
-        options: How often and how long to try.
+        options: How long to try.
         control: Cancelling, and where retries are reported.
-        retries: How often it is tried again, where that differs from the options.
 
     Raises:
         InvalidInputError, NotFoundError, DeniedError, RegistryError: As the Hub refused.
         CancelledError: The switch was flipped.
     """
-    backoff = Backoff(options, control, "the Hub", retries)
+    backoff = Backoff(options, control, "the Hub")
     while True:
         try:
             with _quiet():
@@ -59,11 +54,10 @@ def asked(
                 raise
             headers = getattr(getattr(error, "response", None), "headers", {})
             status = mine.status if isinstance(mine, RegistryError) else 0
-            problem = f"the Hub answered {status}" if status else "the Hub cannot be reached"
-            most = _UNREACHABLE_ATTEMPTS if status is None else None
+            problem = f"answers {status}" if status else "cannot be reached"
             passing = status is None or status in RETRY_STATUSES
-            if not passing or not backoff.wait(problem, at_least=retry_after(headers), most=most):
-                raise mine from None
+            if not passing or not backoff.wait(problem, at_least=retry_after(headers)):
+                raise backoff.last(mine) from None
 
 
 def _in_time(ask: Callable[[], T], doing: str, seconds: float, control: Control) -> T:
@@ -73,21 +67,12 @@ def _in_time(ask: Callable[[], T], doing: str, seconds: float, control: Control)
         RegistryError: It has not answered in time.
         CancelledError: The switch was flipped.
     """
-    answer: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(ask())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=work, name="kitops-hub", daemon=True).start()
-    deadline = time.monotonic() + seconds
-    while not wait([answer], 0.1).done:
-        control.check()
-        if time.monotonic() > deadline:
-            raise RegistryError(f"cannot {doing}: the Hub did not answer in {seconds:.0f} s", hint="try again later")
-    return answer.result()
+    try:
+        return until_cancelled(ask, control, seconds)
+    except TimeoutError:
+        raise RegistryError(
+            f"cannot {doing}: the Hub did not answer in {seconds:.0f} s", hint="try again later"
+        ) from None
 
 
 @contextmanager

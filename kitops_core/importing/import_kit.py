@@ -138,6 +138,6 @@ def _hub_options(session: Session) -> RegistryOptions:
     return RegistryOptions(
         connect_timeout=registry.connect_timeout,
         timeout=registry.timeout,
-        retries=registry.retries,
+        keep_trying=registry.keep_trying,
         backoff=registry.backoff,
     )

@@ -117,7 +117,7 @@ def test_what_the_registry_does_not_have_is_code_4(name: str) -> None:
 
 
 def test_a_registry_that_is_not_there_is_code_7() -> None:
-    ran = kit("pull", "127.0.0.1:1/ml/m:1", *QUIET)
+    ran = kit("pull", "127.0.0.1:1/ml/m:1", "--keep-trying", "0", *QUIET)
     assert ran.code == 7
     assert "error: cannot read 127.0.0.1:1/ml/m:1: the connection was refused" in ran.err
 

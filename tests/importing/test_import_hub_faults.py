@@ -63,7 +63,7 @@ def test_the_hub_says_how_long_to_wait(hub: Hub, name: str) -> None:
     hub.faults.append(Fault("cdn/.*safetensors", status=429, headers={"Retry-After": "1"}))
     said: list[str] = []
     imported("acme/tiny", name, on_event=lambda event: said.append(event.detail))
-    assert "the Hub answered 429; trying again in 1.0 s (1 of 3)" in said
+    assert "the Hub answers 429; trying again in 1 s" in said
 
 
 def test_a_hub_that_stays_broken_is_named(hub: Hub, name: str) -> None:
@@ -79,7 +79,7 @@ def test_a_hub_that_stays_broken_is_named(hub: Hub, name: str) -> None:
 def test_a_hub_that_is_silent_is_not_waited_for_for_ever(hub: Hub, name: str) -> None:
     hub.repo("acme/tiny").commit(FILES)
     hub.faults.append(Fault("/tree/", times=9, delay=30))
-    impatient = kitops.RegistryOptions(timeout=0.2, retries=1, backoff=0.01)
+    impatient = kitops.RegistryOptions(timeout=0.2, keep_trying=0.3, backoff=0.01)
     with pytest.raises(RegistryError, match=r"list the files of hf://acme/tiny@\w+: the Hub did not answer in 2 s"):
         client(registries=Registries(others=impatient)).import_kit("acme/tiny", f"{name}:1", push=True)
 

@@ -142,7 +142,7 @@ def test_a_registry_that_does_not_answer_is_asked_once(make, name: str) -> None:
     dead = f"127.0.0.1:{free_port()}"
     make(f"{name}:1", "churn")
     claim_inputs(f"{name}:1", *(f"oci://{dead}/kit@sha256:{digit * 64}" for digit in "123"))
-    options = kitops.RegistryOptions(retries=0)
+    options = kitops.RegistryOptions(keep_trying=0)
     found = client(registries=Registries(others=options)).lineage(f"{name}:1")
     gone = [node for node in found.nodes if node.name == "kit"]
     assert [node.status for node in gone] == ["unreadable"] * 3

@@ -117,7 +117,7 @@ def through(proxy: FaultProxy, remote: str, directory: Path) -> tuple[Candidate,
     gates = ("signed: {key: release.pub}", "provenance: {}", "metric: {name: accuracy, min: 0.9}", "max_size: 10GiB")
     text = f"kit: {reference.rpartition(':')[0]}\nchannels:\n  prod:\n    gates:\n"
     policy = parse_policy(text + "".join(f"      - {gate}\n" for gate in gates), "p", base=directory)
-    found = find_kit(reference, "registry", registries=Registries(others=RegistryOptions(retries=0)))
+    found = find_kit(reference, "registry", registries=Registries(others=RegistryOptions(keep_trying=0)))
     return Candidate(found, "prod", policy, open_channel=lambda name: None), policy
 
 

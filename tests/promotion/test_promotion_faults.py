@@ -18,8 +18,8 @@ from token_server import SERVICE
 import kitops_core as kitops
 from kitops_core import Registries
 
-QUICK = kitops.RegistryOptions(settle=0.02, backoff=0.001, retries=2)
-GONE = kitops.RegistryOptions(settle=0.02, backoff=0.001, retries=0)
+QUICK = kitops.RegistryOptions(settle=0.02, backoff=0.001, keep_trying=0.1)
+GONE = kitops.RegistryOptions(settle=0.02, backoff=0.001, keep_trying=0)
 
 BREAKS: dict[str, Fault] = {
     "the connection is dropped": drop(),

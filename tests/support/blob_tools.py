@@ -18,7 +18,7 @@ ARTIFACT_TYPE = "application/vnd.test.artifact"
 
 def fast(**settings: Any) -> RegistryOptions:
     """Options that wait milliseconds where others wait seconds."""
-    return RegistryOptions(**{"backoff": 0.002, "timeout": 5.0, "retries": 3, **settings})
+    return RegistryOptions(**{"backoff": 0.002, "timeout": 5.0, "keep_trying": 0.5, **settings})
 
 
 def some_bytes(size: int, seed: int = 0) -> bytes:

@@ -225,14 +225,15 @@ class FaultProxy(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 64
+    allow_reuse_port = True
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, port: int = 0) -> None:
         self.upstream = upstream
         self.every: Fault | None = None
         self.lock = threading.Lock()
         self.seen: list[Seen] = []
         self._faults: list[tuple[str, re.Pattern[str], Fault, int]] = []
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), Handler)
 
     @property
     def address(self) -> str:
@@ -274,6 +275,29 @@ def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
     """Run a fault proxy until the block ends."""
     with FaultProxy(upstream) as server, _running(server):
         yield server
+
+
+@contextlib.contextmanager
+def late_proxy(upstream: str, seconds: float) -> Iterator[str]:
+    """A proxy that refuses connections for a while, as a server that restarts; its ``host:port``."""
+    with socket.socket() as holder:  # bound, not listening: nobody else gets the port, and connections are refused
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        stop = threading.Event()
+
+        def serve() -> None:
+            if not stop.wait(seconds):
+                with FaultProxy(upstream, port) as server, _running(server):
+                    stop.wait()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            stop.set()
+            thread.join()
 
 
 class ForwardProxy(ThreadingHTTPServer):

@@ -23,7 +23,7 @@ FILES = {
     "README.md": b"---\nlicense: apache-2.0\nbase_model: acme/base\npipeline_tag: text-generation\n---\n# tiny\n",
     ".gitattributes": b"*.safetensors filter=lfs\n",
 }
-QUICK = kitops.RegistryOptions(backoff=0.01, retries=3)
+QUICK = kitops.RegistryOptions(backoff=0.01, keep_trying=2)
 
 
 def imported(source: str, name: str, **more: Any) -> kitops.ModelKitRecord:

@@ -75,7 +75,7 @@ FIELDS: dict[str, Any] = {
     "proxy": f"http://ci:{SECRET}@proxy.example.com",
     "connect_timeout": 3,
     "timeout": "30",
-    "retries": "2",
+    "keep_trying": "2",
     "backoff": 0.1,
     "settle": 2.5,
 }
@@ -120,7 +120,10 @@ def test_two_connections_for_one_registry_are_a_mistake(monkeypatch: pytest.Monk
         ({"host": f"ci:{SECRET}@r.example.com"}, "connection 'c': the host has an '@'"),
         ({"host": "ftp://r.example.com"}, "connection 'c': host begins with 'ftp://'"),
         ({"host": "r.example.com:1", "port": 2}, "connection 'c': host: "),
-        ({"host": "r.example.com", "extra": {"retries": "many"}}, "^connection 'c': retries is 'many', and must"),
+        (
+            {"host": "r.example.com", "extra": {"keep_trying": "many"}},
+            "^connection 'c': keep_trying is 'many', and must",
+        ),
         ({"host": "r.example.com", "extra": {"timeout": -1}}, "^connection 'c': .*timeouts"),
         ({"host": "r.example.com", "extra": {"ca_file": ["a"]}}, "^connection 'c': ca_file must be text"),
         ({"login": "ci", "password": SECRET}, "connection 'c' has credentials, and no registry that they are for"),

@@ -60,7 +60,7 @@ def test_every_option_of_the_transport_is_a_field_and_reaches_the_engine(tmp_pat
         "proxy": "http://proxy.example.com:3128",
         "connect_timeout": 3.0,
         "timeout": 20.0,
-        "retries": 9,
+        "keep_trying": 9.0,
         "backoff": 0.25,
         "settle": 2.0,
     }

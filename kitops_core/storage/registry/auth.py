@@ -11,12 +11,14 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from kitops_core.errors import DeniedError, RegistryError
+from kitops_core.events import Control
 from kitops_core.storage.registry.challenge import Challenge, parse_challenges
 from kitops_core.storage.registry.hosts import is_loopback
 from kitops_core.storage.registry.options import RegistryOptions
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TOKEN_SECONDS = 60
 _CLIENT_ID = "kitops-core"
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class TokenService(Protocol):
     """Sends one request to a token service, with the transport's retries."""
 
     def __call__(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, registry: str
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, registry: str, control: Control
     ) -> tuple[int, bytes]:
         """Status and body of the answer."""
 
@@ -77,41 +80,43 @@ class Authenticator:
         self._tokens: dict[tuple[str, str, tuple[str, ...]], _Token] = {}
         self._renewed: dict[Credential, str] = {}
 
-    def header(self, access: Access, lasting: float = 5.0) -> str:
+    def header(self, access: Access, control: Control, lasting: float = 5.0) -> str:
         """The header to send with a request, or an empty string while the registry has not asked for any.
 
         Args:
             access: What the request wants to do.
+            control: What ends waiting for a token, and hears of it.
             lasting: Seconds a bearer token should still be good for.
 
         Raises:
             DeniedError: The token service refused.
             RegistryError: It could not be reached, or gave no token.
+            CancelledError: The switch was flipped.
         """
         try:
-            return self._header(access, lasting)
+            return self._header(access, control, lasting)
         except DeniedError:  # by the token service
-            if not self.renew(access):
+            if not self.renew(access, control):
                 raise
-            return self._header(access, lasting)
+            return self._header(access, control, lasting)
 
-    def _header(self, access: Access, lasting: float) -> str:
+    def _header(self, access: Access, control: Control, lasting: float) -> str:
         if self._options.token:
             return f"Bearer {self._options.token}"
         challenge = self._challenges.get(access.registry)
         if challenge is None:
             return ""
-        with self._lock:
+        with self._locked(control):
             credential = self._lookup(access).credential
             if credential is not None and credential.registry_token:
                 return f"Bearer {credential.registry_token}"
             if challenge.scheme == "bearer":
-                return f"Bearer {self._token(access, challenge, credential, lasting)}"
+                return f"Bearer {self._token(access, challenge, credential, lasting, control)}"
             if credential is not None:
                 return f"Basic {encode_basic(credential.username, credential.password)}"
             return self._ecr(access, challenge)
 
-    def challenged(self, access: Access, headers: Iterable[str], sent: str) -> bool:
+    def challenged(self, access: Access, headers: Iterable[str], sent: str, control: Control) -> bool:
         """Learn from a 401; true when asking again can help.
 
         Args:
@@ -119,10 +124,11 @@ class Authenticator:
             headers: The ``WWW-Authenticate`` lines of the answer; where there are none, what the registry asked
                 for before still holds.
             sent: The header that was not good enough, or an empty string.
+            control: What ends waiting for a token, and hears of it.
         """
         challenges = [c for c in parse_challenges(headers) if c.scheme == "basic" or "realm" in c.parameters]
         known = next((c for scheme in ("bearer", "basic") for c in challenges if c.scheme == scheme), None)
-        with self._lock:
+        with self._locked(control):
             if known is not None:
                 self._challenges[access.registry] = known
                 asked = known.parameters.get("scope", "").split()
@@ -134,16 +140,16 @@ class Authenticator:
                 del self._tokens[key]
             if access.registry not in self._challenges:
                 return False
-            return self.header(access) not in ("", sent) or bool(sent and self.renew(access))
+            return self.header(access, control) not in ("", sent) or bool(sent and self.renew(access, control))
 
-    def renew(self, access: Access) -> bool:
+    def renew(self, access: Access, control: Control) -> bool:
         """Look for the credentials once more, after they were refused; true where there are others now.
 
         A run that lasts longer than its credentials goes on with those that replaced them.
         """
         from kitops_core.storage.registry.credentials import find_credential
 
-        with self._lock:
+        with self._locked(control):
             options = self._options
             if options.renew is not None:
                 found = options.renew()
@@ -168,6 +174,16 @@ class Authenticator:
             advice = f"the credentials of {lookup.credential.source} were used: check them and the rights they give"
         return f"{advice} ({notes})" if notes else advice
 
+    @contextmanager
+    def _locked(self, control: Control) -> Iterator[None]:
+        """Hold the lock; who has it may wait for a token service that is away, and must not keep others from ending."""
+        while not self._lock.acquire(timeout=_POLL_SECONDS):
+            control.check()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _lookup(self, access: Access) -> Lookup:
         key = (access.registry, access.repository)
         if key not in self._lookups:
@@ -176,19 +192,27 @@ class Authenticator:
             self._lookups[key] = find_credential(access.registry, access.repository, self._options)
         return self._lookups[key]
 
-    def _token(self, access: Access, challenge: Challenge, credential: Credential | None, lasting: float) -> str:
+    def _token(
+        self, access: Access, challenge: Challenge, credential: Credential | None, lasting: float, control: Control
+    ) -> str:
         realm, service = challenge.parameters["realm"], challenge.parameters.get("service", "")
         scopes = self._wanted.get(access) or merge_scopes((), access.scopes)
         key = (realm, service, scopes)
         token = self._tokens.get(key)
         if token is None or not token.lasts(lasting):
             self._check_realm(access.registry, realm)
-            token = self._fetch(access, realm, service, scopes, credential)
+            token = self._fetch(access, realm, service, scopes, credential, control)
             self._tokens[key] = token
         return token.value
 
     def _fetch(
-        self, access: Access, realm: str, service: str, scopes: tuple[str, ...], credential: Credential | None
+        self,
+        access: Access,
+        realm: str,
+        service: str,
+        scopes: tuple[str, ...],
+        credential: Credential | None,
+        control: Control,
     ) -> _Token:
         asked = time.monotonic()
         if credential is not None and credential.identity_token:
@@ -200,14 +224,15 @@ class Authenticator:
                 "refresh_token": self._renewed.get(credential, credential.identity_token),
             }
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            status, body = self._service("POST", realm, headers, urlencode(form).encode(), access.registry)
+            form_body = urlencode(form).encode()
+            status, body = self._service("POST", realm, headers, form_body, access.registry, control)
         else:
             query = urlencode([("service", service)] * bool(service) + [("scope", scope) for scope in scopes])
             url = realm + ("&" if urlsplit(realm).query else "?") + query if query else realm
             headers = {}
             if credential is not None:
                 headers["Authorization"] = f"Basic {encode_basic(credential.username, credential.password)}"
-            status, body = self._service("GET", url, headers, None, access.registry)
+            status, body = self._service("GET", url, headers, None, access.registry, control)
         where = f"the token service {redact_url(realm)} of {access.registry}"
         if status in (400, 401, 403):
             raise DeniedError(f"{where} refused ({status}): {_words(body)}", hint=self.hint(access))

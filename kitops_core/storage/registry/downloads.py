@@ -133,17 +133,16 @@ def download_blob(endpoint: Endpoint, descriptor: Descriptor, control: Control) 
     url = endpoint.url(f"blobs/{descriptor.digest}")
     transport = endpoint.transport
 
-    def ask(headers: Mapping[str, str], patient: bool) -> tuple[Response, str]:
+    def ask(headers: Mapping[str, str], control: Control, keep_trying: float | None) -> tuple[Response, str]:
         expect = ANSWERS if headers else (200,)
-        retries = None if patient else 0
-        request = Request(endpoint.access(PULL), "GET", url, doing, expect, headers, retries=retries)
+        request = Request(endpoint.access(PULL), "GET", url, doing, expect, headers, keep_trying=keep_trying)
         try:
             return transport.open(request, control)
         except NotFoundError as error:
             raise NotFoundError(f"{endpoint.name} has no blob {descriptor.digest}") from error
 
-    def send(url: str, headers: Mapping[str, str]) -> Response:
-        return transport.send("GET", url, headers)
+    def send(url: str, headers: Mapping[str, str], control: Control) -> Response:
+        return transport.send("GET", url, headers, control=control)
 
     served = Served(
         url,

@@ -25,8 +25,7 @@ from kitops_core.errors import (
 from kitops_core.storage.registry.redact import clean_text
 
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504)
-LONGEST_RETRY_AFTER = 60.0
-_REFUSED_ATTEMPTS = 2
+_LONGEST_RETRY_AFTER = 24 * 3600.0
 _WARNING = re.compile(r'299\s+\S+\s+"((?:[^"\\]|\\.)*)"')
 
 
@@ -36,14 +35,14 @@ class LostError(Exception):
     Attributes:
         problem: What happened, in a few words.
         hint: What to do if it stays so.
-        attempts: How often trying again is worth it; ``None`` leaves that to the options.
+        lasting: Whether it stays so, and trying again cannot help.
     """
 
-    def __init__(self, problem: str, hint: str = "", attempts: int | None = None) -> None:
+    def __init__(self, problem: str, hint: str = "", *, lasting: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
         self.hint = hint
-        self.attempts = attempts
+        self.lasting = lasting
 
     def error(self, doing: str) -> RegistryError:
         """The error to raise once trying again has not helped; ``doing`` is what could not be done."""
@@ -56,25 +55,25 @@ def lost(error: Exception) -> LostError:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             problem = f"the server's certificate is not trusted ({cause.verify_message.rstrip('.')})"
-            return LostError(problem, "name its certificate authority with ca_file, or correct the host", attempts=0)
+            return LostError(problem, "name its certificate authority with ca_file, or correct the host", lasting=True)
         if isinstance(cause, socket.gaierror):
             temporary = cause.errno == socket.EAI_AGAIN
-            return LostError("the host name is not known", "check the name", attempts=None if temporary else 0)
+            return LostError("the host name is not known", "check the name", lasting=not temporary)
     text = " ".join(str(cause) for cause in causes)
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "HTTP_REQUEST" in text:
-        return LostError("the server does not speak TLS", "use plain HTTP (plain_http) if that is meant", attempts=0)
+        return LostError("the server does not speak TLS", "use plain HTTP (plain_http) if that is meant", lasting=True)
     if "CERTIFICATE_REQUIRED" in text or "HANDSHAKE_FAILURE" in text or "BAD_CERTIFICATE" in text:
         return LostError(
-            "the server refused the TLS handshake", "it may want a client certificate (client_cert)", attempts=0
+            "the server refused the TLS handshake", "it may want a client certificate (client_cert)", lasting=True
         )
     if "Tunnel connection failed: 4" in text:
         reason = "the proxy refused (407)" if "failed: 407" in text else "the proxy refused"
-        return LostError(reason, "check the proxy's URL, user and password", attempts=0)
+        return LostError(reason, "check the proxy's URL, user and password", lasting=True)
     via = "the proxy: " if any(isinstance(cause, http_errors.ProxyError) for cause in causes) else ""
     for cause in causes:
         if isinstance(cause, ConnectionRefusedError):
             hint = "check host and port, and that it is running"
-            return LostError(f"{via}the connection was refused", hint, attempts=_REFUSED_ATTEMPTS)
+            return LostError(f"{via}the connection was refused", hint)
         if isinstance(cause, (http_errors.TimeoutError, TimeoutError)) and not isinstance(
             cause, http_errors.NewConnectionError
         ):
@@ -133,17 +132,17 @@ def failure(doing: str, problem: Problem, login_hint: str = "") -> KitOpsError:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds the server asks us to wait (RFC 9110, 10.2.3: a number or a date), at most 60; 0 where it does not."""
+    """Seconds the server asks us to wait (RFC 9110, 10.2.3: a number or a date), at most a day; 0 where not."""
     value = headers.get("retry-after", "").strip()
     if not value:
         return 0.0
     if value.isdecimal():
-        return min(float(value), LONGEST_RETRY_AFTER)
+        return min(float(value), _LONGEST_RETRY_AFTER)
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time.time()
     except (TypeError, ValueError, IndexError, OverflowError):
         return 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
 def read_warnings(lines: list[str]) -> list[str]:

@@ -35,8 +35,10 @@ class RegistryOptions:
             are asked again in any case.
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds to wait while no byte moves. A registry gets five times as long to store a whole blob.
-        retries: How often a request is repeated after a dropped connection or a status worth repeating.
-        backoff: Upper bound of the first wait between retries, in seconds; it doubles each time, up to 30 s.
+        keep_trying: Seconds a registry is waited for that refuses or drops connections, or answers that it cannot
+            now (408, 429, 5xx); 0 asks once.
+        backoff: Upper bound of the first wait in between, in seconds; it doubles each time, up to 10 s. A registry
+            that asks for longer waits (``Retry-After``) gets them.
         settle: Seconds a tag is watched after it was swapped, so that of two writers at once the one that was
             overwritten is told. Every writer of a tag must use about the same, and more than it takes from looking
             at a tag to having written it.
@@ -57,7 +59,7 @@ class RegistryOptions:
     renew: Callable[[], RegistryOptions] | None = field(default=None, repr=False, compare=False)
     connect_timeout: float = 10.0
     timeout: float = 60.0
-    retries: int = 5
+    keep_trying: float = 300.0
     backoff: float = 0.5
     settle: float = 1.0
 
@@ -69,8 +71,8 @@ class RegistryOptions:
             raise InvalidInputError("registry options: tls_key is given without client_cert")
         if self.timeout <= 0 or self.connect_timeout <= 0 or self.settle <= 0:
             raise InvalidInputError("registry options: timeouts and settle must be positive")
-        if self.retries < 0 or self.backoff < 0:
-            raise InvalidInputError("registry options: retries and backoff must not be negative")
+        if self.keep_trying < 0 or self.backoff <= 0:
+            raise InvalidInputError("registry options: keep_trying must not be negative, and backoff must be positive")
 
     @property
     def has_credentials(self) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from kitops_core.errors import InvalidInputError
 from kitops_core.lanes import MOST_LANES
+from kitops_core.storage.registry.connections import Connections
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.redact import SignedUrlFilter, redact_url
 
@@ -22,12 +22,17 @@ logging.getLogger("urllib3.connectionpool").addFilter(SignedUrlFilter())
 
 
 class Pools:
-    """The connection pools of one client, made when first needed; safe to use from several threads."""
+    """The connection pools of one client, made when first needed; safe to use from several threads.
+
+    Attributes:
+        connections: Every connection there is.
+    """
 
     def __init__(self, options: RegistryOptions) -> None:
         self._options = options
         self._lock = threading.Lock()
         self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self.connections = Connections()
         self._any_proxy = bool(options.proxy) or any(name.lower().endswith("_proxy") for name in os.environ)
 
     def manager(self, url: str) -> urllib3.PoolManager:
@@ -69,7 +74,7 @@ class Pools:
                 ) from None
         else:
             manager = urllib3.PoolManager(**settings)
-        manager.pool_classes_by_scheme = _pool_classes(self._options.timeout)
+        manager.pool_classes_by_scheme = self.connections.pool_classes(self._options.timeout)
         return manager
 
     def _proxy(self, url: str) -> str:
@@ -108,28 +113,3 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return "it is not valid PEM, or the key does not belong to the certificate"
     return os.strerror(error.errno) if error.errno else str(error)
-
-
-def _pool_classes(timeout: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    """Pools whose connections wait ``timeout`` seconds for a server to take more of a body.
-
-    urllib3 sends bodies under the timeout for connecting, and a registry that flushes to slow storage pauses longer.
-    """
-
-    class Plain(HTTPConnection):
-        def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
-            super().endheaders(message_body, encode_chunked=encode_chunked)
-            self.sock.settimeout(timeout)
-
-    class Tls(HTTPSConnection):
-        def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
-            super().endheaders(message_body, encode_chunked=encode_chunked)
-            self.sock.settimeout(timeout)
-
-    class PlainPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class TlsPool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = Tls
-
-    return {"http": PlainPool, "https": TlsPool}

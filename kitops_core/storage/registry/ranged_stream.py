@@ -12,9 +12,10 @@ from urllib3.exceptions import HTTPError
 
 from kitops_core.events import Control
 from kitops_core.oci.blob import BUFFER_BYTES
+from kitops_core.storage.registry.backoff import Backoff
 from kitops_core.storage.registry.failures import LostError, lost
 from kitops_core.storage.registry.served import Served
-from kitops_core.storage.registry.transport import Backoff, Response
+from kitops_core.storage.registry.transport import Response
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -51,7 +52,7 @@ class RangedStream:
         self._end = served.size if end is None else end
         self._patient = patient
         self._done = False
-        self._backoff = self._new_backoff()
+        self._backoff = Backoff(served.options, control, served.server)
         self._response: Response
         self._body: _Readable
         try:
@@ -88,8 +89,7 @@ class RangedStream:
             if count:
                 self._offset += count
                 self._control.lanes.moved(count)
-                if self._backoff.attempts:
-                    self._backoff = self._new_backoff()
+                self._backoff.over()
             return count
 
     def close(self) -> None:
@@ -107,9 +107,6 @@ class RangedStream:
             with suppress(OSError):
                 connected.shutdown(socket.SHUT_RDWR)
 
-    def _new_backoff(self) -> Backoff:
-        return Backoff(self._served.options, self._control, self._served.server)
-
     def _read(self, buffer: memoryview) -> int:
         try:
             return self._body.readinto(buffer)
@@ -118,8 +115,8 @@ class RangedStream:
 
     def _go_on(self, broken: LostError) -> None:
         while True:
-            if not self._backoff.wait(broken.problem):
-                raise broken.error(self._served.doing) from broken.__cause__
+            if not self._backoff.wait_after(broken):
+                raise self._backoff.last(broken.error(self._served.doing)) from broken.__cause__
             try:
                 self._open()
                 return

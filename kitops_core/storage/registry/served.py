@@ -25,20 +25,21 @@ class Served:
         size: How many bytes there are.
         doing: What reading them does, as in "cannot <doing>", for errors.
         server: What retries are reported under.
-        options: How often and how long to try.
+        options: How long to try.
 
     Args:
         url: The URL.
-        ask: Sends a request for it with further headers, redirects and all, and as often as it takes if it is
-            ``patient``; gives the answer and the URL it came from. Its status is one of :data:`ANSWERS`.
-        send: Sends one request to another URL, with no credentials.
+        ask: Sends a request for it with further headers, redirects and all, for an operation; ``keep_trying`` seconds
+            where these are not those of the options. Gives the answer, whose status is one of :data:`ANSWERS`, and the
+            URL it came from.
+        send: Sends one request to another URL, with no credentials, for an operation.
     """
 
     def __init__(
         self,
         url: str,
-        ask: Callable[[Mapping[str, str], bool], tuple[Response, str]],
-        send: Callable[[str, Mapping[str, str]], Response],
+        ask: Callable[[Mapping[str, str], Control, float | None], tuple[Response, str]],
+        send: Callable[[str, Mapping[str, str], Control], Response],
         *,
         size: int,
         doing: str,
@@ -62,7 +63,7 @@ class Served:
         Args:
             start: The first byte.
             end: The byte after the last one.
-            control: Hears of requests that are refused.
+            control: What stops it, and hears of requests that are refused.
             patient: Whether to try again what may work later.
 
         Returns:
@@ -80,7 +81,7 @@ class Served:
         with self._asking if self._redirects else nullcontext():  # who waited here takes what the first was told
             response = self._directly(headers, control, patient)
             if response is None:
-                response, url = self._ask(headers, patient)
+                response, url = self._ask(headers, control, None if patient else 0)
                 self._redirects = url != self._url
                 self._sent_on_to = url if self._redirects else ""
         return response
@@ -90,7 +91,7 @@ class Served:
         url = self._sent_on_to
         if not url:
             return None
-        response = self._send(url, headers)
+        response = self._send(url, headers, control)
         if response.status in ANSWERS:
             return response
         status = read_refusal(response, url).status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +12,8 @@ from urllib3.exceptions import HTTPError
 from kitops_core.errors import KitOpsError, RegistryError
 from kitops_core.events import Control, Event
 from kitops_core.storage.registry.auth import Access, Authenticator
+from kitops_core.storage.registry.backoff import Backoff
+from kitops_core.storage.registry.connections import used_by
 from kitops_core.storage.registry.failures import (
     RETRY_STATUSES,
     LostError,
@@ -28,7 +29,6 @@ from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.pool import Pools
 
 USER_AGENT = "kitops-core"
-_LONGEST_WAIT = 30.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _MOST_CHALLENGES = 2
@@ -52,7 +52,7 @@ class Request:
         body: The body; small, as it may be sent several times.
         limit: How many bytes of the answer to read at most.
         patience: Factor on the timeout.
-        retries: How often it is repeated, where that differs from the options.
+        keep_trying: Seconds to keep trying, where they differ from the options; 0 asks once.
         before_repeat: Called before it is sent again, for whatever reason; what it raises ends the request.
     """
 
@@ -65,7 +65,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     limit: int = _JSON_BYTES
     patience: float = 1.0
-    retries: int | None = None
+    keep_trying: float | None = None
     before_repeat: Callable[[], None] = lambda: None
 
 
@@ -77,40 +77,6 @@ class Answer:
     headers: urllib3.HTTPHeaderDict
     body: bytes = field(repr=False)
     url: str = field(repr=False)
-
-
-class Backoff:
-    """Waits between attempts: full jitter below a bound that doubles, and never less than the server asks for."""
-
-    def __init__(self, options: RegistryOptions, control: Control, name: str, retries: int | None = None) -> None:
-        self._options = options
-        self._control = control
-        self._name = name
-        self._retries = options.retries if retries is None else retries
-        self.attempts = 0
-
-    def wait(self, problem: str, *, at_least: float = 0.0, most: int | None = None) -> bool:
-        """Sleep before the next attempt; false when there is none left.
-
-        Args:
-            problem: What happened, for the ``retry`` event.
-            at_least: Seconds the server asked for.
-            most: How many attempts this problem is worth.
-
-        Raises:
-            CancelledError: The switch was flipped.
-        """
-        self._control.check()
-        limit = self._retries if most is None else min(most, self._retries)
-        if self.attempts >= limit:
-            return False
-        bound = min(self._options.backoff * 2**self.attempts, _LONGEST_WAIT)
-        seconds = max(random.uniform(0, bound), at_least)  # noqa: S311 - spreads clients out, guards nothing
-        self.attempts += 1
-        detail = f"{problem}; trying again in {seconds:.1f} s ({self.attempts} of {limit})"
-        self._control.emit(Event("retry", self._name, detail=detail))
-        self._control.sleep(seconds)
-        return True
 
 
 class Transport:
@@ -140,14 +106,16 @@ class Transport:
             DeniedError, NotFoundError, ConflictError, IntegrityError, RegistryError: The registry said no.
             CancelledError: The switch was flipped.
         """
-        backoff = Backoff(self.options, control, request.access.registry, request.retries)
+        backoff = Backoff(self.options, control, request.access.registry, request.keep_trying)
         while True:
             try:
                 response, url = self._answered(request, control, backoff)
-                return Answer(response.status, response.headers, read_body(response, request.limit, request.doing), url)
-            except LostError as problem:
-                if not backoff.wait(problem.problem):
-                    raise problem.error(request.doing) from problem.__cause__
+                body = read_body(response, request.limit, request.doing)
+                control.check()  # a body without a length ends where its connection was shut down
+                return Answer(response.status, response.headers, body, url)
+            except LostError as broken:
+                if not backoff.wait_after(broken):
+                    raise backoff.last(broken.error(request.doing)) from broken.__cause__
                 request.before_repeat()
 
     def open(self, request: Request, control: Control) -> tuple[Response, str]:
@@ -160,7 +128,7 @@ class Transport:
             DeniedError, NotFoundError, ConflictError, IntegrityError, RegistryError: The registry said no.
             CancelledError: The switch was flipped.
         """
-        backoff = Backoff(self.options, control, request.access.registry, request.retries)
+        backoff = Backoff(self.options, control, request.access.registry, request.keep_trying)
         return self._answered(request, control, backoff)
 
     def send(
@@ -170,31 +138,37 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | Iterable[memoryview] | None = None,
         *,
+        control: Control,
         patience: float = 1.0,
     ) -> Response:
         """Send one request as it is: no credentials added, nothing repeated, no redirect followed.
 
         Raises:
             LostError: No answer came.
+            CancelledError: The switch was flipped, perhaps while waiting for the answer.
         """
         options = self.options
+        control.check()
+        control.stops(self._pools.connections)
         timeout = urllib3.Timeout(connect=options.connect_timeout, read=options.timeout * patience)
         try:
-            return self._pools.manager(url).urlopen(
-                method,
-                url,
-                body=body,
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
+            with used_by(control):
+                return self._pools.manager(url).urlopen(
+                    method,
+                    url,
+                    body=body,
+                    headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+                    timeout=timeout,
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
         except (HTTPError, OSError, http.client.HTTPException) as error:
+            control.check()
             raise lost(error) from error
 
-    def headers_for(self, access: Access, url: str, lasting: float = 5.0) -> dict[str, str]:
+    def headers_for(self, access: Access, url: str, control: Control, lasting: float = 5.0) -> dict[str, str]:
         """The ``Authorization`` header for a URL: none unless it is the registry's own.
 
         Raises:
@@ -202,7 +176,7 @@ class Transport:
         """
         if origin(url) != origin(base_url(access.registry, self.options)):
             return {}
-        value = self.auth.header(access, lasting)
+        value = self.auth.header(access, control, lasting)
         return {"Authorization": value} if value else {}
 
     def refusal(self, access: Access, doing: str, answer: Answer) -> tuple[Problem, KitOpsError]:
@@ -223,10 +197,11 @@ class Transport:
         access, url, challenges, redirects = request.access, request.url, 0, 0
         renewed = False
         while True:
-            authorization = self.headers_for(access, url)
+            authorization = self.headers_for(access, url, control)
             try:
+                headers = {**request.headers, **authorization}
                 response = self.send(
-                    request.method, url, {**request.headers, **authorization}, request.body, patience=request.patience
+                    request.method, url, headers, request.body, control=control, patience=request.patience
                 )
                 self.warn(access.registry, response, control)
                 if response.status == 429:
@@ -236,33 +211,33 @@ class Transport:
                 answer = read_refusal(response, url)
                 if answer.status == 401 and url == request.url and challenges < _MOST_CHALLENGES:
                     challenges += 1
-                    if self.challenged(access, answer, authorization):
+                    if self.challenged(access, answer, authorization, control):
                         request.before_repeat()
                         continue
                 if answer.status == 403 and authorization and url == request.url and not renewed:
                     renewed = True
-                    if self.auth.renew(access):
+                    if self.auth.renew(access, control):
                         request.before_repeat()
                         continue
             except LostError as broken:
-                if backoff.wait(broken.problem, most=broken.attempts):
+                if backoff.wait_after(broken):
                     request.before_repeat()
                     url, redirects = request.url, 0
                     continue
-                raise broken.error(request.doing) from broken.__cause__
+                raise backoff.last(broken.error(request.doing)) from broken.__cause__
             if answer.status in _REDIRECTS and request.method in ("GET", "HEAD") and redirects < _MOST_REDIRECTS:
                 redirects += 1
                 url = follow(url, answer.headers.get("location", ""))
                 continue
             problem, error = self.refusal(access, request.doing, answer)
-            after = retry_after(answer.headers)
-            if answer.status in RETRY_STATUSES and backoff.wait(f"the server answered {problem}", at_least=after):
-                request.before_repeat()
-                url, redirects = request.url, 0
-                continue
-            raise error
+            if answer.status not in RETRY_STATUSES:
+                raise error
+            if not backoff.wait(f"answers {problem}", at_least=retry_after(answer.headers)):
+                raise backoff.last(error)
+            request.before_repeat()
+            url, redirects = request.url, 0
 
-    def challenged(self, access: Access, answer: Answer, sent: Mapping[str, str]) -> bool:
+    def challenged(self, access: Access, answer: Answer, sent: Mapping[str, str], control: Control) -> bool:
         """Learn from a 401 how to authenticate; true when asking again can help.
 
         Raises:
@@ -272,23 +247,25 @@ class Transport:
         lines = answer.headers.getlist("www-authenticate")
         if not lines and not sent:  # some say what they want at /v2/ only
             base = base_url(access.registry, self.options)
-            lines = read_refusal(self.send("GET", f"{base}/v2/", {}), base).headers.getlist("www-authenticate")
-        return self.auth.challenged(access, lines, sent.get("Authorization", ""))
+            response = self.send("GET", f"{base}/v2/", {}, control=control)
+            lines = read_refusal(response, base).headers.getlist("www-authenticate")
+        return self.auth.challenged(access, lines, sent.get("Authorization", ""), control)
 
     def _ask_token_service(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, registry: str
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, registry: str, control: Control
     ) -> tuple[int, bytes]:
-        backoff, doing = Backoff(self.options, Control(), registry), f"get a token for {registry}"
+        backoff = Backoff(self.options, control, f"the token service of {registry}")
+        doing = f"get a token for {registry}"
         while True:
             try:
-                response = self.send(method, url, headers, body)
+                response = self.send(method, url, headers, body, control=control)
                 after, status = retry_after(response.headers), response.status
                 answer = read_body(response, _JSON_BYTES, doing)
             except LostError as broken:
-                if not backoff.wait(broken.problem, most=broken.attempts):
-                    raise broken.error(doing) from broken.__cause__
+                if not backoff.wait_after(broken):
+                    raise backoff.last(broken.error(doing)) from broken.__cause__
                 continue
-            if status in RETRY_STATUSES and backoff.wait(f"the token service answered {status}", at_least=after):
+            if status in RETRY_STATUSES and backoff.wait(f"answers {status}", at_least=after):
                 continue
             return status, answer
 

@@ -30,18 +30,18 @@ class RestartError(Exception):
     """This attempt cannot be finished, and a new one may.
 
     Attributes:
-        problem: What happened.
+        problem: What the registry does, as in "registry.example.com <problem>".
         error: What to raise when there is no attempt left.
         after: Seconds the registry asked us to wait.
-        most: How many attempts the problem is worth.
+        lasting: Whether it stays so, and trying again cannot help.
     """
 
-    def __init__(self, problem: str, error: KitOpsError, after: float = 0.0, most: int | None = None) -> None:
+    def __init__(self, problem: str, error: KitOpsError, after: float = 0.0, lasting: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
         self.error = error
         self.after = after
-        self.most = most
+        self.lasting = lasting
 
 
 def is_small(source: BlobSource) -> bool:
@@ -99,9 +99,11 @@ class UploadAttempt:
         size = self._source.size
         framing = {"Content-Length": str(size)} if size is not None else {"Transfer-Encoding": "chunked"}
         headers = {"Content-Type": "application/octet-stream", **framing}
-        authorization = self._transport.headers_for(self._access, self.location, _TOKEN_SECONDS)
+        authorization = self._transport.headers_for(self._access, self.location, self._control, _TOKEN_SECONDS)
         try:
-            response = self._transport.send("PATCH", self.location, {**headers, **authorization}, self._body())
+            response = self._transport.send(
+                "PATCH", self.location, {**headers, **authorization}, self._body(), control=self._control
+            )
             answer = read_refusal(response, self.location)
         except LostError as broken:
             raise self._lost(broken) from broken
@@ -110,16 +112,16 @@ class UploadAttempt:
             self._control.lanes.refused()
         if answer.status in _ACCEPTED and not self._complete:
             part = RegistryError(f"cannot {self._doing}: the registry took only a part of it", status=answer.status)
-            raise RestartError("the registry took only a part", part)
+            raise RestartError("took only a part", part)
         if answer.status in _ACCEPTED:
             if "location" in answer.headers:
                 self.location = follow(self.location, answer.headers["location"])
             return
         problem, error = self._transport.refusal(self._access, self._doing, answer)
         if answer.status == 401 and self._renewed(answer, authorization):
-            raise RestartError("its token was not taken any more", error)
+            raise RestartError("does not take its token any more", error)
         if answer.status in RETRY_STATUSES or _session_is_gone(problem):
-            raise RestartError(f"the server answered {problem}", error, retry_after(answer.headers))
+            raise RestartError(f"answers {problem}", error, retry_after(answer.headers))
         raise error
 
     def _put(self, descriptor: Descriptor, data: bytes = b"") -> None:
@@ -141,7 +143,7 @@ class UploadAttempt:
             # Either the session is gone, or an earlier PUT worked and only its answer was lost.
             if self._endpoint.has_blob(descriptor, self._control, PUSH):
                 return
-            raise RestartError("the upload session is gone", error) from error
+            raise RestartError("has lost the upload", error) from error
         stored = answer.headers.get("docker-content-digest", descriptor.digest)
         if is_digest(stored) and stored.partition(":")[0] == self._algorithm and stored != descriptor.digest:
             raise IntegrityError(
@@ -191,12 +193,12 @@ class UploadAttempt:
 
     def _renewed(self, answer: Answer, sent: Mapping[str, str]) -> bool:
         try:
-            return self._transport.challenged(self._access, answer, sent)
+            return self._transport.challenged(self._access, answer, sent, self._control)
         except LostError as broken:
             raise self._lost(broken) from broken
 
     def _lost(self, broken: LostError) -> RestartError:
-        return RestartError(broken.problem, broken.error(self._doing), most=broken.attempts)
+        return RestartError(f"does not answer: {broken.problem}", broken.error(self._doing), lasting=broken.lasting)
 
 
 def _session_is_gone(problem: Problem) -> bool:

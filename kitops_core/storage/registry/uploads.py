@@ -6,21 +6,28 @@ as several registries misreport how far they are.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
-from kitops_core.errors import CancelledError, KitOpsError
-from kitops_core.events import Control, Event
+from kitops_core.errors import CancelledError, KitOpsError, RegistryError
+from kitops_core.events import Cancel, Control, Event
 from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.storage import Written
+from kitops_core.storage.registry.backoff import Backoff
 from kitops_core.storage.registry.endpoint import DELETE, PUSH, Endpoint
-from kitops_core.storage.registry.failures import LostError
+from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError
 from kitops_core.storage.registry.hosts import follow
-from kitops_core.storage.registry.transport import Backoff, Request, read_refusal
+from kitops_core.storage.registry.transport import Request, read_refusal
 from kitops_core.storage.registry.upload_attempt import RestartError, UploadAttempt, is_small
+
+_LEAST_RESTARTS = 5
+_DROP_SECONDS = 5.0
+_CANCEL_SECONDS = 0.1
+"""Seconds in which a session can be given up; whoever cancelled does not want to wait for that."""
 
 
 class Uploader:
@@ -70,7 +77,7 @@ class Uploader:
         if mounted:
             return "mounted", ""
         if not look_first and not fresh and self._endpoint.has_blob(known, control, PUSH):
-            self._cancel(session)
+            self._cancel(session, control)
             return "present", ""
         return "written", session
 
@@ -80,7 +87,7 @@ class Uploader:
         prefix = f"{self._endpoint.registry}/"
         for name in names:
             if session:
-                self._cancel(session)
+                self._cancel(session, control)
                 session = ""
             other = self._endpoint.sibling(name.removeprefix(prefix))
             request = Request(
@@ -88,39 +95,49 @@ class Uploader:
                 "POST",
                 self._endpoint.url("blobs/uploads/", {"mount": known.digest, "from": other}),
                 f"mount a blob of {name} in {self._endpoint.name}",
-                expect=(201, 202),
-                retries=1,
+                expect=(201, 202, 500),  # some fail at every mount, and so are not waited for
             )
             try:
                 answer = self._transport.call(request, control)
             except CancelledError:
                 raise
-            except KitOpsError:
+            except KitOpsError as error:
+                if isinstance(error, RegistryError) and error.status in (None, *RETRY_STATUSES):
+                    raise  # it was waited for
                 continue  # mounting only saves work: what stands in its way is said when the blob is sent
             if answer.status == 201:
                 return True, ""
-            session = follow(answer.url, answer.headers["location"]) if "location" in answer.headers else ""
+            opened = answer.status == 202 and "location" in answer.headers
+            session = follow(answer.url, answer.headers["location"]) if opened else ""
         return False, session
 
     def _send(self, source: BlobSource, session: str, control: Control) -> Descriptor:
-        backoff = Backoff(self._transport.options, control, source.name)
+        backoff = Backoff(self._transport.options, control, self._endpoint.registry)
         while True:
             attempt = UploadAttempt(self._endpoint, source, control, session)
             session = ""
             try:
                 return attempt.run()
             except RestartError as restart:
-                self._cancel(attempt.location)
-                if not backoff.wait(restart.problem, at_least=restart.after, most=restart.most):
-                    raise restart.error from restart.__cause__
+                self._cancel(attempt.location, control)
+                if restart.lasting or not backoff.wait(restart.problem, at_least=restart.after, least=_LEAST_RESTARTS):
+                    raise backoff.last(restart.error) from restart.__cause__
             except BaseException:
-                self._cancel(attempt.location)
+                self._cancel(attempt.location, control)
                 raise
 
-    def _cancel(self, location: str) -> None:
+    def _cancel(self, location: str, control: Control) -> None:
         """Ask the registry to drop a session. It does so by itself one day, so failing to ask is no failure."""
         if not location:
             return
-        with suppress(LostError, KitOpsError):
-            headers = self._transport.headers_for(self._endpoint.access(DELETE), location)
-            read_refusal(self._transport.send("DELETE", location, headers, patience=0.1), location)
+        hurry = Cancel()
+        timer = threading.Timer(_CANCEL_SECONDS if control.cancelled else _DROP_SECONDS, hurry.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            with suppress(LostError, KitOpsError):
+                own = Control(cancel=hurry)
+                headers = self._transport.headers_for(self._endpoint.access(DELETE), location, own)
+                read_refusal(self._transport.send("DELETE", location, headers, control=own), location)
+        finally:
+            timer.cancel()

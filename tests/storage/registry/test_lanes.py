@@ -180,7 +180,7 @@ def test_blobs_are_sent_though_the_registry_refuses_many_at_a_time(faults: Fault
     faults.fault("POST", "/blobs/uploads/", delay(0.03), times=60)
     faults.fault("POST", "/blobs/uploads/", answer(429, Retry_After="0"), times=40)
     faults.fault("POST", "/blobs/uploads/", delay(0.03), times=999)
-    repository = RegistryRepository(faults.address, f"faults/{uuid4().hex}", fast(retries=20))
+    repository = RegistryRepository(faults.address, f"faults/{uuid4().hex}", fast(keep_trying=20))
     blobs = [some_bytes(3000, seed) for seed in range(100)]
     control = Control()
 

@@ -150,7 +150,7 @@ def test_a_registry_that_is_gone_half_way_is_waited_for(faults: FaultProxy, name
             return drop()(handler, seen)
         return link(handler, seen)
 
-    waiting = patient(faults.address, name, retries=15)
+    waiting = patient(faults.address, name, keep_trying=60)
     faults.every = fault
     events = Events()
     assert read(waiting, BLOB, events.control) == DATA

@@ -418,7 +418,7 @@ def test_credentials_are_not_sent_in_the_clear_to_a_token_service(auth_registry:
     with fault_proxy(auth_registry.address) as proxy:
         challenge = 'Bearer realm="http://tokens.example.org/token?secret=abcdef",service="x"'
         proxy.fault("HEAD", "", answer(401, WWW_Authenticate=challenge), times=9)
-        options = fast(username=USERNAME, password=PASSWORD, plain_http=None, retries=0)
+        options = fast(username=USERNAME, password=PASSWORD, plain_http=None, keep_trying=0)
         repository = new(proxy.address, options)
         with pytest.raises(RegistryError, match="not reached over TLS") as caught:
             repository.resolve("v1")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -159,14 +160,14 @@ def test_a_default_port_equals_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("", 0), ("7", 7), ("3600", 60), ("-1", 0), ("soon", 0), (formatdate(0, usegmt=True), 0)]
+    ("value", "seconds"), [("", 0), ("7", 7), ("3600", 3600), ("-1", 0), ("soon", 0), (formatdate(0, usegmt=True), 0)]
 )
 def test_retry_after_is_read_and_bounded(value: str, seconds: float) -> None:
     assert retry_after({"retry-after": value}) == seconds
 
 
 def test_a_retry_after_date_far_away_is_bounded() -> None:
-    assert retry_after({"retry-after": formatdate(4e9, usegmt=True)}) == 60
+    assert retry_after({"retry-after": formatdate(4e9, usegmt=True)}) == 24 * 3600
 
 
 def test_warnings_are_read() -> None:
@@ -205,7 +206,9 @@ def test_options_show_no_secrets_and_want_pairs() -> None:
     shown = repr(RegistryOptions(username="me", **secrets))
     assert not [secret for secret in ("s1", "s2", "s3", "s4") if secret in shown]
     assert "s1" not in repr(Credential("me", "s1", "s2", "s3"))
-    for wrong in ({"username": "me"}, {"password": "x"}, {"tls_key": Path("k")}, {"retries": -1}, {"timeout": 0}):
+    tls_key = {"tls_key": Path("k")}
+    waits: tuple[dict[str, Any], ...] = ({"keep_trying": -1}, {"backoff": 0}, {"timeout": 0})
+    for wrong in ({"username": "me"}, {"password": "x"}, tls_key, *waits):
         with pytest.raises(InvalidInputError):
             RegistryOptions(**wrong)  # type: ignore[arg-type]
 

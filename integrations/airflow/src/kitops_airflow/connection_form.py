@@ -33,9 +33,11 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     ),
     "connect_timeout": _field("Connect timeout", "number", "Seconds to wait for a connection; 10 where it is empty."),
     "timeout": _field("Timeout", "number", "Seconds to wait while no byte moves; 60 where it is empty."),
-    "retries": _field("Retries", "integer", "How often a request is repeated; 5 where it is empty."),
+    "keep_trying": _field(
+        "Keep trying", "number", "Seconds a registry that is away is waited for; 300 where it is empty."
+    ),
     "backoff": _field(
-        "Backoff", "number", "Seconds of the first wait between retries, doubled each time; 0.5 where it is empty."
+        "Backoff", "number", "Seconds of the first wait for it, doubled each time; 0.5 where it is empty."
     ),
     "settle": _field(
         "Settle",

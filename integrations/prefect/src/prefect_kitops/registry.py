@@ -41,7 +41,7 @@ class OCIRegistry(CredentialsBlock):
         proxy: Address of a proxy.
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds to wait while no byte moves.
-        retries: How often a request is repeated.
+        keep_trying: Seconds a registry that is away is waited for.
         backoff: Upper bound of the first wait in between.
         settle: Seconds a tag is watched after it was swapped.
 
@@ -83,7 +83,7 @@ class OCIRegistry(CredentialsBlock):
     )
     connect_timeout: float = Field(default=10.0, description="Seconds to wait for a connection.")
     timeout: float = Field(default=60.0, description="Seconds to wait while no byte moves.")
-    retries: int = Field(default=5, description="How often a request is repeated that may go better next time.")
+    keep_trying: float = Field(default=300.0, description="Seconds a registry that is away is waited for.")
     backoff: float = Field(default=0.5, description="Upper bound of the first wait between two tries, in seconds.")
     settle: float = Field(
         default=1.0, description="Seconds a tag is watched after it was swapped; the same for all who write it."
@@ -118,7 +118,7 @@ class OCIRegistry(CredentialsBlock):
             proxy=_reveal(self.proxy),
             connect_timeout=self.connect_timeout,
             timeout=self.timeout,
-            retries=self.retries,
+            keep_trying=self.keep_trying,
             backoff=self.backoff,
             settle=self.settle,
         )

@@ -33,7 +33,7 @@ class KitOpsHook(BaseHook):
             that name none. A registry that no connection is for is talked to with the credentials of ``docker login``.
         signer: Where the private key is that signs kits and what is said about them.
         run: The run that works.
-        retries: How often a request is repeated, instead of what the connections say.
+        keep_trying: Seconds a registry that is away is waited for, instead of what the connections say.
         on_event: Called with progress.
         cancel: A switch that stops between buffers.
     """
@@ -49,7 +49,7 @@ class KitOpsHook(BaseHook):
         *,
         signer: str = "",
         run: Source | None = None,
-        retries: int | None = None,
+        keep_trying: float | None = None,
         on_event: Callable[[Event], None] | None = None,
         cancel: Cancel | None = None,
     ) -> None:
@@ -57,7 +57,7 @@ class KitOpsHook(BaseHook):
         self.kitops_conn_id = kitops_conn_id
         self.signer = signer
         self.run = run
-        self.retries = retries
+        self.keep_trying = keep_trying
         self.on_event = on_event
         self.cancel = cancel
         self._renews = True
@@ -141,8 +141,8 @@ class KitOpsHook(BaseHook):
             options = connection.options
             if options.has_credentials and self._renews:
                 options = replace(options, renew=partial(self._renewed, connection.conn_id))
-            if self.retries is not None:
-                options = replace(options, retries=self.retries)
+            if self.keep_trying is not None:
+                options = replace(options, keep_trying=self.keep_trying)
             if connection.registry in hosts:
                 raise InvalidInputError(f"two connections are for {connection.registry}", hint="name one of them")
             if connection.registry:

@@ -65,7 +65,7 @@ class ModelKitTagTrigger(BaseEventTrigger):
         """Look at the tag until told to stop."""
         from kitops_airflow.hooks.kitops import KitOpsHook
 
-        hook = KitOpsHook(self.kitops_conn_id, retries=0)
+        hook = KitOpsHook(self.kitops_conn_id, keep_trying=0)
         if self.watched_asset and self._store is None:
             self.log.warning(
                 "%s: this Airflow has no asset state store, which came with 3.3: after a restart of the triggerer %s",
@@ -90,7 +90,7 @@ class ModelKitTagTrigger(BaseEventTrigger):
                 failures = 0
             except Exception as error:  # a trigger that raises is started again at once, and would hammer the registry
                 failures += 1
-                hook = KitOpsHook(self.kitops_conn_id, retries=0)  # the connection may have been changed meanwhile
+                hook = KitOpsHook(self.kitops_conn_id, keep_trying=0)  # the connection may have been changed meanwhile
                 self.log.warning("%s: %s; next look in %.0f s", self.reference, error, self._wait(failures))
             await asyncio.sleep(self._wait(failures))
 
