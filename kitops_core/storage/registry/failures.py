@@ -49,6 +49,10 @@ class LostError(Exception):
         return RegistryError(f"cannot {doing}: {self.problem}", hint=self.hint)
 
 
+class RefusedDigestError(IntegrityError):
+    """The registry says that the bytes it was sent do not have the digest they were sent with."""
+
+
 def lost(error: Exception) -> LostError:
     """Read an exception of urllib3, http.client or a socket."""
     causes = list(_causes(error))
@@ -89,7 +93,7 @@ class Problem(NamedTuple):
     Attributes:
         status: The HTTP status.
         code: The first OCI error code, or an empty string.
-        words: The registry's message, cleaned, or an empty string.
+        words: The registry's message and detail, cleaned, or an empty string.
     """
 
     status: int
@@ -105,9 +109,11 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> Proble
     try:
         first = json.loads(body)["errors"][0]
         code, message, detail = str(first.get("code") or ""), first.get("message"), first.get("detail")
-        words = message if isinstance(message, str) and message else detail if isinstance(detail, str) else ""
-        return Problem(status, clean_text(code), clean_text(words))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        told = [message] if isinstance(message, str) and message else []
+        if detail and detail != message:
+            told.append(detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False))
+        return Problem(status, clean_text(code), clean_text(": ".join(told)))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         pass
     if "html" in headers.get("content-type", "") or body.lstrip()[:1] == b"<":
         return Problem(status, "", "an HTML page, not a registry's answer")
@@ -125,8 +131,9 @@ def failure(doing: str, problem: Problem, login_hint: str = "") -> KitOpsError:
     if status == 404:
         return NotFoundError(text)
     if code == "DIGEST_INVALID":
-        return IntegrityError(text, hint="the bytes changed on the way, or a proxy altered them; try again")
-    if status in (409, 412) or "alreadyexists" in code.lower():
+        return RefusedDigestError(text, hint="the bytes changed on the way, or a proxy altered them; try again")
+    immutable = "alreadyexists" in code.lower() or (code == "TAG_INVALID" and "immutable" in problem.words.lower())
+    if status in (409, 412) or immutable:
         return ConflictError(text, hint="the tag may be immutable there: use a new tag")
     return RegistryError(text, status=status, code=code, hint=_hint(problem))
 

@@ -27,6 +27,7 @@ from kitops_core.storage.registry.failures import (
 from kitops_core.storage.registry.hosts import base_url, follow, origin
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.pool import Pools
+from kitops_core.storage.registry.upload_ways import Way
 
 USER_AGENT = "kitops-core"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -53,6 +54,7 @@ class Request:
         limit: How many bytes of the answer to read at most.
         patience: Factor on the timeout.
         keep_trying: Seconds to keep trying, where they differ from the options; 0 asks once.
+        repeat_lost: Whether it is repeated when no answer came; else :class:`LostError` is raised.
         before_repeat: Called before it is sent again, for whatever reason; what it raises ends the request.
     """
 
@@ -66,6 +68,7 @@ class Request:
     limit: int = _JSON_BYTES
     patience: float = 1.0
     keep_trying: float | None = None
+    repeat_lost: bool = True
     before_repeat: Callable[[], None] = lambda: None
 
 
@@ -86,12 +89,14 @@ class Transport:
         options: How to talk to registries.
         auth: Credentials and tokens.
         without_referrers: Registries that were found to have no referrers API.
+        upload_ways: How registries were found to take blobs, by registry and whether a blob is small.
     """
 
     def __init__(self, options: RegistryOptions) -> None:
         self.options = options
         self.auth = Authenticator(options, self._ask_token_service)
         self.without_referrers: set[str] = set()
+        self.upload_ways: dict[tuple[str, bool], Way] = {}
         self._pools = Pools(options)
         self._warned: set[str] = set()
 
@@ -114,6 +119,8 @@ class Transport:
                 control.check()  # a body without a length ends where its connection was shut down
                 return Answer(response.status, response.headers, body, url)
             except LostError as broken:
+                if not request.repeat_lost:
+                    raise
                 if not backoff.wait_after(broken):
                     raise backoff.last(broken.error(request.doing)) from broken.__cause__
                 request.before_repeat()
@@ -220,11 +227,13 @@ class Transport:
                         request.before_repeat()
                         continue
             except LostError as broken:
-                if backoff.wait_after(broken):
-                    request.before_repeat()
-                    url, redirects = request.url, 0
-                    continue
-                raise backoff.last(broken.error(request.doing)) from broken.__cause__
+                if not request.repeat_lost:
+                    raise
+                if not backoff.wait_after(broken):
+                    raise backoff.last(broken.error(request.doing)) from broken.__cause__
+                request.before_repeat()
+                url, redirects = request.url, 0
+                continue
             if answer.status in _REDIRECTS and request.method in ("GET", "HEAD") and redirects < _MOST_REDIRECTS:
                 redirects += 1
                 url = follow(url, answer.headers.get("location", ""))

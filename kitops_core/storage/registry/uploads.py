@@ -1,7 +1,8 @@
 """Blobs to a registry in one pass, or not at all where it has them or can take them from another repository.
 
 Whatever breaks an upload, a new session is opened and the source starts again: a half-sent blob is never gone on with,
-as several registries misreport how far they are.
+as several registries misreport how far they are. A registry that refuses the bytes in the requests we send them in is
+sent others (:mod:`~kitops_core.storage.registry.upload_ways`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from kitops_core.storage.registry.endpoint import DELETE, PUSH, Endpoint
 from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError
 from kitops_core.storage.registry.hosts import follow
 from kitops_core.storage.registry.transport import Request, read_refusal
-from kitops_core.storage.registry.upload_attempt import RestartError, UploadAttempt, is_small
+from kitops_core.storage.registry.upload_attempt import RefusedError, RestartError, UploadAttempt, is_small
+from kitops_core.storage.registry.upload_ways import ONE_PATCH, ONE_PUT, loses, others
 
 _LEAST_RESTARTS = 5
 _DROP_SECONDS = 5.0
@@ -112,19 +114,22 @@ class Uploader:
         return False, session
 
     def _send(self, source: BlobSource, session: str, control: Control) -> Descriptor:
-        backoff = Backoff(self._transport.options, control, self._endpoint.registry)
+        plan = _Plan(self._endpoint, source, control)
         while True:
-            attempt = UploadAttempt(self._endpoint, source, control, session)
+            attempt = UploadAttempt(self._endpoint, source, control, session, plan.way)
             session = ""
             try:
-                return attempt.run()
-            except RestartError as restart:
+                descriptor = attempt.run()
+                plan.worked()
+                return descriptor
+            except BaseException as error:
                 self._cancel(attempt.location, control)
-                if restart.lasting or not backoff.wait(restart.problem, at_least=restart.after, least=_LEAST_RESTARTS):
-                    raise backoff.last(restart.error) from restart.__cause__
-            except BaseException:
-                self._cancel(attempt.location, control)
-                raise
+                if isinstance(error, RestartError):
+                    plan.restart(error)
+                elif isinstance(error, RefusedError):
+                    plan.refused(error, attempt.least)
+                else:
+                    raise
 
     def _cancel(self, location: str, control: Control) -> None:
         """Ask the registry to drop a session. It does so by itself one day, so failing to ask is no failure."""
@@ -141,3 +146,47 @@ class Uploader:
                 read_refusal(self._transport.send("DELETE", location, headers, control=own), location)
         finally:
             timer.cancel()
+
+
+class _Plan:
+    """What is tried next to send one blob.
+
+    Attributes:
+        way: How the bytes are sent now.
+    """
+
+    def __init__(self, endpoint: Endpoint, source: BlobSource, control: Control) -> None:
+        self._backoff = Backoff(endpoint.transport.options, control, endpoint.registry)
+        self._size = source.size
+        self._found = endpoint.transport.upload_ways
+        self._key = (endpoint.registry, is_small(source))
+        self.way = self._found.get(self._key) or (ONE_PUT if is_small(source) else ONE_PATCH)
+        self._tried = [self.way]
+        self._only_once: set[str] = set()
+
+    def worked(self) -> None:
+        """Remember the way for the registry's other blobs."""
+        if len(self._tried) > 1:
+            self._found[self._key] = self.way
+
+    def restart(self, failed: RestartError) -> None:
+        """Wait before another attempt; raises the error where none is left."""
+        again = failed.once and failed.problem in self._only_once
+        self._only_once.add(failed.problem)
+        if failed.lasting or again:
+            raise failed.error from failed.__cause__
+        if not self._backoff.wait(failed.problem, at_least=failed.after, least=_LEAST_RESTARTS):
+            raise self._backoff.last(failed.error) from failed.__cause__
+
+    def refused(self, refused: RefusedError, least: int) -> None:
+        """Choose another way; raises the error where none is left."""
+        lost = f"has lost the upload by {self.way.by}"
+        if loses(refused.problem) and lost not in self._only_once:  # uploads do get lost, whatever way they are sent in
+            self.restart(RestartError(lost, refused.error, once=True))
+            return
+        for way in others(self.way, refused.problem, self._size, least):
+            if way not in self._tried:
+                self.way = way
+                self._tried.append(way)
+                return
+        raise refused.error

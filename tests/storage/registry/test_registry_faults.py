@@ -121,9 +121,8 @@ def test_an_upload_that_always_fails_ends_with_the_registrys_words(
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (413, "SIZE_INVALID", RegistryError),
+        (400, "SIZE_INVALID", RegistryError),
         (403, "DENIED", DeniedError),
-        (400, "DIGEST_INVALID", IntegrityError),
         (404, "NAME_UNKNOWN", NotFoundError),
     ],
 )
