@@ -15,6 +15,7 @@ from kitops_core.errors import StoreError
 from kitops_core.events import Control
 from kitops_core.storage.local.files import store_errors
 
+_FIRST_POLL_SECONDS = 0.001
 _POLL_SECONDS = 0.02
 
 
@@ -26,8 +27,8 @@ class FileLock:
     Args:
         path: The file; made if missing, never removed.
         shared: Whether others may hold it shared at the same time.
-        control: Where given, waiting stops when it is cancelled.
-        patience: With ``control``, how many seconds to wait; ``None`` waits for ever.
+        control: Waiting stops when it is cancelled.
+        patience: How many seconds to wait; ``None`` waits for ever.
 
     Raises:
         StoreError: The file cannot be opened or locked, or patience ran out.
@@ -44,7 +45,7 @@ class FileLock:
         self._close = weakref.finalize(self, os.close, fd)
         try:
             with store_errors("lock", path):
-                _lock(fd, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, control, patience)
+                _lock(fd, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, control or Control(), patience)
         except BaseException:
             self.release()
             raise
@@ -62,11 +63,9 @@ class FileLock:
         self.release()
 
 
-def _lock(fd: int, path: Path, kind: int, control: Control | None, patience: float | None) -> None:
-    if control is None:
-        fcntl.flock(fd, kind)
-        return
+def _lock(fd: int, path: Path, kind: int, control: Control, patience: float | None) -> None:
     deadline = None if patience is None else time.monotonic() + patience
+    poll = _FIRST_POLL_SECONDS  # most locks are held for a moment only
     while True:
         try:
             fcntl.flock(fd, kind | fcntl.LOCK_NB)
@@ -76,6 +75,7 @@ def _lock(fd: int, path: Path, kind: int, control: Control | None, patience: flo
                     f"{path} is still locked after {patience:g} s: another process is writing to the store",
                     hint="try again when it is done, and close repositories that are open in this process",
                 ) from None
-            control.sleep(_POLL_SECONDS)
+            control.sleep(poll)
+            poll = min(poll * 2, _POLL_SECONDS)
         else:
             return

@@ -64,7 +64,7 @@ class LocalRepository(DirectoryStorage):
         """
         for tag in tags:
             check_tag(tag)
-        self._prepare_write(Control())
+        self._prepare_write(self._store.control)
         self._write_manifest_blob(manifest)
         entry = new_entry(manifest.descriptor)
         with self._store.changing():

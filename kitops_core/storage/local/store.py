@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,14 +35,16 @@ class LocalStore:
         home: The store's home; ``None`` for the default one (:func:`~kitops_core.storage.local.home.store_home`).
         fsync: Whether what is written is flushed to the disk, so that it survives a power cut. A killed process
             loses nothing either way.
+        control: What ends waiting for another process that changes the store, for what takes no control of its own.
     """
 
-    def __init__(self, home: Path | None = None, *, fsync: bool = True) -> None:
+    def __init__(self, home: Path | None = None, *, fsync: bool = True, control: Control | None = None) -> None:
         self.home = (home or store_home()).absolute()
         self.root = self.home / "storage"
         self.own = self.root / ".kitops-core"
         self.scratch = self.own / "ingest"  # not storage/ingest: the reference CLI empties that after every pull
         self.fsync = fsync
+        self.control = control or Control()
         self.files = IndexFiles(self.root, self.scratch, fsync=fsync)
 
     def repositories(self) -> list[str]:
@@ -72,8 +75,15 @@ class LocalStore:
         ensure_layout_file(self.root, self.scratch)
 
     def writers(self, *, shared: bool, control: Control, patience: float | None = None) -> FileLock:
-        """The lock that writers of blobs hold shared, and the collector holds alone."""
-        return FileLock(self.own / "writers", shared=shared, control=control, patience=patience)
+        """The lock that writers of blobs hold shared, and the collector holds alone.
+
+        Writers that follow each other would keep the collector out for ever. So who wants the lock takes a turn first,
+        which the collector keeps while it waits: only writers that are at work already go on.
+        """
+        started = time.monotonic()
+        with FileLock(self.own / "turn", shared=shared, control=control, patience=patience):
+            left = None if patience is None else max(patience - (time.monotonic() - started), 0.0)
+            return FileLock(self.own / "writers", shared=shared, control=control, patience=left)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -83,7 +93,7 @@ class LocalStore:
             StoreError: The store cannot be written.
         """
         self.prepare()
-        with FileLock(self.own / "lock"):
+        with FileLock(self.own / "lock", control=self.control):
             self._recover()
             yield
             remove_file(self._pending)

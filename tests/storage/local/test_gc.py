@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kitops_core.errors import CancelledError, IntegrityError, NotFoundError, St
 from kitops_core.events import Cancel, Control
 from kitops_core.oci.manifest import sha256_digest
 from kitops_core.storage.local import GcReport, LocalRepository, LocalStore, collect_garbage
+from kitops_core.storage.local.locks import FileLock
 
 NAME = "localhost/kit"
 
@@ -187,6 +189,54 @@ def test_a_writer_waits_for_the_collector_and_can_be_cancelled(store: LocalStore
         with pytest.raises(CancelledError):
             repository.write_blob(StreamSource(b"x"), Control(cancel=cancel))
     repository.write_blob(StreamSource(b"x"), Control())
+
+
+def test_it_gets_its_turn_beside_packs_that_follow_each_other(store: LocalStore) -> None:
+    garbage = write_garbage(store)
+    enough = threading.Event()
+    packed: list[str] = []
+
+    def pack(worker: int) -> None:
+        """One kit after the other; those of several workers overlap, so that somebody always writes."""
+        while not enough.is_set():
+            repository = LocalRepository(store, f"localhost/kit{worker}")
+            repository.write_blob(StreamSource(b"weights"), Control())
+            time.sleep(0.05)
+            packed.append(put_kit(repository, "1.0", model=b"weights").digest)
+            repository.close()
+
+    workers = [threading.Thread(target=pack, args=(worker,)) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    try:
+        time.sleep(0.2)
+        assert garbage in collect_garbage(store, 0, patience=10).removed
+        before = len(packed)
+        time.sleep(0.3)
+        assert len(packed) > before, "who waited for the collector goes on"
+    finally:
+        enough.set()
+        for worker in workers:
+            worker.join()
+
+
+@pytest.mark.parametrize("lock", ["lock", "writers", "turn"])
+def test_waiting_for_another_process_ends_when_cancelled(tmp_path: Path, lock: str) -> None:
+    cancel = Cancel()
+    store = LocalStore(tmp_path, fsync=False, control=Control(cancel=cancel))
+    store.prepare()
+
+    def write_one(repository: LocalRepository, tag: str) -> None:
+        repository.write_blob(StreamSource(tag.encode()), store.control)
+
+    with FileLock(store.own / lock):
+        flipped: list[float] = []
+        timer = threading.Timer(0.1, lambda: (flipped.append(time.monotonic()), cancel.cancel()))
+        timer.start()
+        work = put_kit if lock == "lock" else write_one
+        with closing(LocalRepository(store, NAME)) as repository, pytest.raises(CancelledError):
+            work(repository, "1.0")
+        assert time.monotonic() - flipped[0] < 0.2
 
 
 def test_nothing_is_removed_while_it_is_unknown_what_a_kit_needs(

@@ -84,7 +84,9 @@ class TestKitReadsWhatWeWrote:
             ".kitops-core",
         }
         below_ours = {path.name for path in (store.root / ".kitops-core").rglob("*")}
-        assert below_ours == {"lock", "writers", "ingest"}, "kit looks for index.json files anywhere below storage"
+        assert below_ours == {"lock", "writers", "turn", "ingest"}, (
+            "kit looks for index.json files anywhere below storage"
+        )
         entry = {"mediaType": media_types.IMAGE_MANIFEST, "digest": digest, "size": store_size(store, digest)}
         assert text(store, "oci-layout") == {"imageLayoutVersion": "1.0.0"}
         assert text(store, "index.json") == {
