@@ -92,7 +92,7 @@ class Session:
         """The local store."""
         from kitops_core.storage.local import LocalStore
 
-        return LocalStore(self._store)
+        return LocalStore(self._store, control=self.control)
 
     @property
     def home(self) -> Path | None:
@@ -134,7 +134,7 @@ class Session:
         if reference.layout:
             from kitops_core.storage.local import LayoutRepository
 
-            return LayoutRepository(Path(reference.layout), create=True)
+            return LayoutRepository(Path(reference.layout), create=True, control=self.control)
         if where == "store":
             from kitops_core.storage.local import LocalRepository
 

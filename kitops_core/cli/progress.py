@@ -54,7 +54,7 @@ class _Notices:
         if event.phase == "warning" and self._settings.log_level != "error":
             self.say(f"warning: {event.detail}")
         elif event.phase == "retry" and not self._settings.quiet:
-            self.say(f"trying again: {event.detail}")
+            self.say(event.detail)
 
     def say(self, line: str) -> None:
         """Write one line."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from cli_runner import kit, ok, run, start
+from fault_proxy import FaultProxy, answer
 
 import kitops_core
 from kitops_core.cli import output, settings
@@ -43,19 +44,37 @@ def test_a_signal_cancels_and_nothing_half_written_stays(
     assert ok("list", "--json").json == []
 
 
-def test_a_second_signal_does_not_wait_for_a_silent_registry() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_waiting_for_a_silent_registry(number: signal.Signals) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with start("pull", f"{address}/ml/m:1") as process:
             connection, _ = silent.accept()
             with connection:
                 connection.recv(1)
-                process.send_signal(signal.SIGINT)
-                assert process.stderr is not None
-                assert process.stderr.readline() == "\n"
-                assert process.stderr.readline().startswith("stopping")
-                process.send_signal(signal.SIGINT)
-                assert process.wait(10) == 130
+                process.send_signal(number)
+                _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err.endswith("cancelled\n")
+
+
+@pytest.mark.parametrize("command", [["pull"], ["list"], ["tag", "--remote"], ["unpack"], ["push"]])
+def test_a_signal_ends_waiting_for_a_registry_that_asks_to_wait_which_is_said(
+    faults: FaultProxy, tmp_path: Path, command: list[str]
+) -> None:
+    faults.every = answer(429, Retry_After="200")
+    name = f"{faults.address}/ml/m"
+    if command == ["push"]:
+        (tmp_path / "model.bin").write_bytes(b"weights")
+        ok("pack", tmp_path, "-t", f"{name}:1")
+    more = [name] if command == ["list"] else [f"{name}:1", *(["2"] if "tag" in command else [])]
+    with start(*command, *more) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"{faults.address} answers 429; trying again in 200 s\n"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err.endswith("cancelled\n")
 
 
 def scratch(store: Path) -> list[Path]:
