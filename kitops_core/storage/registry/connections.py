@@ -161,9 +161,12 @@ def _addresses(host: str, port: int, user: Control | None) -> list[tuple[Any, ..
     def ask() -> list[tuple[Any, ...]]:
         return list(socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM))
 
-    with suppress(socket.gaierror):
-        return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    return ask() if user is None else until_cancelled(ask, user)
+    try:
+        with suppress(socket.gaierror):
+            return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+        return ask() if user is None else until_cancelled(ask, user)
+    except UnicodeError:  # a part between two dots that is empty, or longer than 63 letters
+        raise socket.gaierror(socket.EAI_NONAME, "this is no host name") from None
 
 
 def until_cancelled(work: Callable[[], T], control: Control, seconds: float | None = None) -> T:

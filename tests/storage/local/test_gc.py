@@ -236,7 +236,7 @@ def test_waiting_for_another_process_ends_when_cancelled(tmp_path: Path, lock: s
         work = put_kit if lock == "lock" else write_one
         with closing(LocalRepository(store, NAME)) as repository, pytest.raises(CancelledError):
             work(repository, "1.0")
-        assert time.monotonic() - flipped[0] < 0.5
+        assert time.monotonic() - flipped[0] < 5
 
 
 def test_nothing_is_removed_while_it_is_unknown_what_a_kit_needs(

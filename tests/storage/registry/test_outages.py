@@ -28,8 +28,11 @@ from kitops_core.storage.registry.connections import until_cancelled
 DATA = some_bytes(300_000)
 KIT = build_manifest(artifact_type=ARTIFACT_TYPE, config=describe(DATA), layers=[describe(DATA)])
 Use = Callable[[RegistryRepository, Control], object]
-SOON = 0.5
-"""Seconds after which nobody may still wait who was told to stop: 0.2 are promised, a busy machine gets more."""
+SOON = 3.0
+"""Seconds after which nobody may still wait who was told to stop, where they would wait much longer. It takes
+milliseconds; a busy machine gets more.
+"""
+LONG = 15.0
 
 
 def write(repository: RegistryRepository, control: Control) -> None:
@@ -71,7 +74,7 @@ def name(registry: str) -> str:
 def test_a_registry_that_is_down_for_a_while_is_waited_for(registry: str, name: str, use: Use) -> None:
     events = Events()
     with late_proxy(registry, 0.5) as address:
-        repository = RegistryRepository(address, name, RegistryOptions(keep_trying=20, backoff=0.1), events.control)
+        repository = RegistryRepository(address, name, RegistryOptions(keep_trying=60, backoff=0.1), events.control)
         use(repository, events.control)
         repository.close()
     assert events.of("retry")[0].detail.startswith(f"{address} does not answer: the connection was refused; trying")
@@ -98,7 +101,7 @@ def test_a_registry_that_asks_to_wait_gets_what_it_asks_for(faults: FaultProxy, 
     for method in ("GET", "HEAD", "POST", "PUT"):
         faults.fault(method, "", answer(429, Retry_After="1"))
     events = Events()
-    repository = RegistryRepository(faults.address, name, fast(keep_trying=20), events.control)
+    repository = RegistryRepository(faults.address, name, fast(keep_trying=60), events.control)
     start = time.monotonic()
     use(repository, events.control)
     repository.close()
@@ -108,7 +111,7 @@ def test_a_registry_that_asks_to_wait_gets_what_it_asks_for(faults: FaultProxy, 
 
 def test_a_date_to_wait_for_is_waited_for(faults: FaultProxy, name: str) -> None:
     faults.fault("HEAD", "manifests", answer(503, Retry_After=formatdate(time.time() + 2, usegmt=True)))
-    repository = RegistryRepository(faults.address, name, fast(keep_trying=20))
+    repository = RegistryRepository(faults.address, name, fast(keep_trying=60))
     start = time.monotonic()
     repository.resolve("v1")
     repository.close()
@@ -150,7 +153,7 @@ def test_what_is_asked_once_is_not_asked_again(faults: FaultProxy, name: str) ->
 def test_many_who_wait_for_one_registry_say_so_once(faults: FaultProxy, name: str) -> None:
     faults.fault("HEAD", "", answer(503), times=40)
     events = Events()
-    repository = RegistryRepository(faults.address, name, fast(keep_trying=20), events.control)
+    repository = RegistryRepository(faults.address, name, fast(keep_trying=60), events.control)
     threads = [threading.Thread(target=repository.resolve, args=("v1",)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -168,7 +171,7 @@ def test_a_token_service_that_is_away_is_waited_for_and_named(token_registry: To
         front.fault("POST", "uploads/$", answer(401, WWW_Authenticate=realm))
         tokens.fault("GET", "token", answer(429, Retry_After="1"))
         events = Events()
-        options = fast(username=USERNAME, password=PASSWORD, keep_trying=20)
+        options = fast(username=USERNAME, password=PASSWORD, keep_trying=60)
         repository = RegistryRepository(front.address, "o/t", options, events.control)
         repository.write_blob(Bytes(DATA), events.control)
         repository.close()
@@ -235,7 +238,7 @@ def test_waiting_for_a_registry_that_takes_a_request_and_is_silent_ends_when_can
     faults: FaultProxy, name: str, use: Use
 ) -> None:
     for method in ("GET", "HEAD", "POST", "PUT"):
-        faults.fault(method, "", delay(3))
+        faults.fault(method, "", delay(LONG))
 
     def work(control: Control) -> None:
         use(RegistryRepository(faults.address, name, RegistryOptions(), control), control)
@@ -290,7 +293,7 @@ def test_waiting_for_a_connection_ends_when_cancelled() -> None:
 def test_waiting_for_a_name_server_ends_when_cancelled() -> None:
     """Its answer cannot be awaited otherwise than in a thread; what is left to itself there ends by itself."""
     done = threading.Event()
-    assert seconds_to_stop(lambda control: until_cancelled(lambda: done.wait(5), control), when=lambda: True) < SOON
+    assert seconds_to_stop(lambda control: until_cancelled(lambda: done.wait(LONG), control), when=lambda: True) < SOON
     done.set()
 
 
@@ -300,7 +303,7 @@ def test_a_download_that_stalls_ends_when_cancelled(faults: FaultProxy, name: st
 
     def stall(handler: object, seen: object) -> None:
         whole.set()
-        time.sleep(3)
+        time.sleep(LONG)
 
     faults.fault("GET", "/blobs/", stall)  # type: ignore[arg-type]
 
@@ -311,7 +314,7 @@ def test_a_download_that_stalls_ends_when_cancelled(faults: FaultProxy, name: st
 
 
 def test_an_upload_to_a_registry_that_takes_nothing_more_ends_when_cancelled(faults: FaultProxy, name: str) -> None:
-    faults.fault("PATCH", "", delay(3))
+    faults.fault("PATCH", "", delay(LONG))
 
     def work(control: Control) -> None:
         repository = RegistryRepository(faults.address, name, RegistryOptions(), Control())
@@ -320,7 +323,7 @@ def test_an_upload_to_a_registry_that_takes_nothing_more_ends_when_cancelled(fau
     assert seconds_to_stop(work, when=lambda: faults.count("PATCH") > 0) < SOON
 
 
-@pytest.mark.parametrize("fault", [delay(3), answer(429, Retry_After="60")], ids=["silent", "429"])
+@pytest.mark.parametrize("fault", [delay(LONG), answer(429, Retry_After="60")], ids=["silent", "429"])
 def test_waiting_for_a_token_ends_when_cancelled(faults: FaultProxy, fault: object) -> None:
     with fault_proxy(faults.upstream) as tokens:
         realm = f'Bearer realm="http://{tokens.address}/token",service="x"'
@@ -337,7 +340,7 @@ def test_who_waits_behind_another_for_a_token_ends_when_cancelled(faults: FaultP
     with fault_proxy(faults.upstream) as tokens:
         realm = f'Bearer realm="http://{tokens.address}/token",service="x"'
         faults.fault("HEAD", "", answer(401, WWW_Authenticate=realm))
-        tokens.fault("GET", "token", delay(3))
+        tokens.fault("GET", "token", delay(LONG))
         options, other = RegistryOptions(), Cancel()
         first = RegistryRepository(faults.address, "o/x", options, Control(cancel=other))
 
