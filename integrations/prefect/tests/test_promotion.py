@@ -135,6 +135,20 @@ def test_what_is_there_already_is_looked_at_and_not_announced_as_promoted(
     assert names(project) == ["promoted", "promotion-unchanged"]
 
 
+def test_a_run_that_cannot_be_suspended_says_so_before_it_plans(project: Project) -> None:
+    project.pack("1.0.0")
+
+    @flow
+    def release() -> ModelKitRef:
+        return modelkit_promotion(to="staging", policy=str(project.policy), approval="suspend")
+
+    with pytest.raises(kitops.InvalidInputError, match="is no run of a deployment"):
+        modelkit_promotion(to="staging", policy=str(project.policy), approval="suspend")
+    with pytest.raises(kitops.InvalidInputError, match="is a subflow, which Prefect cannot suspend"):
+        release()
+    assert not [card for card in artifacts("markdown") if project.kit in (card["description"] or "")]
+
+
 def test_an_older_kit_never_takes_the_place_of_a_newer_one(project: Project) -> None:
     versions = [project.pack(f"{number}.0.0") for number in range(4)]
     last = f"{project.kit}@{versions[-1]}"

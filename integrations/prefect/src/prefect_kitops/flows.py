@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import DEFAULT
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
@@ -76,11 +77,15 @@ def modelkit_promotion(
         PromotionRejectedError: A person rejected it; nothing was changed.
         PromotionCheckError: The check failed; the channel has what it had before.
         NotFoundError: There is no such check; nothing was changed.
+        InvalidInputError: It is to suspend, and is no run that Prefect can suspend; nothing was planned.
         KitOpsError: As :meth:`kitops_core.Client.promote`.
     """
     if check:
         with hints():
             _find_deployment(check)
+    if approval == "suspend":
+        with hints():
+            _check_suspends()
     plan = plan_promotion(reference, to, policy, registry)
     if latest and plan["superseded"]:
         return _superseded(plan, plan["superseded"])
@@ -174,6 +179,26 @@ def _candidate(reference: str, to: str, policy: kitops.PromotionPolicy, connecti
             f"channel '{to}' has no upstream to take a kit from", hint="name the kit to promote"
         )
     return policy.target(name) if name in policy.channels else connection.reference(candidate(name, connection))
+
+
+def _check_suspends() -> None:
+    """See that the run can be ended and started again, before anybody waits for a plan.
+
+    Raises:
+        InvalidInputError: It is a subflow, or no deployment's.
+    """
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None or run.parent_task_run_id is not None:
+        raise kitops.InvalidInputError(
+            "this promotion is a subflow, which Prefect cannot suspend",
+            hint="give it approval='pause', or start it as a deployment of its own: run_deployment(...)",
+        )
+    if run.deployment_id is None:
+        raise kitops.InvalidInputError(
+            "this promotion is no run of a deployment, so nothing could start it again",
+            hint="give it approval='pause', or serve it: modelkit_promotion.serve(...)",
+        )
 
 
 def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval:
