@@ -237,6 +237,50 @@ def test_a_kit_with_very_many_tags_and_parents_is_told_of_all_the_same(registry:
     assert labels(event, "modelkit-tag")[0] == f"oci://{name}:dev"
 
 
+@pytest.mark.parametrize("count", [60, 98, 120])
+def test_a_kit_made_from_very_many_assets_keeps_its_event_its_run_and_all_of_its_inputs(
+    registry: str, bundle: Path, count: int
+) -> None:
+    name = repository(registry)
+    keys = [f"s3://lake/part-{index:03}" for index in range(count)]
+
+    @flow
+    def train() -> ModelKitRef:
+        return pack_modelkit(bundle, f"{name}:dev", upstream=keys, card=False)
+
+    kit = train()
+    event = asset_event(kit.asset_key)
+    assert set(labels(event, "asset")) == set(keys[:60])
+    assert labels(event, "flow-run")
+    assert labels(event, "flow")
+    assert event["payload"].get("upstream", keys) == keys
+    assert event["payload"].get("upstream_total", count) == count
+    assert ("upstream" in event["payload"]) is (count > 60)
+    made_from = kitops.lineage(kit.reference)
+    parents = made_from.parents(made_from.root)
+    assert {made_from.node(edge.parent).reference for edge in parents} >= set(keys)
+
+
+@pytest.mark.parametrize("key", ["s3://a\nb", "s3://a\tb", f"s3://{'a' * 600}", "s3://a b", "S3://a"])
+def test_a_key_that_prefect_would_lose_or_refuse_is_refused_before_packing(
+    registry: str, bundle: Path, key: str
+) -> None:
+    name = repository(registry)
+    with pytest.raises(kitops.InvalidInputError, match="cannot be the key of an upstream asset"):
+        pack_modelkit.fn(bundle, f"{name}:dev", upstream=[key])
+    with pytest.raises(kitops.NotFoundError):
+        kitops.resolve(f"{name}:dev", where="registry")
+
+
+def test_no_task_asks_the_server_for_a_slot() -> None:
+    """Every tag of a task run is asked for; a server that is away for a moment would fail the task."""
+    import prefect_kitops
+
+    tasks = [value for name in prefect_kitops.__all__ if hasattr(value := getattr(prefect_kitops, name), "tags")]
+    assert len(tasks) > 20
+    assert not [value.name for value in tasks if value.tags]
+
+
 def test_async_twins_do_the_same(registry: str, bundle: Path, tmp_path: Path) -> None:
     name = repository(registry)
 

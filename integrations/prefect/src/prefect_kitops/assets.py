@@ -10,8 +10,9 @@ from prefect.context import AssetContext
 
 import kitops_core as kitops
 from kitops_core.orchestrate.metadata import record_metadata
-from kitops_core.orchestrate.names import asset_key
+from kitops_core.orchestrate.names import MAX_ASSET_KEY, asset_key
 from prefect_kitops.reference import ModelKitRef
+from prefect_kitops.running import run_logger
 
 MADE_BY = "kitops"
 Upstream: TypeAlias = str | ModelKitRef | Asset
@@ -41,23 +42,48 @@ def modelkit_asset(reference: str, *, url: str = "", description: str = "", owne
     return Asset(key=asset_key(parsed), properties=AssetProperties(**given))
 
 
+MAX_UPSTREAM = 60
+"""How many assets a kit's event has upstream: Prefect drops an event with more than 100 related resources, and counts
+the flow, the runs, the deployment and every tag of the run among them."""
+MAX_UPSTREAM_BYTES = 512 * 1024
+"""How much of the metadata the keys of upstream assets may take: Prefect takes 1.5 MB in one event."""
+
+
 def kits_of(upstream: Iterable[Upstream]) -> list[str]:
     """The kits among what something was made from, as references."""
     return [str(item) for item in upstream if not isinstance(item, Asset) and "://" not in str(item)]
 
 
 def upstream_assets(upstream: Iterable[Upstream]) -> list[Asset]:
-    """What something was made from, as assets."""
+    """What something was made from, as assets.
+
+    Raises:
+        InvalidInputError: Prefect would not take a key, or lose the event that has it.
+    """
     found: dict[str, Asset] = {}
     for item in upstream:
-        if isinstance(item, Asset):
-            asset = item
-        elif "://" in str(item):
-            asset = Asset(key=str(item))
-        else:
-            asset = Asset(key=asset_key(kitops.parse_reference(str(item))))
+        asset = item if isinstance(item, Asset) else _asset(str(item))
+        if len(asset.key) > MAX_ASSET_KEY or any(character.isspace() for character in asset.key):
+            raise _no_key(asset.key)
         found.setdefault(asset.key, asset)
     return list(found.values())
+
+
+def _asset(text: str) -> Asset:
+    if "://" not in text:
+        return Asset(key=asset_key(kitops.parse_reference(text)))
+    try:
+        return Asset(key=text)
+    except ValueError as error:
+        raise _no_key(text) from error
+
+
+def _no_key(text: str) -> kitops.InvalidInputError:
+    shown = text if len(text) <= 60 else f"{text[:60]}…"
+    return kitops.InvalidInputError(
+        f"{shown!r} cannot be the key of an upstream asset",
+        hint=f"write scheme://name, of at most {MAX_ASSET_KEY} characters, without spaces, tabs and line breaks",
+    )
 
 
 def materializes(reference: kitops.Reference, url: str, upstream: Iterable[Asset] = ()) -> None:
@@ -74,7 +100,38 @@ def materializes(reference: kitops.Reference, url: str, upstream: Iterable[Asset
         context.downstream_assets.add(modelkit_asset(str(reference), url=url))
     context.direct_asset_dependencies.update(asset for asset in upstream if asset.key != key)
     context.materialized_by = context.materialized_by or MADE_BY
+    _cap_upstream(context, key)
     context.update_tracked_assets()
+
+
+def upstream_keys() -> list[str]:
+    """Everything that Prefect knows the asset at hand to be made from, also what its event has no room for."""
+    context = AssetContext.get()
+    if context is None:
+        return []
+    told = {asset.key for asset in context.upstream_assets | context.direct_asset_dependencies}
+    rest = (metadata.get("upstream", ()) for metadata in context.materialization_metadata.values())
+    return sorted(told.union(*rest))
+
+
+def _cap_upstream(context: AssetContext, key: str) -> None:
+    """Leave in the event what it takes, and put all keys into the metadata instead."""
+    everything = context.direct_asset_dependencies | context.upstream_assets
+    if len(everything) <= MAX_UPSTREAM:
+        return
+    keys, room = upstream_keys(), MAX_UPSTREAM_BYTES
+    listed = [name for name in keys if (room := room - len(name.encode()) - 4) >= 0]
+    context.add_asset_metadata(key, {"upstream": listed, "upstream_total": len(keys)})
+    named = sorted(context.direct_asset_dependencies, key=lambda asset: asset.key)
+    inferred = sorted(context.upstream_assets - context.direct_asset_dependencies, key=lambda asset: asset.key)
+    kept = {asset.key for asset in [*named, *inferred][:MAX_UPSTREAM]}
+    for assets in (context.direct_asset_dependencies, context.upstream_assets):
+        assets.difference_update([asset for asset in assets if asset.key not in kept])
+    run_logger().warning(
+        "%s",
+        f"{key} is made from {len(keys)} assets, and its event has room for {MAX_UPSTREAM}: "
+        "the others are in its metadata and in the kit's provenance",
+    )
 
 
 def add_record(kit: ModelKitRef, record: kitops.ModelKitRecord) -> None:

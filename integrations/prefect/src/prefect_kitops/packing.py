@@ -10,7 +10,7 @@ from typing import Any
 import kitops_core as kitops
 from kitops_core.orchestrate.metadata import record_metadata
 from prefect_kitops.artifacts import publish_card
-from prefect_kitops.assets import Upstream, add_record, kits_of, materializes, upstream_assets
+from prefect_kitops.assets import Upstream, add_record, kits_of, materializes, upstream_assets, upstream_keys
 from prefect_kitops.connection import Registry, as_path, connect
 from prefect_kitops.events import emit_kit_event
 from prefect_kitops.progress import Progress
@@ -53,7 +53,7 @@ def make_kit(
     with Progress(f"packing {reference}") as progress:
         client = connection.client(signer=signer, on_event=progress.update)
         materializes(place, connection.url(place), upstream_assets(upstream))
-        provenance = provenance_of(parameters or {}, metrics or {}, kits_of(upstream))
+        provenance = provenance_of(parameters or {}, metrics or {}, kits_of(upstream), upstream_keys())
         record = work(client, str(place), place.in_registry, provenance)
         if record.origin:  # an import knows what it was made from once it is made; its version is in the metadata
             materializes(place, connection.url(place), upstream_assets([record.origin.partition("@")[0]]))

@@ -33,22 +33,22 @@ def current_source() -> kitops.Source:
 
 
 def provenance_of(
-    parameters: Mapping[str, Any], metrics: Mapping[str, float], parents: Iterable[Any]
+    parameters: Mapping[str, Any], metrics: Mapping[str, float], parents: Iterable[Any], upstream: Iterable[str]
 ) -> kitops.Provenance:
     """What to say about how a kit was made in the run at hand.
 
-    Its inputs are the kits given as parents, and all other assets that Prefect knows to be upstream.
+    Its inputs are the kits given as parents, and all other assets that it was made from.
 
     Args:
         parameters: What the run was given; the engine takes out what sounds secret.
         metrics: Figures that were measured.
         parents: Kits it was made from.
+        upstream: Keys of the assets it was made from.
     """
-    from prefect.context import AssetContext, TaskRunContext
+    from prefect.context import TaskRunContext
 
-    context, run = AssetContext.get(), TaskRunContext.get()
-    assets = context.upstream_assets | context.direct_asset_dependencies if context else ()
-    others = sorted(asset.key for asset in assets if not asset.key.startswith(f"{ASSET_SCHEME}://"))
+    run = TaskRunContext.get()
+    others = [key for key in upstream if not key.startswith(f"{ASSET_SCHEME}://")]
     return kitops.Provenance(
         parameters=dict(parameters),
         inputs=[*dict.fromkeys(str(parent) for parent in parents), *others],
