@@ -60,7 +60,7 @@ class Referrers:
         self._manifests = manifests
         self._control = control
         self._without_api = endpoint.transport.without_referrers
-        self._lists_none = False
+        self._lists: bool | None = None  # whether the registry lists what is put; None until something was
         self._entries: dict[str, Entry] = {}
         self._tags: tuple[str, ...] = ()
         self._tags_at = -_TAGS_LAST
@@ -104,7 +104,9 @@ class Referrers:
         """
         unlisted: dict[str, dict[str, Entry]] = {}
         attached = [(manifest, manifest.subject.digest) for manifest in manifests if manifest.subject is not None]
-        listed = run_all([partial(self._store, *each) for each in attached], self._control)
+        first = 1 if self._lists is None else 0  # its answer says which way to go with the others
+        listed = [self._store(*each, self._control) for each in attached[:first]]
+        listed += run_all([partial(self._store, *each) for each in attached[first:]], self._control)
         for (manifest, subject), is_listed in zip(attached, listed, strict=True):
             if not is_listed:
                 unlisted.setdefault(subject, {})[manifest.digest] = _entry(manifest)
@@ -131,10 +133,10 @@ class Referrers:
         """Store one referrer; whether the registry lists it. Where it does not, it gets a tag of its own."""
         control.check()
         raw = RawManifest(manifest.raw, manifest.digest, manifest.media_type)
-        if not self._lists_none and self._endpoint.registry not in self._without_api:
-            if self._manifests.put(raw, manifest.digest):
+        if self._lists is not False and self._endpoint.registry not in self._without_api:
+            self._lists = self._manifests.put(raw, manifest.digest)
+            if self._lists:
                 return True
-            self._lists_none = True
         tag = own_tag(subject, manifest.digest)
         try:
             return self._manifests.put(raw, tag)

@@ -79,7 +79,7 @@ class Registry:
         return {entry["digest"] for entry in json.loads(self.manifests[self.tags[LIST]].raw)["manifests"]}
 
     def referrers(self) -> Referrers:
-        transport = SimpleNamespace(options=fast(backoff=0.0), without_referrers={"registry"})
+        transport = SimpleNamespace(options=fast(backoff=1e-6), without_referrers={"registry"})
         endpoint: Any = SimpleNamespace(registry="registry", name="registry/kit", transport=transport)
         manifests: Any = self
         return Referrers(endpoint, manifests, Control())
