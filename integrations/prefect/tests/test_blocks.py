@@ -67,7 +67,7 @@ def test_every_option_of_the_transport_is_a_field_and_reaches_the_engine(tmp_pat
     options = ModelKitRepository(
         registry=OCIRegistry(host="ghcr.io", **given), repository="ml/churn"
     ).registry.options()
-    assert {field.name for field in dataclasses.fields(kitops.RegistryOptions)} == {*given, "origin"}
+    assert {field.name for field in dataclasses.fields(kitops.RegistryOptions)} == {*given, "origin", "renew"}
     home = tmp_path / "home"
     expected = {
         **given,
