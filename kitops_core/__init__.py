@@ -14,7 +14,10 @@ from kitops_core.version import __version__ as __version__
 if TYPE_CHECKING:
     from kitops_core.api import *  # noqa: F403
     from kitops_core.client import Client as Client
+    from kitops_core.evidence.inputs import kit_input as kit_input
     from kitops_core.promotion.policy_file import load_policy as load_policy
+    from kitops_core.reference import check_tag as check_tag
+    from kitops_core.reference import is_digest as is_digest
     from kitops_core.reference import parse_reference as parse_reference
     from kitops_core.signing.keys import generate_key_pair as generate_key_pair
     from kitops_core.types import *  # noqa: F403
@@ -22,14 +25,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": (
         "approve assemble attach attest attest_metrics bom channels copy describe_import diff gc "
-        "generate_kitfile history image import_kit lineage list_kits login logout manifests materialize metrics open "
-        "pack pack_layers promote prune pull push referrers remove remove_all resolve rollback sign "
-        "sign_files tag unpack verify vllm_arguments"
+        "generate_kitfile history image import_kit lineage list_kits login logout manifests materialize "
+        "metrics open pack pack_layers promote prune pull push referrers remove remove_all resolve rollback "
+        "select_entries sign sign_files tag unpack verify vllm_arguments"
     ),
     "client": "Client",
+    "evidence.inputs": "kit_input",
     "signing.keys": "generate_key_pair",
     "promotion.policy_file": "load_policy",
-    "reference": "parse_reference",
+    "reference": "check_tag is_digest parse_reference",
 }
 _MODULES = {name: f"kitops_core.{module}" for module, names in _HOMES.items() for name in names.split()}
 

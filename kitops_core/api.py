@@ -140,3 +140,19 @@ def vllm_arguments(directory: str | os.PathLike[str], kit: types.ModelKit | None
     from kitops_core.serving.vllm import vllm_arguments
 
     return vllm_arguments(directory, kit)
+
+
+def select_entries(kitfile: types.Kitfile, only: Sequence[str] = ()) -> list[types.KitEntry]:
+    """The entries of a Kitfile that filters take, in layer order; all of them without filters.
+
+    Args:
+        kitfile: The Kitfile.
+        only: Filters, ``model`` or ``datasets:name`` (see :mod:`kitops_core.kits.filters`).
+
+    Raises:
+        InvalidInputError: A filter cannot be read.
+    """
+    from kitops_core.kits.filters import parse_filters, takes_entry
+
+    filters = parse_filters(only)
+    return [entry for entry in kitfile.entries() if takes_entry(filters, entry)]

@@ -11,7 +11,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 import trustme
-from clients import close_clients
 from fault_proxy import FaultProxy, fault_proxy
 from hub_server import Hub, hub_server
 from kserve_environment import KServe
@@ -41,13 +40,6 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("KITOPS_HOME", str(home / "kitops"))
-
-
-@pytest.fixture(autouse=True)
-def _closed_clients() -> Iterator[None]:
-    """The connections of a test's clients end with it."""
-    yield
-    close_clients()
 
 
 @pytest.fixture

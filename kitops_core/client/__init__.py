@@ -56,6 +56,15 @@ class Client(PackingVerbs, KitVerbs, EvidenceVerbs, PromotionVerbs, ServingVerbs
             store=store, registries=registries, signer=signer, run=run, on_event=on_event, cancel=cancel
         )
 
+    @property
+    def store(self) -> Path:
+        """The local store's directory.
+
+        Raises:
+            StoreError: There is no home directory that it could be in.
+        """
+        return self._session.store.home
+
     def close(self) -> None:
         """Close the connections. A client that is used again opens them again."""
         self._session.close()

@@ -6,8 +6,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from clients import close_clients
 from fault_proxy import FaultProxy, fault_proxy
 from registry_fixture import HTPASSWD, Served, serve_registry
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    """The connections of a test's clients end with it."""
+    yield
+    close_clients()
 
 
 @pytest.fixture(scope="session")

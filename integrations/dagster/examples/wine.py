@@ -63,7 +63,7 @@ resource = KitOpsResource()
 defs = dg.Definitions(
     assets=[wine_data, wine, card, staging, prod],
     asset_checks=checks,
-    jobs=[promote, rollback_job(prod, "prod", channels=POLICY)],
+    jobs=[promote, rollback_job(prod, "prod", policy=POLICY)],
     schedules=[dg.ScheduleDefinition(job=promote, cron_schedule="0 6 * * 1-5")],
     resources={"kitops": resource, "modelkit": ModelKitIOManager(kitops=resource)},
     executor=dg.in_process_executor,

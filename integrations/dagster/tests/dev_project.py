@@ -42,7 +42,7 @@ def regional(context):
 staging = promotion_asset(
     churn,
     "staging",
-    channels=STATE / "promotion.yaml",
+    policy=STATE / "promotion.yaml",
     checks=[verified],
     automation_condition=promote_when_verified(),
 )

@@ -12,8 +12,8 @@ from runs import data_version, materialization, run
 
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
-from dagster_kitops.cache import unpacked
 from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.orchestrate.unpacked import unpacked
 
 
 class Upstream:

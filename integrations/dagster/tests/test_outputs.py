@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from clients import client
 from runs import data_version, materialization, metadata, run
 
 import kitops_core as kitops
@@ -220,7 +221,7 @@ def test_it_works_outside_a_run(tmp_path: Path) -> None:
 def test_a_store_and_a_tag_of_ones_own(instance: dg.DagsterInstance, tmp_path: Path, home: Path) -> None:
     given = contents(b"weights", tmp_path / "out")
     run([asset_returning(given)], instance, kitops=KitOpsResource(store=str(tmp_path / "store")), tags=["nightly"])
-    with kitops.open("churn:nightly", store=tmp_path / "store") as kit:
+    with client(store=tmp_path / "store").open("churn:nightly") as kit:
         assert data_version(instance, "churn") == kit.digest
     assert not (home / "kits").exists()
 

@@ -110,7 +110,7 @@ def test_a_kit_goes_through_the_channels_by_digest(project: Project, instance: d
     assert isinstance(table, dg.TableMetadataValue)
     assert all(row.data["passed"] for row in table.records)
     assert len(table.records) == 2
-    (last, *_) = kitops.history("prod", channels=project.policy)
+    (last, *_) = kitops.history("prod", policy=project.policy)
     assert (last.run.orchestrator, last.run.task) == ("dagster", "churn__prod")
 
 
@@ -158,12 +158,12 @@ def test_a_person_names_the_kit_to_promote(project: Project, instance: dg.Dagste
     config = PromotionConfig(digest=first, note="the second is too slow").model_dump()
     project.run("churn/staging", config={"churn__staging": {"config": config}})
     assert project.at("staging") == first
-    assert kitops.history("staging", channels=project.policy)[0].note == "the second is too slow"
+    assert kitops.history("staging", policy=project.policy)[0].note == "the second is too slow"
 
 
 def test_a_rollback_brings_the_kit_before_back(project: Project, instance: dg.DagsterInstance) -> None:
     staging = project.assets[0]
-    project.jobs = [rollback_job(staging, "staging", channels=project.policy)]
+    project.jobs = [rollback_job(staging, "staging", policy=project.policy)]
     digests = []
     for weights in (b"first", b"second", b"third"):
         project.weights = weights
@@ -198,11 +198,11 @@ class Signed(Project):
             (directory / name).write_bytes(data)
         self.key = directory / "release.key"
         self.checks = [signature_check(self.churn, [directory / "release.pub"]), digest_check(self.churn)]
-        self.assets = [promotion_asset(self.churn, "staging", channels=self.policy, checks=self.checks)]
+        self.assets = [promotion_asset(self.churn, "staging", policy=self.policy, checks=self.checks)]
         self.check_keys = [key for check in self.checks for key in check.check_keys]
 
     def sign(self) -> None:
-        kitops.sign(self.resource.reference("churn", digest=data_version(self.instance, "churn")), key=self.key)
+        kitops.sign(self.resource.reference("churn", digest=data_version(self.instance, "churn")), self.key)
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_a_tag_that_was_moved_fails_the_check(signed: Signed, tmp_path: Path) ->
 
 
 def test_a_policy_check_says_what_the_gates_would(project: Project, instance: dg.DagsterInstance) -> None:
-    check = policy_check(project.churn, "prod", channels=project.policy)
+    check = policy_check(project.churn, "prod", policy=project.policy)
     project.checks, project.accuracy = [check], 0.5
     project.run("churn", raise_on_error=False)
     (key,) = check.check_keys

@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from clients import find_kit
 from runs import data_version, run
 
 from dagster_kitops import ModelKit, ModelKitContents
 from kitops_core.errors import InvalidInputError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
-from kitops_core.kits.find import find_kit
 from kitops_core.signing.keys import PublicKey, generate_key_pair
 
 

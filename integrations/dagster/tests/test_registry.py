@@ -37,7 +37,7 @@ def test_an_asset_is_pushed_in_one_pass_and_loaded_from_the_registry(
     result = run([churn, card, files], instance, kitops=KitOpsResource(registry=namespace))
     assert result.output_for_node("card") == "# Churn\n"
     assert result.output_for_node("files") == ["Kitfile", "README.md"]
-    with kitops.open(f"{namespace}/churn:latest", remote=True) as kit:
+    with kitops.open(f"{namespace}/churn:latest", where="registry") as kit:
         assert kit.digest == data_version(instance, "churn")
     assert metadata(instance, "churn")["dagster/uri"] == f"oci://{namespace}/churn@{kit.digest}"
     assert kitops.list_kits() == []

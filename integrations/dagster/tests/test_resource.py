@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster_shared.libraries import DagsterLibraryRegistry
 
 import dagster_kitops
-from dagster_kitops import KitOpsResource, ModelKit, ModelKitIOManager
+import kitops_core
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitIOManager, RegistryLogin
 from kitops_core.errors import InvalidInputError, InvalidReferenceError
 
 
@@ -19,7 +23,7 @@ def test_no_repr_shows_a_secret() -> None:
         assert "registry.example.com/ml" in shown
         assert "s3cret" not in shown
         assert "t0ken" not in shown
-    assert "s3cret" not in repr(resource.registry_options)
+    assert "s3cret" not in repr(resource.registries)
 
 
 def test_a_secret_is_read_from_the_environment_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,8 +31,7 @@ def test_a_secret_is_read_from_the_environment_when_it_is_needed(monkeypatch: py
 
     @dg.asset
     def use(kitops: KitOpsResource) -> bool:
-        assert kitops.registry_options is not None
-        return kitops.registry_options.password == "s3cret"
+        return kitops.registries.options("registry.example.com").password == "s3cret"
 
     resource = KitOpsResource(
         registry="registry.example.com/ml", username="ci", password=dg.EnvVar("REGISTRY_PASSWORD")
@@ -72,23 +75,54 @@ def test_a_registry_without_a_host_is_refused() -> None:
 
 def test_half_of_the_credentials_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="password is missing"):
-        _ = KitOpsResource(registry="registry.example.com/ml", username="ci").registry_options
+        _ = KitOpsResource(registry="registry.example.com/ml", username="ci").registries
 
 
-def test_credentials_go_to_the_resources_own_registry_only(tmp_path: Path) -> None:
-    resource = KitOpsResource(registry="registry.example.com/ml", username="ci", password="s3cret")
-    own = resource.registry_options
-    assert resource.access("registry.example.com/other:1") == {"remote": True, "store": None, "registry": own}
-    assert resource.access("elsewhere.example.com/kit:1") == {"remote": None, "store": None, "registry": None}
-    assert resource.access("local:1")["registry"] is None
-    policy = tmp_path / "promotion.yaml"
-    policy.write_text("kit: registry.example.com/ml/churn\nchannels: {staging: {}}\n")
-    assert resource.options_for_channels(policy) == own
-    policy.write_text(
-        "kit: registry.example.com/ml/churn\nchannels: {staging: {}, prod: "
-        "{from: staging, target: prod.example.com/churn}}\n"
+def test_credentials_go_to_the_registry_they_are_given_for_and_to_no_other() -> None:
+    resource = KitOpsResource(
+        registry="registry.example.com/ml",
+        username="ci",
+        password="s3cret",
+        ca_file="ca.pem",
+        timeout=7.0,
+        others=[RegistryLogin(host="prod.example.com", token="t0ken", ca_file="prod.pem")],
     )
-    assert resource.options_for_channels(policy) is None
+    own, prod, any_other = (
+        resource.registries.options(f"{host}.example.com") for host in ("registry", "prod", "elsewhere")
+    )
+    assert (own.username, own.token, own.ca_file) == ("ci", "", Path("ca.pem"))
+    assert (prod.username, prod.token, prod.ca_file) == ("", "t0ken", Path("prod.pem"))
+    assert not any_other.has_credentials
+    assert {own.timeout, prod.timeout, any_other.timeout} == {7.0}
+
+
+def test_every_option_of_the_transport_can_be_set_by_name() -> None:
+    options = {field.name for field in dataclasses.fields(kitops_core.RegistryOptions)}
+    ours = {"origin", "identity_token", "backoff", "settle"}  # where they come from, and what only tests turn
+    assert options - ours <= set(KitOpsResource.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (KitOpsResource, {"ca_fil": "x"}),
+        (RegistryLogin, {"host": "h", "user": "x"}),
+        (ModelKitIOManager, {"signing_kye": "x"}),
+    ],
+)
+def test_a_field_that_there_is_not_is_refused(kind: Any, given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        kind(**given)
+
+
+def test_only_public_names_of_the_engine_are_imported() -> None:
+    public = set(kitops_core.__all__)
+    for path in Path(dagster_kitops.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kitops_core":
+                shared = (node.module or "").startswith("kitops_core.orchestrate.")
+                names = {alias.name for alias in node.names}
+                assert shared or (node.module == "kitops_core" and names <= public), f"{path.name}: {node.module}"
 
 
 def test_dagster_knows_the_library() -> None:

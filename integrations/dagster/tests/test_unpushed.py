@@ -7,16 +7,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from clients import find_kit
 from fault_proxy import answer, fault_proxy
 from runs import data_version, metadata, run
 
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKitContents, kept_kit
-from dagster_kitops.naming import tag_of_partition
 from kitops_core.errors import DeniedError, InvalidInputError
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
-from kitops_core.kits.find import find_kit
+from kitops_core.orchestrate.names import tag_of
 from kitops_core.signing.keys import PublicKey, generate_key_pair
 
 BROKEN = 100
@@ -39,7 +39,7 @@ def test_the_next_attempt_gets_what_was_packed_and_pushes_it(instance: dg.Dagste
         assert result.success
         assert len(trainings) == 1
         digest = data_version(instance, "churn")
-        with kitops.open(resource.reference("churn", tag="latest"), remote=True) as kit:
+        with kitops.open(resource.reference("churn", tag="latest"), where="registry") as kit:
             assert kit.digest == digest
             assert kit.read("model.bin") == b"trained for days"
     assert kitops.list_kits() == []
@@ -92,7 +92,7 @@ def test_what_is_kept_has_its_provenance_and_signature(
         proxy.fault("PUT", "/manifests/", answer(403), times=1)
         resource = KitOpsResource(registry=f"{proxy.address}/{uuid.uuid4().hex[:8]}")
         run([churn], instance, kitops=resource, signing_key=str(tmp_path / "release.key"))
-        found = find_kit(resource.reference("churn", tag="latest"), remote=True)
+        found = find_kit(resource.reference("churn", tag="latest"), "registry")
         attached = {each.predicate_type: each for each in read_evidence(found.storage, found.manifest.digest)}
         found.storage.close()
     assert set(attached) == {SLSA_PROVENANCE, TEST_RESULT}
@@ -122,8 +122,8 @@ def test_a_run_of_several_partitions_gets_each_of_its_kits(instance: dg.DagsterI
         ends = {"dagster/asset_partition_range_start": "eu", "dagster/asset_partition_range_end": "日本"}
         assert run([regional], instance, kitops=resource, run_tags=ends).success
         for region in regions.get_partition_keys():
-            reference = resource.reference("regional", tag=tag_of_partition(region))
-            with kitops.open(reference, remote=True) as kit:
+            reference = resource.reference("regional", tag=tag_of(region))
+            with kitops.open(reference, where="registry") as kit:
                 assert kit.read("model.bin") == region.encode()
     assert len(trainings) == 1
     assert kitops.list_kits() == []

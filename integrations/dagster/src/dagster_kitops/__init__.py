@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dagster_kitops.promotion import promotion_assets as promotion_assets
     from dagster_kitops.promotion import rollback_job as rollback_job
     from dagster_kitops.resources import KitOpsResource as KitOpsResource
+    from dagster_kitops.resources import RegistryLogin as RegistryLogin
     from dagster_kitops.serializers import Serializer as Serializer
     from dagster_kitops.serializers import register_serializer as register_serializer
     from dagster_kitops.unpushed import kept_kit as kept_kit
@@ -52,7 +53,7 @@ _HOMES = {
     "modelkit": "ModelKit",
     "pipes": "report_modelkit",
     "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
-    "resources": "KitOpsResource",
+    "resources": "KitOpsResource RegistryLogin",
     "serializers": "Serializer register_serializer",
     "unpushed": "kept_kit",
 }

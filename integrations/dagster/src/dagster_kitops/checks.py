@@ -12,14 +12,13 @@ from typing import Any
 
 import dagster as dg
 
-import kitops_core as kitops
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import identity
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, latest_kit
-from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core import IntegrityError, NotFoundError
 
 Asset = dg.AssetsDefinition | dg.AssetSpec | dg.AssetKey | str
 Look = Callable[[KitOpsResource, RecordedKit], tuple[bool, str, Mapping[str, Any]]]
@@ -55,7 +54,8 @@ def signature_check(
 
     def look(resource: KitOpsResource, kit: RecordedKit) -> tuple[bool, str, Mapping[str, Any]]:
         try:
-            verified = kitops.verify(kit.pinned, keys=given, **resource.access(kit.pinned))
+            with resource.client() as client:
+                verified = client.verify(kit.pinned, keys=given)
         except IntegrityError as error:
             return False, error.message, {}
         return True, f"signed by {', '.join(verified.signers)}", {}
@@ -89,7 +89,7 @@ def policy_check(
     asset: Asset,
     to: str,
     *,
-    channels: str | Path = "promotion.yaml",
+    policy: str | Path = "promotion.yaml",
     name: str = "",
     kitops_key: str = KITOPS_KEY,
 ) -> dg.AssetChecksDefinition:
@@ -98,21 +98,15 @@ def policy_check(
     Args:
         asset: The asset.
         to: The channel.
-        channels: The promotion policy's file.
+        policy: The promotion policy's file.
         name: The check's name; by default it names the channel.
         kitops_key: The resource key of the KitOpsResource.
     """
-    policy = Path(channels).absolute()
+    path = Path(policy).absolute()
 
     def look(resource: KitOpsResource, kit: RecordedKit) -> tuple[bool, str, Mapping[str, Any]]:
-        planned = kitops.promote(
-            kit.pinned,
-            to,
-            channels=policy,
-            dry_run=True,
-            store=resource.store_path,
-            registry=resource.options_for_channels(policy),
-        )
+        with resource.client() as client:
+            planned = client.promote(kit.pinned, to, policy=path, dry_run=True)
         refused = [f"{gate.name} ({gate.detail})" if gate.detail else gate.name for gate in planned.refused]
         said = f"{to} refuses it: {'; '.join(refused)}" if refused else f"{to} lets it in"
         return not refused, said, {"kitops/gates": gate_table(planned.gates)}

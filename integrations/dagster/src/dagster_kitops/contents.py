@@ -12,7 +12,7 @@ from typing import Any
 import kitops_core as kitops
 from dagster_kitops.card import model_card
 from dagster_kitops.serializers import save_object
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 CARD = "README.md"
 

@@ -10,8 +10,7 @@ import dagster as dg
 
 from dagster_kitops.identity import REFERENCE_KEY, identity
 from dagster_kitops.resources import KitOpsResource
-from kitops_core.errors import InvalidInputError, KitOpsError, NotFoundError
-from kitops_core.reference import parse_reference
+from kitops_core import InvalidInputError, KitOpsError, NotFoundError, parse_reference
 
 KITOPS_KEY = "kitops"
 """The resource key of the KitOpsResource, unless told otherwise."""

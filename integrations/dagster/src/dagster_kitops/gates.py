@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_kitops.identity import identity
-from kitops_core.reference import parse_reference
+from kitops_core import parse_reference
+from kitops_core.orchestrate.metadata import promotion_metadata as promotion_json
 
 if TYPE_CHECKING:
-    from kitops_core.promotion.gate_result import GateResult
-    from kitops_core.promotion.result import Promotion
+    from kitops_core import GateResult, Promotion
 
 
 def gate_table(gates: Sequence[GateResult]) -> dg.TableMetadataValue:
@@ -34,7 +34,7 @@ def promotion_metadata(promotion: Promotion) -> dict[str, Any]:
         "kitops/action": promotion.action,
         "kitops/changed": promotion.changed,
         "kitops/gates": gate_table(promotion.gates),
-        "kitops/promotion": dg.MetadataValue.json(promotion.to_dict()),
+        "kitops/promotion": dg.MetadataValue.json(promotion_json(promotion)),
     }
     if promotion.previous_digest:
         found["kitops/previous_digest"] = promotion.previous_digest

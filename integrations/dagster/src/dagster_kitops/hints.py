@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kitops_core.errors import KitOpsError
+from kitops_core import KitOpsError
 
 
 @contextmanager

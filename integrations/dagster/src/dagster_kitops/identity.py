@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kitops_core.record import ModelKitRecord
-from kitops_core.reference import parse_reference
+from kitops_core import ModelKitRecord, parse_reference
 
 DIGEST_KEY = "kitops/digest"
 """The metadata key that carries a kit's digest."""

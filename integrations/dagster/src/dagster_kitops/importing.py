@@ -10,10 +10,10 @@ import dagster as dg
 
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.hints import hints_logged
-from dagster_kitops.metadata import kit_metadata
-from dagster_kitops.naming import repository_of
+from dagster_kitops.metadata import changes_between, kit_metadata
 from dagster_kitops.promotion import run_source
 from dagster_kitops.resources import KitOpsResource
+from kitops_core.orchestrate.names import repository_of
 
 ORIGIN_KEY = "kitops/origin"
 """The metadata key that says what was imported, pinned: ``hf://organisation/model@commit``."""
@@ -61,21 +61,21 @@ def imported_modelkit(
 
     def imported(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
-        with hints_logged(context.log):
-            record = resource.import_kit(
+        with hints_logged(context.log), resource.client(run_source(context, resource), signing_key) as client:
+            first, *more = tags
+            record = client.import_kit(
                 source,
-                repository or repository_of(context.asset_key.path),
-                tags,
+                resource.reference(repository or repository_of(context.asset_key.path), tag=first),
+                push=resource.remote,
+                tags=more,
                 ref=ref,
                 kitfile=kitfile,
-                key=signing_key or None,
-                made_by=run_source(context, resource),
             )
         context.log.info(f"{record.reference} is {record.origin}" + ("" if record.changed else ", as before"))
         pinned = f"{record.reference}@{record.digest}"
         with resource.open(pinned) as kit:
             before = record.previous_digest if record.changed else ""
-            changes = resource.changes(f"{record.reference}@{before}", pinned) if before else None
+            changes = changes_between(resource, f"{record.reference}@{before}", pinned) if before else None
             metadata = kit_metadata(record, kit.kitfile, changes, resource.browse_url)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(record.digest), metadata={**metadata, ORIGIN_KEY: record.origin}

@@ -12,8 +12,7 @@ import dagster as dg
 
 from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
-from kitops_core.errors import InvalidInputError
-from kitops_core.kits.filters import parse_filters, takes_entry
+from kitops_core import InvalidInputError, select_entries
 
 _HANDLES = (Any, object, ModelKit)
 
@@ -103,11 +102,8 @@ def input_name(context: dg.InputContext) -> str:
 
 def _files(kit: ModelKit, directory: Path, only: Sequence[str]) -> dict[str, Path]:
     """The kit's entries by name, or by path where they have none."""
-    filters = parse_filters(only)
     files: dict[str, Path] = {}
-    for entry in kit.kitfile.entries():
-        if not takes_entry(filters, entry):
-            continue
+    for entry in select_entries(kit.kitfile, only):
         name = entry.name if entry.name and entry.section in ("dataset", "prompt") else entry.path
         if files.setdefault(name, directory / entry.path) != directory / entry.path:
             raise InvalidInputError(f"{kit.reference} has two entries '{name}'", hint="take it as Path or ModelKit")

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from dagster_kitops.cache import unpacked
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import REFERENCE_KEY
 from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
-from dagster_kitops.metadata import kit_metadata
+from dagster_kitops.metadata import changes_between, kit_metadata
 from dagster_kitops.modelkit import ModelKit
-from dagster_kitops.naming import repository_of, repository_of_output, tag_of_partition
+from dagster_kitops.naming import repository_of_output
 from dagster_kitops.options import REPOSITORY, InputOptions, input_options, output_options
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import describe_partition, input_kits, note_loaded, recorded_kit, set_data_version
-from kitops_core.errors import DeniedError, InvalidInputError, NotFoundError, RegistryError
-from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, parse_reference
-from kitops_core.storage.local import store_home
+from kitops_core import DeniedError, InvalidInputError, ModelKitRecord, NotFoundError, RegistryError, parse_reference
+from kitops_core.orchestrate.names import repository_of, tag_of
+from kitops_core.orchestrate.unpacked import unpacked
 
 
 class ModelKitIOManager(dg.ConfigurableIOManager):
@@ -42,6 +40,8 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     Several partitions come as a ``dict`` by partition key.
     """
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     kitops: dg.ResourceDependency[KitOpsResource]
     repository: str = Field(
         default="{asset_key}",
@@ -49,7 +49,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         "With neither, all assets share it.",
     )
     tags: list[str] = Field(
-        default=[DEFAULT_TAG], min_length=1, description="Tags of assets without partitions; the first is read."
+        default=["latest"], min_length=1, description="Tags of assets without partitions; the first is read."
     )
     serializer: str = Field(default="auto", description="Serializer of objects; auto finds one by the object's type.")
     allow_pickle: bool = Field(
@@ -104,7 +104,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             repository = options.repository or self._repository(path)
             partitions = list(context.asset_partition_keys) if context.has_asset_partitions else []
             if not by_partition(obj, partitions):
-                own = [tag_of_partition(key) for key in partitions]
+                own = [tag_of(key) for key in partitions]
                 tags = [*own, *options.tags] if own else options.tags or self.tags
                 record = packer.store(obj, repository, tags, name=path[-1], partitions=partitions)
                 self._describe(context, record)
@@ -188,7 +188,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             return recorded.pinned if recorded.reference else str(named.with_digest(recorded.digest))
         if external:
             return external
-        return str(named.with_tag(self.tags[0] if partition is None else tag_of_partition(partition)))
+        return str(named.with_tag(self.tags[0] if partition is None else tag_of(partition)))
 
     def _repository(self, path: Any) -> str:
         return self.repository.replace("{asset_key}", repository_of(path)).replace(
@@ -207,7 +207,8 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             with self.kitops.open(str(named.with_digest(record.digest))) as kit:
                 kitfile = kit.kitfile
             if record.changed and record.previous_digest:
-                changes = self.kitops.changes(str(named.with_digest(record.previous_digest)), kit.reference)
+                before = str(named.with_digest(record.previous_digest))
+                changes = changes_between(self.kitops, before, str(named.with_digest(record.digest)))
         except (RegistryError, DeniedError) as error:  # the kit is there: a failed step would be run again for nothing
             context.log.warning(f"the metadata lacks what could not be read back: {error.message}")
         state = "packed" if record.changed else "unchanged"
@@ -217,5 +218,6 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     def _unpacked(self, kit: ModelKit, only: Sequence[str]) -> Path:
         cache = Path(os.path.expanduser(self.cache_dir)) if self.cache_dir else None
         if cache is None:
-            cache = (self.kitops.store_path or store_home()) / "cache" / "unpacked"
+            with self.kitops.client() as client:
+                cache = client.store / "cache" / "unpacked"
         return unpacked(kit, cache, only, max_bytes=int(self.cache_gib * 2**30))

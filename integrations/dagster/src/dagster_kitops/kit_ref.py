@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.record import ModelKitRecord
-from kitops_core.reference import parse_reference
+from kitops_core import ModelKitRecord, parse_reference
 
 if TYPE_CHECKING:
     from kitops_core import Kitfile, LayerRecord

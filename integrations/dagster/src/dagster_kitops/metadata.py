@@ -10,10 +10,11 @@ import dagster as dg
 
 from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_command
 from dagster_kitops.options import METRIC
-from kitops_core.record import ModelKitRecord
-from kitops_core.reference import parse_reference
+from kitops_core import IntegrityError, ModelKitRecord, NotFoundError, parse_reference
+from kitops_core.orchestrate.metadata import record_metadata
 
 if TYPE_CHECKING:
+    from dagster_kitops.resources import KitOpsResource
     from kitops_core import KitDiff, Kitfile
 
 
@@ -50,8 +51,17 @@ def kit_metadata(
     found["kitops/unpack_command"] = unpack_command(record)
     if kitfile is not None:
         found["kitops/kitfile"] = dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```")
-    found["kitops/record"] = dg.MetadataValue.json(record.to_dict())
+    found["kitops/record"] = dg.MetadataValue.json(record_metadata(record))
     return found
+
+
+def changes_between(resource: KitOpsResource, before: str, after: str) -> KitDiff | None:
+    """What moved between two kits; ``None`` where the first is not there any more, or is no kit."""
+    try:
+        with resource.client() as client:
+            return client.diff(before, after, where=resource.where(after))
+    except (NotFoundError, IntegrityError):
+        return None
 
 
 def _metrics(kitfile: Kitfile) -> Mapping[str, float]:

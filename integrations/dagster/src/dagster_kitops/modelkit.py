@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dagster_kitops.serializers import load_object
-from kitops_core.errors import InvalidInputError, NotFoundError
-from kitops_core.kits.filters import parse_filters, takes_entry
-from kitops_core.kits.modelkit import MAX_READ_BYTES
-from kitops_core.kits.unpack import Unpacked
-from kitops_core.reference import parse_reference
+from kitops_core import Existing, InvalidInputError, NotFoundError, Unpacked, parse_reference, select_entries
 
 if TYPE_CHECKING:
     from dagster_kitops.resources import KitOpsResource
+    from kitops_core import KitEntry, Kitfile
     from kitops_core import ModelKit as OpenKit
-    from kitops_core.kitfile import KitEntry, Kitfile
 
 
 class ModelKit:
@@ -50,7 +47,8 @@ class ModelKit:
     def kitfile(self) -> Kitfile:
         """The Kitfile."""
         if self._kitfile is None:
-            self._open().close()
+            with self._open():
+                pass
         assert self._kitfile is not None  # noqa: S101  set by opening
         return self._kitfile
 
@@ -69,20 +67,20 @@ class ModelKit:
         return self.read(path).decode(encoding)
 
     def unpack(
-        self, directory: str | os.PathLike[str], *, only: Sequence[str] = (), overwrite: bool = False
+        self, directory: str | os.PathLike[str], *, only: Sequence[str] = (), existing: Existing = "refuse"
     ) -> Unpacked:
         """Unpack the kit, or the parts that ``only`` names, into a directory.
 
         Args:
             directory: Where to; made if it does not exist.
             only: Filters such as ``model`` or ``datasets:sample``; none means everything.
-            overwrite: Replace files that are in the way.
+            existing: What becomes of files that are in the way: ``refuse``, ``overwrite`` or ``ignore``.
 
         Raises:
             KitOpsError: As :func:`kitops_core.unpack`.
         """
         with self._open() as kit:
-            return kit.unpack(directory, only=only, overwrite=overwrite)
+            return kit.unpack(directory, only=only, existing=existing)
 
     def load(self, *, only: Sequence[str] = (), trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
         """The object that an asset returned, its model first of all, or the one object that ``only`` names.
@@ -120,7 +118,7 @@ class ModelKit:
             NotFoundError: There is none.
             InvalidInputError: There are several.
         """
-        entries = [entry for entry in self.kitfile.entries() if takes_entry(parse_filters(only), entry)]
+        entries = select_entries(self.kitfile, only)
         if not entries:
             raise NotFoundError(f"{self.reference} has no {' or '.join(only) or 'entry'}", hint="see its Kitfile")
         for section in ("model", "dataset"):  # what an asset returned, among what was packed along with it
@@ -146,14 +144,16 @@ class ModelKit:
 
     def _read_entry(self, entry: KitEntry) -> bytes:
         with self._open() as kit:
-            return kit.read(entry.path, limit=max(kit.size, MAX_READ_BYTES))
+            return kit.read(entry.path, limit=max(kit.size, 2**30))
 
     def _pin(self) -> None:
         if not self._reference.digest:
-            self._open().close()
+            with self._open():
+                pass
 
-    def _open(self) -> OpenKit:
-        kit = self.kitops.open(str(self._reference))
-        self._reference = parse_reference(kit.reference)
-        self._kitfile = kit.kitfile
-        return kit
+    @contextmanager
+    def _open(self) -> Iterator[OpenKit]:
+        with self.kitops.open(str(self._reference)) as kit:
+            self._reference = parse_reference(kit.reference)
+            self._kitfile = kit.kitfile
+            yield kit

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kitops_core.errors import InvalidInputError
-from kitops_core.reference import check_tag, is_digest
+from kitops_core import InvalidInputError, check_tag, is_digest
 
 REPOSITORY = "kitops/repository"
 METRIC = "kitops/metric/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,12 +16,18 @@ import kitops_core as kitops
 from dagster_kitops.contents import ModelKitContents, contents_of
 from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
 from dagster_kitops.modelkit import ModelKit
-from dagster_kitops.naming import tag_of_partition
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.unpushed import forget, kept_name
-from kitops_core.errors import DeniedError, InvalidInputError, KitOpsError, RegistryError
-from kitops_core.record import ModelKitRecord, Source
-from kitops_core.reference import parse_reference
+from kitops_core import (
+    DeniedError,
+    InvalidInputError,
+    KitOpsError,
+    ModelKitRecord,
+    RegistryError,
+    Source,
+    parse_reference,
+)
+from kitops_core.orchestrate.names import tag_of
 
 _RETURN = (
     "return a ModelKitContents, an object that has a serializer, the Path of a directory, a ModelKitRef or a ModelKit"
@@ -90,7 +97,7 @@ class Packer:
             KitOpsError: One could not be packed or pushed. The others may have been.
         """
         for partition, value in values.items():
-            tag = tag_of_partition(partition)
+            tag = tag_of(partition)
             try:
                 record = self._stored(value, repository, [tag], name)
             except (RegistryError, DeniedError):
@@ -103,19 +110,20 @@ class Packer:
         if isinstance(value, ModelKitRef):
             return self._found(value)
         if isinstance(value, ModelKit):
-            record = self.resource.take(value.kitops, value.reference, repository, tags)
+            record = self._take(value, repository, tags)
             return replace(record, source=self._source(), parents=tuple(self.parents))
         if isinstance(value, ModelKitLayers):
-            return self.resource.assemble(
-                value.layers,
-                repository,
-                tags,
-                kitfile=value.kitfile,
-                made_by=self._source(),
-                parents=tuple(self.parents),
-                provenance=self._provenance(None, self.parents, self.metrics) if self.provenance else None,
-                key=self.signing_key or None,
-            )
+            first, *more = tags
+            with self._client() as client:
+                return client.assemble(
+                    self.resource.reference(repository, tag=first),
+                    value.layers,
+                    kitfile=value.kitfile,
+                    push=self.resource.remote,
+                    tags=more,
+                    provenance=self._provenance(None, self.parents, self.metrics) if self.provenance else None,
+                    parents=tuple(self.parents),
+                )
         if isinstance(value, Path):
             return self._pack(_directory(value), repository, tags, ModelKitContents(metrics=self.metrics))
         contents = _contents(value, self.serializer)
@@ -130,15 +138,36 @@ class Packer:
         self, source: Path | kitops.Contents, repository: str, tags: Sequence[str], said: ModelKitContents
     ) -> ModelKitRecord:
         parents = tuple(dict.fromkeys([*self.parents, *said.parents]))
-        return self.resource.pack(
-            source,
-            repository,
-            tags,
-            made_by=self._source(),
-            parents=parents,
-            provenance=self._provenance(source, parents, said.metrics) if self.provenance else None,
-            key=self.signing_key,
-        )
+        first, *more = tags
+        with self._client() as client:
+            return client.pack(
+                source,
+                self.resource.reference(repository, tag=first),
+                push=self.resource.remote,
+                tags=more,
+                provenance=self._provenance(source, parents, said.metrics) if self.provenance else None,
+                parents=parents,
+            )
+
+    def _take(self, kit: ModelKit, repository: str, tags: Sequence[str]) -> ModelKitRecord:
+        """Copy a kit into this registry or store, with all that is attached to it; its digest stays."""
+        first, *more = tags
+        target = self.resource.reference(repository, tag=first)
+        source = kit.kitops
+        where: kitops.Where = source.where(kit.reference) if source.remote else "store"
+        store = self.resource.store_path if self.resource.store else source.store_path
+        # Of two registries each resource knows its own; the kit's may be read with what this one says of it.
+        registries = self.resource.registries if self.resource.remote else source.registries
+        with kitops.Client(store=store, registries=registries) as client:
+            record = client.copy(
+                kit.reference, target, where=where, into="registry" if self.resource.remote else "store", referrers=True
+            )
+            if more:
+                client.tag(target, more, where="registry" if self.resource.remote else "store")
+        return replace(record, tags=tuple(tags))
+
+    def _client(self) -> AbstractContextManager[kitops.Client]:
+        return self.resource.client(self._source(), self.signing_key)
 
     def _keep(self, values: Mapping[tuple[str, ...], Any], repository: str, tags: Sequence[str], name: str) -> None:
         """Pack into the local store what could not be pushed, with all that is attached to it.
@@ -159,7 +188,7 @@ class Packer:
             except (KitOpsError, OSError) as error:
                 self.context.log.error(f"what was packed could not be kept in the local store either: {error}")
                 return
-            target = tag_of_partition(partitions[0]) if len(values) > 1 else tags[0]
+            target = tag_of(partitions[0]) if len(values) > 1 else tags[0]
             self.context.log.error(
                 f"what was packed is kept in the local store as {kept}:{tag}: `kitops push {kept}:{tag} "
                 f"{self.resource.reference(repository, tag=target)}` sends it, and kept_kit(context) gives it to the "
@@ -174,12 +203,10 @@ class Packer:
     def _provenance(
         source: Path | kitops.Contents | None, parents: Sequence[str], metrics: Mapping[str, float]
     ) -> kitops.Provenance:
-        from kitops_core.evidence.inputs import kit_input
-
         made = source.parameters if isinstance(source, kitops.Contents) else {}
         return kitops.Provenance(
             parameters={name: value for name, value in made.items() if name != "metrics"},
-            inputs=[kit_input(parse_reference(parent)) for parent in parents],
+            inputs=[kitops.kit_input(kitops.parse_reference(parent)) for parent in parents],
             metrics=metrics,
         )
 

@@ -9,7 +9,7 @@ from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
 
-    from kitops_core.record import ModelKitRecord
+    from kitops_core import ModelKitRecord
 
 
 def report_modelkit(pipes: PipesContext, kit: ModelKitRecord, *, asset_key: str | None = None) -> None:

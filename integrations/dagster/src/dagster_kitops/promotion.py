@@ -16,9 +16,7 @@ from dagster_kitops.gates import gate_table, promotion_metadata
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit
-from kitops_core.errors import GateRefusedError, LostRaceError
-from kitops_core.record import Source
-from kitops_core.reference import is_digest
+from kitops_core import GateRefusedError, LostRaceError, Source, is_digest
 
 
 class PromotionConfig(dg.Config):
@@ -39,7 +37,7 @@ def promotion_asset(
     candidate: Asset,
     to: str,
     *,
-    channels: str | Path = "promotion.yaml",
+    policy: str | Path = "promotion.yaml",
     key: dg.AssetKey | Sequence[str] | None = None,
     checks: Sequence[dg.AssetChecksDefinition] = (),
     signing_key: str = "",
@@ -55,7 +53,7 @@ def promotion_asset(
     Args:
         candidate: The asset whose kit is promoted: what packs it, or the asset of the channel upstream.
         to: The channel.
-        channels: The promotion policy's file.
+        policy: The promotion policy's file.
         key: The asset's key; by default the candidate's and the channel.
         checks: Checks that must have passed on the very digest that is promoted. The gates are asked in any case.
         signing_key: The private key that signs the promotion's record: a file or ``env://NAME``.
@@ -65,7 +63,7 @@ def promotion_asset(
     """
     upstream = asset_key(candidate)
     needed = [key for definition in checks for key in definition.check_keys]
-    policy = Path(channels).absolute()
+    path = Path(policy).absolute()
 
     as_asset: Any = dg.asset(
         key=dg.AssetKey([*upstream.path, to]) if key is None else key,
@@ -83,17 +81,8 @@ def promotion_asset(
         _ask(context, needed, kit)
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         try:
-            with hints_logged(context.log):
-                done = kitops.promote(
-                    kit.pinned,
-                    to,
-                    channels=policy,
-                    key=signing_key or None,
-                    made_by=run_source(context, resource),
-                    note=config.note,
-                    store=resource.store_path,
-                    registry=resource.options_for_channels(policy),
-                )
+            with hints_logged(context.log), resource.client(run_source(context, resource), signing_key) as client:
+                done = client.promote(kit.pinned, to, policy=path, note=config.note)
         except GateRefusedError as error:
             gates = {"kitops/gates": gate_table(error.promotion.gates)} if error.promotion else {}
             raise dg.Failure(error.message, metadata=gates, allow_retries=False) from error
@@ -107,13 +96,13 @@ def promotion_asset(
 
 
 def promotion_assets(
-    candidate: Asset, channels: str | Path = "promotion.yaml", *, to: Sequence[str] = (), **options: Any
+    candidate: Asset, policy: str | Path = "promotion.yaml", *, to: Sequence[str] = (), **options: Any
 ) -> list[dg.AssetsDefinition]:
     """An asset for each channel of a policy, each downstream of the channel that its kits come from.
 
     Args:
         candidate: The asset that packs the kit.
-        channels: The promotion policy's file.
+        policy: The promotion policy's file.
         to: Only these channels; by default all.
         **options: As for :func:`promotion_asset`.
 
@@ -121,16 +110,16 @@ def promotion_assets(
         PolicyError: The policy cannot be used.
         NotFoundError: There is no such file or channel.
     """
-    policy = kitops.load_policy(Path(channels).absolute())
+    loaded = kitops.load_policy(Path(policy).absolute())
     root = asset_key(candidate)
     made: dict[str, dg.AssetsDefinition] = {}
-    wanted = {name: policy.channel(name) for name in to or policy.channels}
-    for name in filter(wanted.__contains__, policy.channels):
+    wanted = {name: loaded.channel(name) for name in to or loaded.channels}
+    for name in filter(wanted.__contains__, loaded.channels):
         upstream = made.get(wanted[name].from_)
         made[name] = promotion_asset(
             candidate if upstream is None else upstream,
             name,
-            channels=channels,
+            policy=policy,
             key=[*root.path, name],
             **{**options, "checks": options.get("checks", ()) if upstream is None else ()},
         )
@@ -141,7 +130,7 @@ def rollback_job(
     channel: Asset,
     to: str,
     *,
-    channels: str | Path = "promotion.yaml",
+    policy: str | Path = "promotion.yaml",
     name: str = "",
     signing_key: str = "",
     kitops_key: str = KITOPS_KEY,
@@ -153,29 +142,20 @@ def rollback_job(
     Args:
         channel: The channel's asset.
         to: The channel.
-        channels: The promotion policy's file.
+        policy: The promotion policy's file.
         name: The job's name; by default it names the channel.
         signing_key: The private key that signs the record: a file or ``env://NAME``.
         kitops_key: The resource key of the KitOpsResource.
     """
     target = asset_key(channel)
-    policy = Path(channels).absolute()
+    path = Path(policy).absolute()
     title = "".join(c if c.isalnum() else "_" for c in to)
 
     @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
     def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
-        with hints_logged(context.log):
-            done = kitops.rollback(
-                to,
-                to=config.digest,
-                channels=policy,
-                key=signing_key or None,
-                made_by=run_source(context, resource),
-                note=config.note,
-                store=resource.store_path,
-                registry=resource.options_for_channels(policy),
-            )
+        with hints_logged(context.log), resource.client(run_source(context, resource), signing_key) as client:
+            done = client.rollback(to, to=config.digest, policy=path, note=config.note)
         version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
         context.log_event(dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags=version))
 

@@ -1,49 +1,47 @@
-"""Where kits live, as a Dagster resource."""
+"""Where kits live, as a Dagster resource that gives out clients of the engine."""
 
 # Dagster reads the annotations of resources when the class is made, so they are not postponed here.
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 import kitops_core as kitops
-from kitops_core.errors import IntegrityError, InvalidReferenceError, NotFoundError
-from kitops_core.kits.find import open_storage
-from kitops_core.record import ModelKitRecord, Source
-from kitops_core.reference import LOCAL_REGISTRY, parse_reference
+from kitops_core import InvalidReferenceError, parse_reference
+from kitops_core.orchestrate.names import complete
 
-if TYPE_CHECKING:
-    from kitops_core import LayerRecord
-    from kitops_core.evidence.slsa import Provenance
-    from kitops_core.storage.registry import RegistryOptions
+_FORBID = ConfigDict(extra="forbid", frozen=True)
+_TRANSPORT = ("plain_http", "tls_verify", "proxy", "connect_timeout", "timeout")
+_FILES = ("ca_file", "client_cert", "tls_key")
 
 
-class Access(TypedDict):
-    """Where the engine looks for a kit, and how.
+class RegistryLogin(dg.Config):
+    """Another registry that takes part in what a resource does: who we are there, and how it is talked to."""
 
-    Attributes:
-        remote: ``True`` for the registry, ``None`` for the first of local store and registry that has it.
-        store: The local store's directory, where it is not the default.
-        registry: How to talk to the registry, where it is not as usual.
-    """
+    model_config = _FORBID
 
-    remote: bool | None
-    store: Path | None
-    registry: "RegistryOptions | None"
+    host: str = Field(description="Host and port: prod.example.com.")
+    username: str | None = Field(default=None, description="User name.")
+    password: str | None = Field(default=None, repr=False, description="Password or access token of the user.")
+    token: str | None = Field(default=None, repr=False, description="Bearer token, instead of user and password.")
+    plain_http: bool | None = Field(default=None, description="Whether it speaks HTTP.")
+    ca_file: str = Field(default="", description="PEM file of certificate authorities to trust besides the system's.")
 
 
 class KitOpsResource(dg.ConfigurableResource[Any]):
     """A registry, or the local store.
 
-    Secrets are read with :class:`dagster.EnvVar`, which keeps them out of Dagster's pages, and are in no repr. Without
-    any, the credentials of ``docker login`` and ``kitops login`` are used.
+    Secrets are read with :class:`dagster.EnvVar`, which keeps them out of Dagster's pages, and are in no repr. They are
+    sent to this resource's registry only. Where none are given, and for every other registry that ``others`` does not
+    name, the credentials of ``docker login`` and ``kitops login`` are used.
     """
+
+    model_config = _FORBID
 
     registry: str = Field(
         default="",
@@ -52,8 +50,23 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
     username: str | None = Field(default=None, description="User name at the registry.")
     password: str | None = Field(default=None, repr=False, description="Password or access token of the user.")
     token: str | None = Field(default=None, repr=False, description="Bearer token, instead of user and password.")
+    others: list[RegistryLogin] = Field(
+        default=[], description="Other registries that take part, such as the one a channel is in."
+    )
     plain_http: bool | None = Field(
         default=None, description="Whether the registry speaks HTTP; by default only one on this machine does."
+    )
+    tls_verify: bool = Field(default=True, description="Whether to check the registry's certificate.")
+    ca_file: str = Field(default="", description="PEM file of certificate authorities to trust besides the system's.")
+    client_cert: str = Field(default="", description="PEM file of a client certificate.")
+    tls_key: str = Field(default="", description="PEM file of its key, where client_cert does not hold it.")
+    proxy: str = Field(default="", repr=False, description="URL of a proxy, instead of what the environment says.")
+    connect_timeout: float = Field(default=10.0, description="Seconds to wait for a connection.")
+    timeout: float = Field(default=60.0, description="Seconds to wait while no byte moves.")
+    credential_files: list[str] = Field(default=[], description="Docker or Podman credential files to look into first.")
+    signing_key: str = Field(
+        default="",
+        description="Private key that signs kits, what is said of them, and promotions: a file or env://NAME.",
     )
     store: str = Field(default="", description="The local store's directory, where it is not the default.")
     browse_url: str = Field(
@@ -73,23 +86,44 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
         return Path(os.path.expanduser(self.store)) if self.store else None
 
     @property
-    def registry_options(self) -> "RegistryOptions | None":
-        """How the engine talks to this registry, or ``None`` for the local store.
+    def registries(self) -> kitops.Registries:
+        """How the engine talks to which registry.
 
         Raises:
-            InvalidInputError: Of user name and password only one is given.
+            InvalidInputError: Of user name and password only one is given, or a client's key without its certificate.
         """
-        if not self.remote:
-            return None
-        from kitops_core.storage.registry import RegistryOptions
+        how: dict[str, Any] = {name: getattr(self, name) for name in _TRANSPORT}
+        how |= {name: Path(getattr(self, name)) for name in _FILES if getattr(self, name)}
+        how["credential_files"] = tuple(map(Path, self.credential_files))
+        hosts = {
+            other.host: kitops.RegistryOptions(
+                **{
+                    **how,
+                    **_login(other),
+                    **({"ca_file": Path(other.ca_file)} if other.ca_file else {}),
+                    "plain_http": other.plain_http,
+                }
+            )
+            for other in self.others
+        }
+        if self.remote:
+            hosts[self.registry.partition("/")[0]] = kitops.RegistryOptions(**{**how, **_login(self)})
+        return kitops.Registries(hosts, others=kitops.RegistryOptions(**{**how, "plain_http": None}))
 
-        return RegistryOptions(
-            plain_http=self.plain_http,
-            host=self.registry.partition("/")[0],
-            username=self.username or "",
-            password=self.password or "",
-            token=self.token or "",
-        )
+    @contextmanager
+    def client(self, run: kitops.Source | None = None, signer: str = "") -> Iterator[kitops.Client]:
+        """A client of the engine that works as this resource says; its connections end with the block.
+
+        Args:
+            run: The run it works for, for records and provenance.
+            signer: Another key than ``signing_key``: a file or ``env://NAME``.
+
+        Raises:
+            InvalidInputError: The resource's fields do not fit together.
+        """
+        key = signer or self.signing_key or None
+        with kitops.Client(store=self.store_path, registries=self.registries, signer=key, run=run) as client:
+            yield client
 
     def reference(self, repository: str, *, tag: str = "", digest: str = "") -> str:
         """The full reference of a kit in this registry or store.
@@ -97,83 +131,41 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
         Raises:
             InvalidReferenceError: ``registry`` names no host, or the result is not a reference.
         """
-        name = f"{self.registry.rstrip('/')}/{repository}" if self.remote else repository
-        reference = parse_reference(name)
-        if self.remote and reference.registry == LOCAL_REGISTRY:
+        host, _, namespace = self.registry.rstrip("/").partition("/")
+        if host and "." not in host and ":" not in host:
             raise InvalidReferenceError(
                 f"registry '{self.registry}' names no host: the first part has neither '.' nor ':'",
                 hint="write registry.example.com/namespace or localhost:5000, or leave it empty for the local store",
             )
+        reference = complete(repository, host, namespace)
         return str(reference.with_digest(digest) if digest else reference.with_tag(tag) if tag else reference)
 
-    def access(self, reference: str) -> "Access":
-        """Where a kit is looked for and with which options, as keyword arguments of the engine's functions.
+    def where(self, reference: str) -> kitops.Where:
+        """Where a kit of this resource is read from: what is in a registry is never read from a copy in the store."""
+        return "registry" if parse_reference(reference).in_registry else "any"
 
-        A name without a registry means the local store. The resource's credentials go to its own registry only; for
-        a kit of any other registry there are those of ``docker login``.
-        """
-        options = self.options_for(reference)
-        return Access(remote=True if options is not None else None, store=self.store_path, registry=options)
-
-    def options_for(self, *references: str) -> "RegistryOptions | None":
-        """How to talk to the registries of these references: as this resource says where all are in its registry.
-
-        Its credentials must not reach another registry, and one set of options is for all that the engine talks to.
-        """
-        hosts = {parse_reference(reference).registry for reference in references} - {LOCAL_REGISTRY, ""}
-        own = {parse_reference(self.reference("kit")).registry} if self.remote else set()
-        return self.registry_options if hosts and hosts == own else None
-
-    def options_for_channels(self, channels: Path) -> "RegistryOptions | None":
-        """The same for all that a promotion policy names.
+    @contextmanager
+    def open(self, reference: str) -> Iterator[kitops.ModelKit]:
+        """Open a kit by its full reference, for the length of the block.
 
         Raises:
-            NotFoundError: There is no such file.
-            PolicyError: It cannot be used.
+            KitOpsError: As :func:`kitops_core.open`.
         """
-        policy = kitops.load_policy(channels)
-        return self.options_for(policy.kit, *(str(policy.target(name)) for name in policy.channels))
+        with self.client() as client, client.open(reference, where=self.where(reference)) as kit:
+            yield kit
 
-    def pack(
-        self,
-        source: "str | os.PathLike[str] | kitops.Contents",
-        repository: str,
-        tags: Sequence[str],
-        *,
-        made_by: Source | None = None,
-        parents: Sequence[str] = (),
-        provenance: "Provenance | None" = None,
-        key: str = "",
-    ) -> ModelKitRecord:
-        """Pack a kit into the registry, in one pass, or into the local store.
-
-        Args:
-            source: A directory, or contents by name.
-            repository: The repository below ``registry``.
-            tags: Its tags, at least one.
-            made_by: The run it comes from.
-            parents: References, pinned by digest, of the kits it was made from.
-            provenance: How it was made, attached to it.
-            key: The private key that signs that: a file or ``env://NAME``.
+    def resolve(self, reference: str) -> str:
+        """The digest that a reference means now.
 
         Raises:
-            KitOpsError: As :func:`kitops_core.pack`.
+            NotFoundError: There is no such kit.
+            KitOpsError: The registry or the store cannot be asked.
         """
-        return kitops.pack(
-            source,
-            self.reference(repository, tag=tags[0]),
-            push=self.remote,
-            tags=tags[1:],
-            made_by=made_by,
-            parents=parents,
-            provenance=provenance,
-            key=key or None,
-            store=self.store_path,
-            registry=self.registry_options,
-        )
+        with self.client() as client:
+            return client.resolve(reference, where=self.where(reference))
 
     def pack_layers(
-        self, source: "str | os.PathLike[str]", repository: str, entries: Sequence[str], **options: Any
+        self, source: "str | os.PathLike[str]", repository: str, entries: list[str], **options: Any
     ) -> list[dict[str, Any]]:
         """Pack some entries of a kit, in a step of their own; the asset returns them all as a ModelKitLayers.
 
@@ -181,7 +173,7 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
             source: A directory with the files of these entries.
             repository: The repository below ``registry``: that of the asset.
             entries: The entries, by their paths in the Kitfile.
-            **options: ``kitfile``, ``compression`` and ``layer_format``, as for :func:`kitops_core.pack_layers`.
+            **options: ``kitfile`` and ``how``, as for :func:`kitops_core.pack_layers`.
 
         Returns:
             The layers as JSON.
@@ -189,116 +181,10 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
         Raises:
             KitOpsError: As :func:`kitops_core.pack_layers`.
         """
-        layers = kitops.pack_layers(
-            source,
-            self.reference(repository),
-            entries,
-            push=self.remote,
-            store=self.store_path,
-            registry=self.registry_options,
-            **options,
-        )
+        with self.client() as client:
+            layers = client.pack_layers(source, self.reference(repository), entries, push=self.remote, **options)
         return [layer.to_dict() for layer in layers]
 
-    def assemble(
-        self, layers: "Sequence[LayerRecord | Mapping[str, Any]]", repository: str, tags: Sequence[str], **options: Any
-    ) -> ModelKitRecord:
-        """Make a kit of layers that several steps packed.
 
-        Args:
-            layers: The layers, in any order: records, or their JSON.
-            repository: The repository below ``registry``.
-            tags: Its tags, at least one.
-            **options: What else :func:`kitops_core.assemble` takes: ``kitfile``, ``made_by`` ...
-
-        Raises:
-            KitOpsError: As :func:`kitops_core.assemble`.
-        """
-        return kitops.assemble(
-            self.reference(repository, tag=tags[0]),
-            layers,
-            push=self.remote,
-            tags=tags[1:],
-            store=self.store_path,
-            registry=self.registry_options,
-            **options,
-        )
-
-    def import_kit(self, source: str, repository: str, tags: Sequence[str], **options: Any) -> ModelKitRecord:
-        """Import a repository of the Hugging Face Hub, or a run or model of MLflow, into the registry or the store.
-
-        Args:
-            source: What to import; see :func:`kitops_core.import_kit`.
-            repository: The repository below ``registry``.
-            tags: Its tags, at least one.
-            **options: What else :func:`kitops_core.import_kit` takes: ``ref``, ``kitfile``, ``key``, ``made_by`` ...
-
-        Raises:
-            KitOpsError: As :func:`kitops_core.import_kit`.
-        """
-        return kitops.import_kit(
-            source,
-            self.reference(repository, tag=tags[0]),
-            push=self.remote,
-            tags=tags[1:],
-            store=self.store_path,
-            registry=self.registry_options,
-            **options,
-        )
-
-    def take(self, source: "KitOpsResource", reference: str, repository: str, tags: Sequence[str]) -> ModelKitRecord:
-        """Copy a kit into this registry or store, bytes and digest unchanged.
-
-        Args:
-            source: Where the kit is.
-            reference: Its full reference.
-            repository: The repository below ``registry``.
-            tags: Its tags here, at least one.
-
-        Raises:
-            KitOpsError: As :func:`kitops_core.copy`.
-        """
-        target = self.reference(repository, tag=tags[0])
-        access = source.access(reference)
-        options = self.options_for(reference, target) or source.options_for(reference, target)
-        record = kitops.copy(
-            reference,
-            target,
-            from_remote=access["remote"],
-            to_remote=self.remote,
-            referrers=True,
-            store=self.store_path if self.store else source.store_path,
-            registry=options,
-        )
-        if tags[1:]:
-            kitops.tag(target, tags[1:], remote=self.remote, store=self.store_path, registry=options)
-        return replace(record, tags=tuple(tags))
-
-    def open(self, reference: str) -> kitops.ModelKit:
-        """Open a kit by its full reference.
-
-        Raises:
-            KitOpsError: As :func:`kitops_core.open`.
-        """
-        return kitops.open(reference, **self.access(reference))
-
-    def changes(self, before: str, after: str) -> "kitops.KitDiff | None":
-        """What moved between two kits; ``None`` where the first is not there any more, or is no kit."""
-        try:
-            return kitops.diff(before, after, **self.access(after))
-        except (NotFoundError, IntegrityError):
-            return None
-
-    def resolve(self, reference: str) -> str:
-        """The digest that a reference means now; nothing of the kit is read.
-
-        Raises:
-            NotFoundError: There is no such kit.
-            KitOpsError: The registry or the store cannot be asked.
-        """
-        parsed = parse_reference(reference)
-        remote = not (parsed.is_local_name or parsed.layout)
-        access = self.access(reference)
-        storage = open_storage(parsed, remote=remote, store=access["store"], registry=access["registry"])
-        with closing(storage):
-            return storage.resolve(parsed.target).digest
+def _login(given: KitOpsResource | RegistryLogin) -> dict[str, str]:
+    return {name: getattr(given, name) or "" for name in ("username", "password", "token")}

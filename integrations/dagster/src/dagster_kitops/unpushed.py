@@ -13,12 +13,10 @@ from typing import Any
 
 import dagster as dg
 
-import kitops_core as kitops
 from dagster_kitops.modelkit import ModelKit
-from dagster_kitops.naming import repository_of, tag_of_partition
 from dagster_kitops.resources import KitOpsResource
-from kitops_core.errors import InvalidInputError, KitOpsError
-from kitops_core.reference import DEFAULT_TAG, parse_reference
+from kitops_core import InvalidInputError, KitOpsError, parse_reference
+from kitops_core.orchestrate.names import repository_of, tag_of
 
 PREFIX = "unpushed/"
 
@@ -79,8 +77,8 @@ def forget(context: dg.OutputContext, resource: KitOpsResource, partitions: Sequ
     for each in [list(partitions), *([partition] for partition in partitions)]:
         repository, tag = kept_name(context, each)
         if repository:
-            with suppress(KitOpsError):  # there is none, as nearly always
-                kitops.remove(f"{repository}:{tag}", store=resource.store_path)
+            with suppress(KitOpsError), resource.client() as client:  # there is none, as nearly always
+                client.remove(f"{repository}:{tag}")
 
 
 def _asset(context: dg.AssetExecutionContext, key: dg.AssetKey | Sequence[str] | str | None) -> dg.AssetKey:
@@ -95,5 +93,5 @@ def _asset(context: dg.AssetExecutionContext, key: dg.AssetKey | Sequence[str] |
 
 
 def _name(run: dg.DagsterRun, key: dg.AssetKey, partitions: Sequence[str]) -> str:
-    tag = tag_of_partition("|".join(partitions)) if partitions else DEFAULT_TAG
+    tag = tag_of("|".join(partitions)) if partitions else "latest"
     return f"{PREFIX}{run.root_run_id or run.run_id}/{repository_of(key.path)}:{tag}"

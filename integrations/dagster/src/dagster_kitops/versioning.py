@@ -12,8 +12,7 @@ from weakref import WeakKeyDictionary
 import dagster as dg
 
 from dagster_kitops.identity import DIGEST_KEY, REFERENCE_KEY
-from kitops_core.errors import KitOpsError
-from kitops_core.reference import is_digest, parse_reference
+from kitops_core import KitOpsError, is_digest, parse_reference
 
 if TYPE_CHECKING:
     from dagster_kitops.modelkit import ModelKit

@@ -11,7 +11,7 @@ from pydantic import Field
 from dagster_kitops.components.scaffolding import ModelKitScaffolder
 from dagster_kitops.components.texts import Text, Texts
 from dagster_kitops.contents import ModelKitContents
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 
 class KitFiles(dg.Model, dg.Resolvable):

@@ -18,7 +18,7 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
     """The channels of a promotion policy as assets, with their checks, a rollback job each, and a schedule."""
 
     kit: str = Field(description="The asset that packs the kit: churn, ml/churn.")
-    channels: str = Field("promotion.yaml", description="The promotion policy, relative to defs.yaml.")
+    policy: str = Field("promotion.yaml", description="The promotion policy, relative to defs.yaml.")
     to: list[str] = Field([], description="Only these channels; by default all of the policy's.")
     signed_by: list[str] = Field([], description="Public keys, files or env://NAME: one must have signed a kit.")
     automation: Literal["verified", "none"] = Field(
@@ -38,7 +38,7 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
         Raises:
             KitOpsError: The policy cannot be used.
         """
-        policy = context.path / self.channels
+        policy = context.path / self.policy
         candidate = asset_key(self.kit)
         keys = [key_file(key, context.path) for key in self.signed_by]
         signing_key = str(key_file(self.signing_key, context.path))
@@ -52,7 +52,7 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
             rollback_job(
                 asset,
                 name,
-                channels=policy,
+                policy=policy,
                 name=f"rollback_{asset.key.to_python_identifier()}",
                 signing_key=signing_key,
             )

@@ -42,4 +42,4 @@ class ModelKitPromotionScaffolder(dg.Scaffolder[Any]):
             encoding="utf-8",
         )
         # A schedule, for prod soaks: what a gate refuses the automation does not try again until a kit changes.
-        dg.scaffold_component(request, {"kit": "churn", "channels": "promotion.yaml", "cron": "0 6 * * 1-5"})
+        dg.scaffold_component(request, {"kit": "churn", "policy": "promotion.yaml", "cron": "0 6 * * 1-5"})

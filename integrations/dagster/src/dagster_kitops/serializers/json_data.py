@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 
 def takes(value: Any) -> bool:

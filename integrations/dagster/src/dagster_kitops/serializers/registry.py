@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from dagster_kitops.serializers import json_data, onnx, parquet, pickled, safetensors, skops
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 _INSTALL = "install dagster-kitops[safetensors]"
 

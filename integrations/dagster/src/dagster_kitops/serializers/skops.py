@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from zipfile import ZipFile
 
-from kitops_core.errors import InvalidInputError
+from kitops_core import InvalidInputError
 
 _MAX_RATIO = 100
 """How many times its size a skops file, which is a zip archive, may hold; more is taken for a bomb."""

@@ -11,11 +11,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
-from dagster_kitops.modelkit import ModelKit
-from kitops_core.errors import StoreError
+from kitops_core import StoreError
 from kitops_core.events import Control
 from kitops_core.storage.local.locks import FileLock
+
+
+class Kit(Protocol):
+    """A kit that can be unpacked, pinned to its digest."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest."""
+
+    def unpack(self, directory: Path, *, only: Sequence[str] = ()) -> object:
+        """Unpack it, or the parts that ``only`` names, into a directory."""
+
 
 _NAME = re.compile(r"sha256-[0-9a-f]{64}(-[0-9a-f]{12})?")
 _STAGING = ".unpacking-"
@@ -26,7 +38,7 @@ _HELD: dict[Path, FileLock] = {}
 """The directories that this process handed out: they stay as long as it runs."""
 
 
-def unpacked(kit: ModelKit, cache: Path, only: Sequence[str] = (), *, max_bytes: int = 0) -> Path:
+def unpacked(kit: Kit, cache: Path, only: Sequence[str] = (), *, max_bytes: int = 0) -> Path:
     """The directory where this digest is unpacked, or parts of it; it is unpacked now if it was not yet.
 
     The directory appears complete or not at all, whoever else unpacks the same digest meanwhile, and stays as long as
@@ -48,7 +60,7 @@ def unpacked(kit: ModelKit, cache: Path, only: Sequence[str] = (), *, max_bytes:
         (cache / ".locks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot unpack into {cache}: {error.strerror}", hint="set the IO manager's cache_dir to another directory"
+            f"cannot unpack into {cache}: {error.strerror}", hint="set the cache to another directory"
         ) from error
     lock = FileLock(_lock(target), shared=True)
     _HELD.setdefault(target, lock)
@@ -61,7 +73,7 @@ def unpacked(kit: ModelKit, cache: Path, only: Sequence[str] = (), *, max_bytes:
     return target
 
 
-def _unpack(kit: ModelKit, target: Path, only: Sequence[str]) -> None:
+def _unpack(kit: Kit, target: Path, only: Sequence[str]) -> None:
     staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target.parent))
     try:
         kit.unpack(staging / "kit", only=only)
