@@ -98,7 +98,13 @@ def test_credentials_go_to_the_registry_they_are_given_for_and_to_no_other() -> 
 
 def test_every_option_of_the_transport_can_be_set_by_name() -> None:
     options = {field.name for field in dataclasses.fields(kitops_core.RegistryOptions)}
-    ours = {"origin", "identity_token", "backoff", "settle"}  # where they come from, and what only tests turn
+    ours = {
+        "origin",
+        "identity_token",
+        "renew",
+        "backoff",
+        "settle",
+    }  # what Dagster has no place for, or only tests turn
     assert options - ours <= set(KitOpsResource.model_fields)
 
 

@@ -14,8 +14,8 @@ import pytest
 
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKit, ModelKitIOManager
-from dagster_kitops import cache as cached
 from kitops_core.errors import StoreError
+from kitops_core.orchestrate import unpacked as cached
 
 LARGE = 10_000
 DAY = 24 * 3600

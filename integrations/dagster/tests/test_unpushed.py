@@ -14,7 +14,7 @@ from runs import data_version, metadata, run
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKitContents, kept_kit
 from kitops_core.errors import DeniedError, InvalidInputError
-from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
+from kitops_core.evidence.predicate_types import COSIGN_SIGN, SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
 from kitops_core.orchestrate.names import tag_of
 from kitops_core.signing.keys import PublicKey, generate_key_pair
@@ -95,7 +95,7 @@ def test_what_is_kept_has_its_provenance_and_signature(
         found = find_kit(resource.reference("churn", tag="latest"), "registry")
         attached = {each.predicate_type: each for each in read_evidence(found.storage, found.manifest.digest)}
         found.storage.close()
-    assert set(attached) == {SLSA_PROVENANCE, TEST_RESULT}
+    assert set(attached) == {COSIGN_SIGN, SLSA_PROVENANCE, TEST_RESULT}
     assert all(each.verified_by([PublicKey.load(public)]) for each in attached.values())
     assert metadata(instance, "churn")["kitops/metric/accuracy"] == 0.94
 

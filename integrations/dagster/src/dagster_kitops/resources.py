@@ -16,7 +16,7 @@ from kitops_core import InvalidReferenceError, parse_reference
 from kitops_core.orchestrate.names import complete
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
-_TRANSPORT = ("plain_http", "tls_verify", "proxy", "connect_timeout", "timeout")
+_TRANSPORT = ("plain_http", "tls_verify", "proxy", "connect_timeout", "timeout", "keep_trying")
 _FILES = ("ca_file", "client_cert", "tls_key")
 
 
@@ -63,6 +63,7 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
     proxy: str = Field(default="", repr=False, description="URL of a proxy, instead of what the environment says.")
     connect_timeout: float = Field(default=10.0, description="Seconds to wait for a connection.")
     timeout: float = Field(default=60.0, description="Seconds to wait while no byte moves.")
+    keep_trying: float = Field(default=300.0, description="Seconds a registry is waited for that is away or busy.")
     credential_files: list[str] = Field(default=[], description="Docker or Podman credential files to look into first.")
     signing_key: str = Field(
         default="",
