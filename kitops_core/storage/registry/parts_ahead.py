@@ -15,6 +15,8 @@ from kitops_core.storage.registry.served import Served
 
 _PIECE_BYTES = 256 * 1024
 _IDLE_SECONDS = 0.5
+_ENDING_SECONDS = 0.1
+"""How long closing waits for threads that were stopped; a cancel must not take longer."""
 _LOOK_SECONDS = 0.02
 _MOST_FAILURES = 20
 
@@ -131,6 +133,8 @@ class PartsAhead:
             self._changed.notify_all()
         for stream in streams:
             stream.abort()
+        with self._changed:  # so that they close their own connections, which whoever closes the pool cannot see
+            self._changed.wait_for(lambda: not self._workers, timeout=_ENDING_SECONDS)
         self._lanes.release(self._reserved)
         self._reserved = 0
 
@@ -151,6 +155,7 @@ class PartsAhead:
         finally:
             with self._changed:
                 self._workers -= 1
+                self._changed.notify_all()
             self._lanes.leave()
 
     def _take(self) -> _Part | None:
