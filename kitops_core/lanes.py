@@ -173,10 +173,11 @@ class Lanes:
             if (wall := now - self._looked) < _LOOK_SECONDS:
                 return
             busy = _busy_seconds()
-            spent = (
-                busy[0] - self._busy[0] + max(0.0, busy[1] - self._busy[1])
-            )  # a thread that ended took its share along
-            share = spent / wall / min(max(self._used, 1), os.cpu_count() or 1)
+            used = max(self._used, 1)
+            worked = (busy[0] - self._busy[0]) / wall
+            queued = max(0.0, busy[1] - self._busy[1]) / wall  # a thread that ended took its share along
+            # Other programs may hold the processors: a lane that stands in line for one half of the time is busy too.
+            share = max(worked / min(used, os.cpu_count() or 1), (worked + queued) / used * _WAITING * 2)
             self._share += _WEIGHT * (share - self._share)
             waits = self._share < _WAITING
             self._waiting_since = (self._waiting_since or self._looked) if waits else 0.0

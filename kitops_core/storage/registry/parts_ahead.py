@@ -31,6 +31,7 @@ class _Part:
         self.view = memoryview(buffer)[: end - start]
         self.filled = 0
         self.fetched = True  # by a thread, now
+        self.passed = False  # by the reader
 
     @property
     def is_whole(self) -> bool:
@@ -88,12 +89,8 @@ class PartsAhead:
         """
         with self._changed:
             while True:
+                self._pass(position)
                 part = self._parts[0] if self._parts else None
-                if part is not None and position == part.end:
-                    self._buffers.append(part.buffer)
-                    self._parts.popleft()
-                    self._changed.notify_all()
-                    continue
                 if part is None and self._workers and self._next < self._served.size and not self.is_refused:
                     self._control.check()
                     self._changed.wait(_LOOK_SECONDS)
@@ -116,11 +113,22 @@ class PartsAhead:
     def gap(self, position: int) -> int:
         """Where the bytes end that nobody fetches from ``position`` on; they are left to the caller."""
         with self._changed:
+            self._pass(position)
             if not self._parts:
                 self._next = max(self._next, min(position + PART_BYTES, self._served.size))
                 return self._next
             first = self._parts[0]
             return first.start if position < first.start else first.end
+
+    def _pass(self, position: int) -> None:
+        """Let go of the parts that the reader has passed: by reading them, or by being faster than who fetches them."""
+        self._next = max(self._next, position)
+        while self._parts and self._parts[0].end <= position:
+            part = self._parts.popleft()
+            part.passed = True
+            if not part.fetched:
+                self._buffers.append(part.buffer)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop all fetching and let go of the buffers."""
@@ -146,11 +154,13 @@ class PartsAhead:
                 finally:
                     with self._changed:
                         part.fetched = False
+                        if part.passed:
+                            self._buffers.append(part.buffer)
                         self._changed.notify_all()
                 with self._changed:
-                    self._failures = 0 if part.is_whole else self._failures + 1
+                    self._failures = 0 if part.is_whole or part.passed else self._failures + 1
                     self.is_refused |= self._failures > _MOST_FAILURES
-                if not part.is_whole:
+                if not (part.is_whole or part.passed):
                     return
         finally:
             with self._changed:
@@ -196,7 +206,7 @@ class PartsAhead:
             with self._changed:
                 self._streams.add(stream)
             with closing(stream):
-                while not self._stop.cancelled and not part.is_whole:
+                while not (self._stop.cancelled or part.passed or part.is_whole):
                     count = stream.readinto(part.view[part.filled : part.filled + _PIECE_BYTES])
                     with self._changed:
                         part.filled += count

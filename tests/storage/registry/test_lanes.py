@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -44,24 +45,10 @@ def wait(control: Control, seconds: float = 0.1) -> None:
     time.sleep(seconds)
 
 
-def compute(control: Control) -> None:
-    """What a transfer over loopback is to the processor."""
-    until = time.thread_time() + 0.02
-    while time.thread_time() < until:
-        pass
-
-
-@pytest.mark.usefixtures("quiet_processor")
 def test_tasks_that_wait_for_the_network_go_up_to_32_at_a_time() -> None:
     crowd = Crowd(wait)
     run_all([crowd] * 200, Control())
     assert crowd.most == 32
-
-
-def test_tasks_that_use_the_processor_go_no_more_at_a_time_than_there_are_cores() -> None:
-    crowd = Crowd(compute)
-    run_all([crowd] * 40, Control())
-    assert crowd.most <= 8
 
 
 @pytest.mark.usefixtures("quiet_processor")
@@ -94,6 +81,29 @@ class Clock:
 
     def process_time(self) -> float:
         return 0.0
+
+
+@pytest.mark.parametrize(("working", "in_line"), [(0.9, 0.0), (0.1, 0.6)], ids=["used by us", "used by others"])
+def test_no_more_lanes_are_taken_while_the_processors_are_in_use(
+    monkeypatch: pytest.MonkeyPatch, working: float, in_line: float
+) -> None:
+    """With time made by hand: each lane's thread works, or stands in line for a processor, so much of the time."""
+    clock = Clock()
+    monkeypatch.setattr("kitops_core.lanes.time", clock)
+    lanes, used = Lanes(), 0
+    before = lanes.limit
+
+    def busy() -> tuple[float, float]:
+        return min(working * used, os.cpu_count() or 1) * clock.now, in_line * used * clock.now
+
+    while lanes.try_enter():
+        used += 1
+    monkeypatch.setattr("kitops_core.lanes._busy_seconds", busy)
+    for _ in range(100):
+        clock.now += 0.025
+        assert not lanes.try_enter()
+        lanes.moved(1 << 20)
+    assert lanes.limit == before
 
 
 @pytest.mark.parametrize(("per_lane", "most"), [(False, 16), (True, 32)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -88,6 +89,22 @@ def test_a_large_blob_comes_by_several_connections_where_one_is_slow(
     assert len(faults.parts()) >= 4
     assert len(set(faults.parts())) == len(faults.parts())
     assert faults.count("GET") == len(faults.parts()) + 1
+
+
+def late(handler: Handler, seen: Seen) -> None:
+    """The first connection has passed such a part before it comes."""
+    time.sleep(0.5)
+
+
+@pytest.mark.parametrize("most", [2, 3, 8])
+def test_parts_that_come_too_late_are_passed_over(
+    faults: FaultProxy, repository: RegistryRepository, most: int
+) -> None:
+    faults.every = Link(*[late] * (most - 1))
+    with at_most(most):
+        control = Control()
+    with control.lanes.one(), repository.open_blob(BLOB, control) as reader:
+        assert b"".join(bytes(chunk) for chunk in reader.chunks(64 * 1024)) == DATA
 
 
 def test_a_large_blob_comes_by_one_connection_where_that_is_all_that_may_be_used(
@@ -223,3 +240,18 @@ def test_a_place_that_has_expired_is_asked_for_again(registry: str, name: str) -
         assert storage.count("GET", "signature=2") >= 1
         assert faults.count("GET", "/blobs/") == 2
         repository.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_to_the_parts_the_bytes_are_right(
+    faults: FaultProxy, repository: RegistryRepository, seed: int
+) -> None:
+    chance = random.Random(seed)
+    kinds: list[Fault | None] = [None, None, None, late, drop(), cutting(0), cutting(70_000), answer(503)]
+    happens = chance.choices(kinds, k=30)
+    faults.every = Link(*happens, *[None] * 200, rate=chance.choice([5e6, 20e6, 60e6]))
+    with at_most(chance.choice([2, 3, 5, 9, 32])):
+        control = Control()
+    with control.lanes.one(), repository.open_blob(BLOB, control) as reader:
+        assert b"".join(bytes(chunk) for chunk in reader.chunks(chance.choice([4096, 65536, 1 << 20]))) == DATA
