@@ -26,7 +26,8 @@ from referrers_server import Handler, Repository
 from kitops_core.events import Control
 from kitops_core.lanes import at_most
 from kitops_core.promotion.gates.candidate import Candidate
-from kitops_core.storage.registry import referrers_list, repository, swap, transport
+from kitops_core.storage.registry import backoff, referrers_list, repository, swap, transport
+from kitops_core.storage.registry.connections import Connections
 
 REGISTRY = "127.0.0.1:1"  # nobody listens there: whatever escaped the model would fail
 
@@ -204,12 +205,12 @@ class Model:
 def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
     """Until the block ends, all registries are the model's, and so is the time that waiting takes."""
     model = Model(api=api, drops_untagged=drops_untagged)
-    pools = SimpleNamespace(manager=lambda url: model, close=lambda: None)
+    pools = SimpleNamespace(manager=lambda url: model, close=lambda: None, connections=Connections())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "Pools", lambda options: pools)
-        for module in (swap, referrers_list, repository):
+        for module in (swap, referrers_list, repository, backoff):
             patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: model.now), raising=False)
-        patch.setattr(transport, "random", SimpleNamespace(uniform=lambda low, high: high))
+        patch.setattr(backoff, "random", SimpleNamespace(uniform=lambda low, high: high))
         patch.setattr(Control, "sleep", lambda control, seconds: model.sleep(seconds))
         # The writers of the model are processes of their own, which share no lock.
         patch.setattr(referrers_list, "_writing", nullcontext())
