@@ -192,19 +192,19 @@ def test_a_kit_pulled_without_its_signature_says_where_to_look(project: Path, re
     ok("pack", project, "-t", name, "--push")
     ok("sign", name, "--sign-key", "release.key")
     ok("pull", name)
-    ran = kit("verify", name, "--key", "release.pub")
+    ran = kit("verify", name, "--key", "release.pub", "--local")
     assert ran.code == 6
-    assert "--remote looks at what is attached in the registry" in ran.err
-    assert "from the registry" in ok("verify", name, "--key", "release.pub", "--remote").err
+    assert "--remote) looks at what is attached in the registry" in ran.err
+    assert "from the registry" in ok("verify", name, "--key", "release.pub").err
 
 
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (["sign", "m:1"], 2, "Missing option '--key'"),
-        (["sign", "m:1", "--key", "nowhere.key"], 3, "'nowhere.key' cannot be read"),
-        (["sign", "m:1", "--key", "release.pub"], 3, "release.pub is a public key"),
-        (["sign", "m:1", "--key", "release.key"], 4, "'m:1' is not in the local store"),
+        (["sign", "m:1"], 2, "Missing option '--sign-key'"),
+        (["sign", "m:1", "--sign-key", "nowhere.key"], 3, "'nowhere.key' cannot be read"),
+        (["sign", "m:1", "--sign-key", "release.pub"], 3, "release.pub is a public key"),
+        (["sign", "m:1", "--sign-key", "release.key"], 4, "'m:1' is not in the local store"),
         (["verify", "m:1"], 2, "Give --key, or --certificate-identity"),
         (["verify", "m:1", "--key", "release.key"], 3, "release.key is a private key"),
         (["verify", "m:1", "--key", "release.pub", "--type", "nonsense"], 3, "'nonsense' is not a predicate type"),
@@ -242,7 +242,7 @@ class TestThePassword:
 
     def test_is_asked_for_on_a_terminal(self) -> None:
         master, slave = pty.openpty()
-        command = [sys.executable, "-m", "kitops_core.cli", "sign", "m:1", "--key", "sealed.key"]
+        command = [sys.executable, "-m", "kitops_core.cli", "sign", "m:1", "--sign-key", "sealed.key"]
         with subprocess.Popen(
             command, stdin=slave, stdout=subprocess.PIPE, stderr=slave, start_new_session=True
         ) as run:

@@ -132,7 +132,7 @@ def test_a_token_that_expires_at_any_request_is_renewed(
 ) -> None:
     with fault_proxy(token_registry.address) as faults:
         project = new_project(tmp_path / "project", faults.address)
-        project.options = replace(QUICK, username=USERNAME, password=PASSWORD)
+        project.login = replace(QUICK, username=USERNAME, password=PASSWORD)
         digest = project.pack("1.0", "dev")
         project.channels(dev={}, **{name: {"from": "dev"} for name in channels})
         faults.seen.clear()

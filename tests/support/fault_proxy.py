@@ -172,8 +172,12 @@ class Handler(BaseHTTPRequestHandler):
                 upstream.putheader("Content-Length", str(len(seen.body)))
             upstream.endheaders(seen.body or None)
             response = upstream.getresponse()
-            headers = {name: value for name, value in response.getheaders() if name.lower() != "connection"}
-            return Reply(response.status, headers, response.read())
+            hop = ("connection", "transfer-encoding")  # a body that came in chunks is sent on whole
+            headers = {name: value for name, value in response.getheaders() if name.lower() not in hop}
+            body = response.read()
+            if response.getheader("Transfer-Encoding"):
+                headers["Content-Length"] = str(len(body))
+            return Reply(response.status, headers, body)
 
     def handle_one_request(self) -> None:
         try:

@@ -28,12 +28,14 @@ class Project:
     Attributes:
         root: The directory.
         kit: ``registry/repository`` of its kits.
-        options: How to talk to its registry.
+        options: How to talk to registries.
+        login: How to talk to its own, with credentials, if it wants some.
     """
 
     root: Path
     kit: str
     options: RegistryOptions = QUICK
+    login: RegistryOptions | None = None
 
     @property
     def policy(self) -> Path:
@@ -79,7 +81,8 @@ class Project:
 
     def client(self, **how: Any) -> Client:
         """A client that talks to the project's registry as its options say."""
-        return client(**{"registries": Registries(others=self.options), **how})
+        hosts = {self.kit.partition("/")[0]: self.login} if self.login else {}
+        return client(**{"registries": Registries(hosts, others=self.options), **how})
 
     def digest(self, reference: str) -> str:
         """What a tag of the registry has now, or an empty string."""
