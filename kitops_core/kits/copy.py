@@ -51,7 +51,14 @@ def copy(
             if tags and previous:
                 storage.keep_present(previous)
             written = copy_manifest(
-                found.storage, storage, found.manifest, tags, session.control, referrers=referrers, held=held
+                found.storage,
+                storage,
+                found.manifest,
+                tags,
+                session.control,
+                referrers=referrers,
+                held=held,
+                keep=not held,
             )
         named = destination.with_tag(tag) if tag else destination
         return kit.record(named, previous_digest=previous, written=written)

@@ -25,6 +25,7 @@ def copy_manifest(
     *,
     referrers: bool = False,
     held: bool = False,
+    keep: bool = True,
     known: Attached | None = None,
     attach: Callable[[], Sequence[Manifest]] = tuple,
 ) -> list[Written]:
@@ -41,6 +42,7 @@ def copy_manifest(
         control: Progress and cancelling.
         referrers: Also copy all that is attached to it, recursively.
         held: Whether the target is known to have the manifest.
+        keep: Whether one that is there without a tag gets a name that stays.
         known: What is attached to it in the source, where somebody has looked already.
         attach: Gives more referrers of it, which are put along with those copied; called while blobs are copied, so it
             may write blobs but no manifest.
@@ -79,7 +81,7 @@ def copy_manifest(
     control.check()
     if tags or not held:
         target.put_manifest(manifest, tags)
-    elif not same:
+    elif keep and not same:
         target.keep(manifest)
     return written
 
