@@ -4,7 +4,8 @@ Some writers promote or roll back, one reads, something else may move the tag, a
 referrers, clocks are wrong, the registry drops what has no tag, and any writer may be killed before or after any of its
 requests. Whatever happens, afterwards:
 
-- a promotion that ended well is in the history, and not as overwritten;
+- a promotion that ended well is in the history, and not as overwritten; one that moved the tag and was told that it
+  lost is there too;
 - what the history shows did happen: its tag was written;
 - it has no gap, and a rollback to all that it shows works;
 - what was handed out is there by its digest;
@@ -31,6 +32,7 @@ from referrers_server import Repository
 
 import kitops_core as kitops
 from kitops_core.evidence import statements
+from kitops_core.oci.own_tags import kept_tag
 from kitops_core.oci.referrers_tag import fallback_tag
 from kitops_core.promotion import move
 from kitops_core.promotion.channels import ChannelState
@@ -70,12 +72,12 @@ class World:
     def read(self, name: str) -> Writer:
         return self.model.start(name, self.state)
 
-    def move_otherwise(self, name: str, kit: str) -> Writer:
-        """Something else moves the tag, as ``docker push`` does."""
+    def move_otherwise(self, name: str, kit: str, tag: str = "prod") -> Writer:
+        """Something else moves a tag, as ``docker push`` does."""
         repository = self.repository()
 
         def work() -> None:
-            repository._manifests.put(repository._manifests.fetch(self.digests[kit]), "prod")
+            repository._manifests.put(repository._manifests.fetch(self.digests[kit]), tag)
 
         return self.model.start(name, work)
 
@@ -121,12 +123,13 @@ class Packed:
 
 @pytest.fixture(scope="module", params=["fallback tag", "referrers API"])
 def packed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Packed:
-    """Without the referrers API, and with it."""
+    """Without the referrers API, and with it. The last kit is there as if another tool had pushed it."""
     api = request.param == "referrers API"
     project = Project(tmp_path_factory.mktemp("project"), f"{REGISTRY}/ml/churn", RegistryOptions(settle=SETTLE))
     with interleaved(api=api, drops_untagged=True) as model:
         digests = {kit: project.pack(kit, "dev") for kit in KITS}
         project.channels(dev={}, prod={"from": "dev"})
+        del model.registry.repositories["ml/churn"].tags[kept_tag(digests["c"])]
         close_clients()
         return Packed(api, project, digests, deepcopy(model.registry.repositories))
 
@@ -137,7 +140,7 @@ ACTORS = st.lists(
     st.sampled_from(
         [("promote", kit) for kit in KITS] * 3
         + [("roll back", ""), ("read", "")]
-        + [(what, kit) for kit in KITS for what in ("move otherwise", "attach otherwise")]
+        + [(what, kit) for kit in KITS for what in ("move otherwise", "attach otherwise", "push otherwise")]
     ),
     min_size=2,
     max_size=5,
@@ -150,6 +153,8 @@ def act(world: World, number: int, what: str, kit: str) -> Writer:
         return world.promote(name, kit)
     if what == "move otherwise":
         return world.move_otherwise(name, kit)
+    if what == "push otherwise":
+        return world.move_otherwise(name, kit, "dev")
     if what == "attach otherwise":
         return world.attach_otherwise(name, kit)
     return world.roll_back(name) if what == "roll back" else world.read(name)
@@ -184,12 +189,16 @@ def check(world: World) -> None:
     # A kit that something else put there may have the record of a promotion that was interrupted, or that found it.
     put_otherwise = {digest for digest, who in moves if who in strangers}
     wrote = {(who, digest) for digest, who in moves}
+    killed = {writer.name for writer in writers if writer.killed}
+    assert {who for _, who in moves} - {*strangers} - killed <= {record.note for record in records}
     assert all((record.note, record.digest) in wrote for record in records if record.digest not in put_otherwise)
     assert [record.gap for record in records if record.gap] == []
     line = [record for record in records if not record.overwritten]
     same = {(record.number, record.digest, record.previous_record) for record in line}
     assert len({number for number, _, _ in same}) == len(same)  # two records of one number are one move
-    for digest in world.digests.values():
+    # The last kit was pushed by another tool, so nothing is promised of it before it came into a channel.
+    had = {digest for digest, _ in moves} - put_otherwise | {record.previous_digest for record in records} - {""}
+    for digest in had.union([world.digests["a"], world.digests["b"]]):
         assert world.project.digest(f"{world.project.kit}@{digest}") == digest
     for record in records:
         assert world.project.rollback("prod", to=record.digest, dry_run=True).digest == record.digest
