@@ -123,13 +123,15 @@ class Packed:
 
 @pytest.fixture(scope="module", params=["fallback tag", "referrers API"])
 def packed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Packed:
-    """Without the referrers API, and with it. The last kit is there as if another tool had pushed it."""
+    """Without the referrers API, and with it. The last kit is there as if another tool had pushed it by its digest."""
     api = request.param == "referrers API"
     project = Project(tmp_path_factory.mktemp("project"), f"{REGISTRY}/ml/churn", RegistryOptions(settle=SETTLE))
     with interleaved(api=api, drops_untagged=True) as model:
         digests = {kit: project.pack(kit, "dev") for kit in KITS}
         project.channels(dev={}, prod={"from": "dev"})
-        del model.registry.repositories["ml/churn"].tags[kept_tag(digests["c"])]
+        tags = model.registry.repositories["ml/churn"].tags
+        tags["dev"] = digests["b"]
+        del tags[kept_tag(digests["c"])]
         close_clients()
         return Packed(api, project, digests, deepcopy(model.registry.repositories))
 
