@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from kitops_core import StoreError
+from kitops_core.errors import StoreError
 from kitops_core.events import Control
 from kitops_core.storage.local.locks import FileLock
 
