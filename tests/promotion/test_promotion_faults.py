@@ -186,9 +186,9 @@ def test_a_promotion_that_is_killed_at_any_request_leaves_it_untouched_or_comple
             "dev",
             "--to",
             channel,
-            "--channels",
+            "--policy",
             bench.through.policy,
-            "--key",
+            "--sign-key",
             bench.direct.root / "release.key",
         )
         process, arrived = start(*command), threading.Event()
