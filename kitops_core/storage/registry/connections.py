@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -181,18 +180,25 @@ def until_cancelled(work: Callable[[], T], control: Control, seconds: float | No
         CancelledError: The switch was flipped.
         TimeoutError: It took longer.
     """
-    result: Future[T] = Future()
+    results: list[T] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            result.set_result(work())
+            results.append(work())
         except BaseException as error:
-            result.set_exception(error)
+            errors.append(error)
 
-    threading.Thread(target=run, name="kitops-left", daemon=True).start()
+    thread = threading.Thread(target=run, name="kitops-left", daemon=True)
+    thread.start()
     rounds = None if seconds is None else int(seconds / _POLL_SECONDS) + 1
-    while not wait([result], _POLL_SECONDS).done:
+    while True:
+        thread.join(_POLL_SECONDS)
+        if not thread.is_alive():
+            break
         control.check()
         if rounds is not None and (rounds := rounds - 1) <= 0:
             raise TimeoutError
-    return result.result()
+    if errors:
+        raise errors[0]
+    return results[0]
