@@ -59,7 +59,8 @@ class Destination:
         with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
             before = {tag: digest_of(storage, tag) for tag in tags}
             manifest = write_kit(recipe, layers, storage, before, evidence, self.session.control)
-        return kit_record(target, tags, manifest, kitfile, layers, before, evidence, origin=origin)
+        records = [layer.record() for layer in layers]
+        return kit_record(target, tags, manifest, kitfile, records, before, evidence, origin=origin)
 
 
 def load_kitfile(kitfile: str | os.PathLike[str] | Kitfile) -> tuple[KitfileData, str]:

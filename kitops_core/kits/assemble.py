@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.events import Control
-from kitops_core.evidence.pack_evidence import all_parents, prepare_evidence
+from kitops_core.evidence.pack_evidence import prepare_evidence
 from kitops_core.kits.pack import load_contents, parse_target
 from kitops_core.kits.packed_layer import FinishedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.recipe import Recipe, check_packable, store_kit
-from kitops_core.kits.write_kit import layers_before, size_before
+from kitops_core.kits.write_kit import kit_record, layers_before, size_before
 from kitops_core.layers.context import clean_path
-from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType, parse_layer_type
 from kitops_core.parallel import run_all
@@ -99,25 +98,7 @@ def assemble(
         _check_blobs(storage, records, session.control)
         before = {tag: digest_of(storage, tag) for tag in all_tags}
         store_kit(config, manifest, storage, before, evidence, session.control)
-    return ModelKitRecord(
-        digest=manifest.digest,
-        reference=str(target.with_tag(all_tags[0])),
-        registry=target.registry,
-        repository=target.repository,
-        tag=all_tags[0],
-        tags=all_tags,
-        size=manifest.size,
-        kit=description.package,
-        layers=tuple(records),
-        changed=set(before.values()) != {manifest.digest},
-        previous_digest=before[all_tags[0]],
-        source=evidence.source,
-        parents=all_parents(parents, evidence.parents),
-        created=manifest.annotations.get(media_types.ANNOTATION_CREATED, ""),
-        sent=sum(record.size for record in records if record.outcome == "written"),
-        reused=sum(record.size for record in records if record.outcome != "written"),
-        moved=tuple(tag for tag, digest in before.items() if digest != manifest.digest),
-    )
+    return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
 
 
 def _read(layer: LayerRecord | Mapping[str, Any]) -> LayerRecord:

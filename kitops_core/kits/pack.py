@@ -50,7 +50,8 @@ def pack(
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         before = {tag: digest_of(storage, tag) for tag in all_tags}
         manifest = write_kit(recipe, layers, storage, before, evidence, session.control)
-    return kit_record(target, all_tags, manifest, description, layers, before, evidence, parents)
+    records = [layer.record() for layer in layers]
+    return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
 
 
 def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[str, ...]]:

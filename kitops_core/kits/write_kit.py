@@ -98,14 +98,14 @@ def kit_record(
     tags: tuple[str, ...],
     manifest: Manifest,
     kitfile: KitfileData,
-    layers: Sequence[Layer],
+    layers: Sequence[LayerRecord],
     before: Mapping[str, str],
     evidence: PackEvidence,
     parents: Sequence[str] = (),
     origin: str = "",
 ) -> ModelKitRecord:
     """The record of a kit that was just written."""
-    sent = sum(layer.known.size for layer in layers if layer.known and layer.outcome == "written")
+    sent = sum(layer.size for layer in layers if layer.outcome == "written")
     return ModelKitRecord(
         digest=manifest.digest,
         reference=str(target.with_tag(tags[0])),
@@ -115,7 +115,7 @@ def kit_record(
         tags=tags,
         size=manifest.size,
         kit=kitfile.package,
-        layers=tuple(layer.record() for layer in layers),
+        layers=tuple(layers),
         changed=set(before.values()) != {manifest.digest},
         previous_digest=before[tags[0]],
         source=evidence.source,
