@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitops_core.errors import InvalidInputError, SourceChangedError, SourceError
 from kitops_core.evidence.statements import attach_blob
@@ -16,9 +16,6 @@ from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import is_media_type
 from kitops_core.reference import Where
 from kitops_core.session import Session
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError
 from kitops_core.evidence.attach import Attached
@@ -17,9 +17,6 @@ from kitops_core.evidence.statements import attach_statement
 from kitops_core.reference import Where
 from kitops_core.session import Session
 from kitops_core.signing.strict_json import parse_object
-
-if TYPE_CHECKING:
-    pass
 
 
 def sign(

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from kitops_core.evidence.attach import Attached
 from kitops_core.evidence.pack_evidence import attach_new
 from kitops_core.evidence.predicate_types import TEST_RESULT
 from kitops_core.reference import Where
 from kitops_core.session import Session
-
-if TYPE_CHECKING:
-    pass
 
 
 def attest_metrics(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kitops_core.errors import VerificationError
 from kitops_core.events import Control
@@ -15,9 +14,6 @@ from kitops_core.evidence.verification import VerificationPolicy, Verified, chec
 from kitops_core.reference import Where
 from kitops_core.session import FoundKit, Session
 from kitops_core.signing.keys import PublicKey
-
-if TYPE_CHECKING:
-    pass
 
 
 def verify(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from kitops_core.evidence.attach import Attached
 from kitops_core.evidence.bundle import BUNDLE
@@ -13,9 +12,6 @@ from kitops_core.evidence.predicate_types import ANNOTATION_PREDICATE, OMS
 from kitops_core.evidence.statements import ANNOTATION_CONTENT, attach_blob
 from kitops_core.reference import Where
 from kitops_core.session import Session
-
-if TYPE_CHECKING:
-    pass
 
 
 def sign_files(

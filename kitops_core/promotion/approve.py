@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError
 from kitops_core.evidence.predicate_types import APPROVAL
@@ -20,9 +19,6 @@ from kitops_core.promotion.promote import find_candidate
 from kitops_core.session import Session
 from kitops_core.signing.keys import SigningKey
 from kitops_core.wording import timestamp_text
-
-if TYPE_CHECKING:
-    pass
 
 
 def approve(

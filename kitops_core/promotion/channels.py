@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitops_core.events import Control
 from kitops_core.kits.stored_kit import read_kit
@@ -14,9 +14,6 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.session import Session, digest_of
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

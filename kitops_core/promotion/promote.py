@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.promotion.history import channel_history
@@ -14,9 +13,6 @@ from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.result import Promotion
 from kitops_core.reference import parse_reference
 from kitops_core.session import FoundKit, Session
-
-if TYPE_CHECKING:
-    pass
 
 
 def promote(

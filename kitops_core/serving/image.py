@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control
@@ -23,9 +23,6 @@ from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
 from kitops_core.reference import Where, check_tag
 from kitops_core.session import Session
 from kitops_core.storage import Storage
-
-if TYPE_CHECKING:
-    pass
 
 KSERVE_DIRECTORY = "models"
 """The directory of an image that KServe reads; everything else in it is passed over."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.kits.stored_kit import StoredKit, read_kit
@@ -21,9 +20,6 @@ from kitops_core.serving.manifests.pods import Manifest
 from kitops_core.serving.manifests.servers import deployment, image_volume, vllm
 from kitops_core.serving.vllm import option_arguments
 from kitops_core.session import FoundKit, Session
-
-if TYPE_CHECKING:
-    pass
 
 _SPREADING = ("--data-parallel-size", "--pipeline-parallel-size", "--tensor-parallel-size")
 """Options of vLLM that multiply the GPUs it takes."""
