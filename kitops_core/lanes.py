@@ -34,6 +34,8 @@ _HOLD_SECONDS = 10.0
 """How long it is left at that where more did not help."""
 _REFUSED_SECONDS = 2.0
 """How long it takes for each further lane once a server has refused some."""
+_THREADS = 64
+"""Of how many threads it is asked how long they stood in line, the newest: each costs a file to read."""
 _SMALL_BYTES = 1024 * 1024
 """Tasks that move less than this are held up by the round trip, and not by the width of the link."""
 
@@ -217,7 +219,7 @@ def _busy_seconds() -> tuple[float, float]:
     """Seconds that this process used a processor, and that its threads stood in line for one that others used."""
     queued = 0
     with suppress(OSError):  # not every system tells
-        for thread in os.listdir("/proc/self/task"):
+        for thread in os.listdir("/proc/self/task")[-_THREADS:]:
             with suppress(OSError, ValueError, IndexError), open(f"/proc/self/task/{thread}/schedstat", "rb") as file:
                 queued += int(file.read().split()[1])
     return time.process_time(), queued / 1e9

@@ -165,12 +165,13 @@ class Move:
             given = f"{key.public.name} is none of them" if key else "no key is given to sign it"
             raise InvalidInputError(
                 f"a promotion's record only counts when {names} signed it, and {given}",
-                hint="give the private key of one that the policy trusts (--key), or change who is trusted there",
+                hint="give the private key of one that the policy trusts (--sign-key), or change who is trusted there",
             )
 
     def promote(self, found: FoundKit) -> Promotion:
         """Promote a kit; see :func:`kitops_core.promotion.promote.promote`."""
         past = channel_history(self.policy, self.name, self.places, newest_only=True, digest=self.current)
+        self._check_seen_together(past)
         candidate = self._candidate(found)
         if self.current == found.manifest.digest and past.records and not past.drift:
             return self._result("promote", candidate, ())
@@ -178,6 +179,7 @@ class Move:
 
     def roll_back(self, past: ChannelHistory, to: str) -> Promotion:
         """Promote again what the channel had; see :func:`kitops_core.promotion.promote.rollback`."""
+        self._check_seen_together(past)
         accepted = past.go_back_to(to)
         found = self._find(accepted.digest)
         candidate = self._candidate(found)
@@ -190,6 +192,16 @@ class Move:
             evidence=(accepted.record,),
         )
         return self._go("rollback", candidate, [before, *evaluate(gates, candidate)], past)
+
+    def _check_seen_together(self, past: ChannelHistory) -> None:
+        """See that the tag had not moved yet when the log was read, after it: that would be taken for drift.
+
+        Raises:
+            LostRaceError: Another writer moved it.
+        """
+        found = digest_of(self.storage, self.target.target) if past.drift else past.digest
+        if found != self.current:
+            raise LostRaceError.at(str(self.target), self.current, found)
 
     def _go(
         self,

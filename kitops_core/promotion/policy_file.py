@@ -18,7 +18,7 @@ from kitops_core.kitfile.yaml_nodes import Node
 from kitops_core.promotion.policy import Problem, PromotionPolicy
 
 _HINT = "write kit: registry/repository, and channels: with the name of each"
-_OTHER_FILE = "name another with --channels; a policy has kit: registry/repository, and channels: with the name of each"
+_OTHER_FILE = "name another with --policy; a policy has kit: registry/repository, and channels: with the name of each"
 
 
 def load_policy(path: str | os.PathLike[str]) -> PromotionPolicy:

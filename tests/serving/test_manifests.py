@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from manifest_tools import FULL, Object, all_kinds, pods, push_kit
 
 import kitops_core as kitops
+from kitops_core.cli.group import kitops as command_group
 from kitops_core.errors import InvalidInputError, NotFoundError, PolicyError
 from kitops_core.serving.manifests.choices import ManifestOptions, name_from
 from kitops_core.serving.manifests.fill import Promoting
@@ -50,6 +52,20 @@ def test_every_volume_is_mounted_and_every_mount_has_its_volume(options: dict[st
             containers = (*pod["containers"], *pod.get("initContainers", ()))
             mounted = {mount["name"] for container in containers for mount in container["volumeMounts"]}
             assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_the_command_takes_what_every_container_of_its_image_gives_it(name: str) -> None:
+    seen = set()
+    for _, objects in all_kinds(name, **FULL):
+        for pod in pods(objects):
+            for container in (*pod["containers"], *pod.get("initContainers", ())):
+                if container["image"] == FULL["image"] and "command" not in container:
+                    verb, *arguments = container["args"]
+                    command = command_group.get_command(click.Context(command_group), verb)
+                    assert command is not None
+                    command.make_context(verb, arguments)  # an option that it does not have is an error here
+                    seen.add(verb)
+    assert seen == {"pack", "promote", "materialize"}
 
 
 def test_only_what_signs_is_given_the_private_key(name: str) -> None:

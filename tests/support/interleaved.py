@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from io import BytesIO
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -210,14 +211,18 @@ def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
         patch.setattr(transport, "Pools", lambda options: pools)
         for module in (swap, referrers_list, repository, backoff):
             patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: model.now), raising=False)
-        patch.setattr(backoff, "random", SimpleNamespace(uniform=lambda low, high: high))
+        # The same again each time, and not the same for all: writers that wait equally long would stay in step.
+        for module in (backoff, referrers_list):
+            patch.setattr(module, "random", Random(0))
         patch.setattr(Control, "sleep", lambda control, seconds: model.sleep(seconds))
         # The writers of the model are processes of their own, which share no lock.
         patch.setattr(referrers_list, "_writing", nullcontext())
         for value in vars(Candidate).values():
             if isinstance(value, cached_property):  # before Python 3.12 one lock for all instances
                 patch.setattr(value, "lock", nullcontext(), raising=False)
-        yield model
-        for writer in model.writers:
-            while not writer.done:
-                writer.step(kill="before")
+        try:
+            yield model
+        finally:  # also where a schedule is given up in the middle: their threads would stay
+            for writer in model.writers:
+                while not writer.done:
+                    writer.step(kill="before")

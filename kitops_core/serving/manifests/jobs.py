@@ -15,7 +15,7 @@ from kitops_core.serving.manifests.pods import (
 )
 
 _DATA = "/data"
-_CHANNELS = "/etc/kitops/channels"
+_POLICY = "/etc/kitops/policy"
 _HOUR = 3600
 
 
@@ -60,29 +60,29 @@ def pack_job(reference: str, options: ManifestOptions) -> list[Manifest]:
     ]
 
 
-def promote_cronjob(channels: str, to: str, schedule: str, options: ManifestOptions) -> list[Manifest]:
+def promote_cronjob(policy: str, to: str, schedule: str, options: ManifestOptions) -> list[Manifest]:
     """A CronJob that promotes what a channel's upstream has, and the ConfigMap with the policy.
 
     Beside the policy lies ``cosign.pub`` where there is a key, for gates that name it; it also signs the records.
 
     Args:
-        channels: The text of ``promotion.yaml``.
+        policy: The text of ``promotion.yaml``.
         to: The channel.
         schedule: When, as cron writes it.
         options: Names in the cluster.
     """
-    args = ["promote", "--to", to, "--channels", f"{_CHANNELS}/promotion.yaml"]
+    args = ["promote", "--to", to, "--policy", f"{_POLICY}/promotion.yaml"]
     if options.key_secret:
-        args += ["--key", f"{KEYS}/cosign.key"]
+        args += ["--sign-key", f"{KEYS}/cosign.key"]
     place = f"{options.namespace}/{options.name}" if options.namespace else options.name
     promote = container(
         options,
         "promote",
         args,
         env=[{"name": "KITOPS_ACTOR", "value": f"cronjob/{place}"}, *_password(options)],
-        mounts=[{"name": "channels", "mountPath": _CHANNELS, "readOnly": True}],
+        mounts=[{"name": "policy", "mountPath": _POLICY, "readOnly": True}],
     )
-    config_map = f"{options.name}-channels"
+    config_map = f"{options.name}-policy"
     sources: list[Manifest] = [{"configMap": {"name": config_map}}]
     if options.key_secret:
         public = [{"key": "cosign.pub", "path": "cosign.pub"}]
@@ -90,7 +90,7 @@ def promote_cronjob(channels: str, to: str, schedule: str, options: ManifestOpti
     spec = pod(
         options,
         [promote],
-        volumes=[{"name": "channels", "projected": {"sources": sources}}],
+        volumes=[{"name": "policy", "projected": {"sources": sources}}],
         key_files=["cosign.key"],
         restart="Never",
     )
@@ -104,7 +104,7 @@ def promote_cronjob(channels: str, to: str, schedule: str, options: ManifestOpti
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata(options, name=config_map),
-            "data": {"promotion.yaml": channels},
+            "data": {"promotion.yaml": policy},
         },
         {
             "apiVersion": "batch/v1",
