@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kitops_core.errors import SourceError
 from kitops_core.kitfile.data import KITFILE_NAMES
+from kitops_core.links import follow
 
 ReadStart = Callable[[str, int], bytes]
 """Reads the file at a path of the kit, or as many bytes of its start as asked for; empty where it cannot be read."""
@@ -119,9 +120,21 @@ def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> Listin
                     continue
                 if is_directory:
                     found.directories.append(_list(root, inner, ignored))
-                elif entry.is_file(follow_symlinks=False):
-                    found.files.append(ListedFile(inner, entry.stat(follow_symlinks=False).st_size))
+                elif entry.is_symlink():
+                    if (size := _shown_size(root, inner)) is not None:
+                        found.files.append(ListedFile(inner, size))
+                elif entry.is_file():
+                    found.files.append(ListedFile(inner, entry.stat().st_size))
     except OSError as error:
         raise SourceError(f"{root / path} cannot be listed: {error.strerror}") from None
     found.directories = [inner for inner in found.directories if inner.files or inner.directories]
     return found
+
+
+def _shown_size(root: Path, path: str) -> int | None:
+    """The size of the file that a link shows; ``None`` for a link to a directory inside."""
+    try:
+        shown = follow(os.fsencode(root / path), [os.fsencode(os.path.realpath(root))])
+    except ValueError as error:
+        raise SourceError(f"'{path}' {error}", hint="remove it, or leave it out with .kitignore") from None
+    return None if shown is None else shown.status.st_size

@@ -124,14 +124,15 @@ class Context:
             raise ValueError(f"does not exist in {self.where}") from None
         except OSError as error:
             raise ValueError(f"cannot be read: {error.strerror}") from None
-        if real != place:
+        parent = os.path.dirname(place)
+        if real != place and not (stat.S_ISREG(mode) and os.path.realpath(parent) == parent):
             self._refuse_link(place, real)
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ValueError("is neither a file nor a directory")
         return stat.S_IFMT(mode)
 
     def _refuse_link(self, place: bytes, real: bytes) -> NoReturn:
-        """Links are left out of layers, so a path that is one, or leads through one, would be an empty layer."""
+        """Links to directories are left out of layers: a path that is one, or leads through one, has no files."""
         root = self.node if isinstance(self.node, bytes) else b""
         inside = root and os.path.commonpath((root, real)) == root
         what = "is" if os.path.islink(place) else "leads through"

@@ -1,9 +1,10 @@
 """From a Kitfile's paths to layers: which files each holds and how large it will be, before a byte is read.
 
-The rules are the reference CLI's. A layer for a path has all below that path, and the headers of the directories above
-it. Left out are what ``.kitignore`` matches, the Kitfile and the ``.kitignore`` themselves, symbolic links, sockets and
-devices, and what starts with the path of another layer that does not itself start this layer's path. That comparison
-is one of strings, as there: beside a layer for ``model``, a layer for ``.`` has no ``model2`` either.
+The rules are the reference CLI's, but for symbolic links (:mod:`kitops_core.links`). A layer for a path has all below
+that path, and the headers of the directories above it. Left out are what ``.kitignore`` matches, the Kitfile and the
+``.kitignore`` themselves, sockets and devices, and what starts with the path of another layer that does not itself
+start this layer's path. That comparison is one of strings, as there: beside a layer for ``model``, a layer for ``.``
+has no ``model2`` either.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from kitops_core.layers.context import Context, clean_path, problems_error
 from kitops_core.layers.snapshot import CTIME, FIELDS, MODE, MTIME, SIZE, Folder, Walk, single_file, wanted_names
 from kitops_core.layers.tar_writer import TRAILER, header_size, padding
 from kitops_core.oci.media_types import Format, Section
+
+_EMPTY_HINT = "a kit would have no model: the ignore rules or other entries take all files, or the directory is empty"
 
 __all__ = ["Context", "LayerPlan", "Part", "plan"]
 
@@ -146,11 +149,11 @@ def plan(
         others: Paths of entries that are packed elsewhere: their files, which need not be here, are left out.
         layer_format: With ``raw``, an entry that is one file becomes a layer of just its bytes. An MCP bundle always
             does.
-        control: Stops the walk, and is told of symbolic links that are left out and of layers without a file.
+        control: Stops the walk, and is told of symbolic links and of layers without a file.
 
     Raises:
-        SourceError: Paths are missing, unreadable, lead out of the context, or are nothing that can be packed. All
-            are named at once.
+        SourceError: Paths are missing, unreadable, lead out of the context, or are nothing that can be packed, or the
+            model has no files. All are named at once.
     """
     parts = [part._replace(path=clean_path(part.path)) for part in parts]
     problems = []
@@ -184,6 +187,9 @@ def plan(
         else:
             layers.append(LayerPlan(part, "tar", walk.root, _excluded(path, taken)))
     _warn(layers, walk, control)
+    empty = [layer for layer in layers if layer.section == "model" and not layer.file_count]
+    if empty:
+        raise problems_error([f"{layer.address}: '{layer.path}' has no files" for layer in empty], _EMPTY_HINT)
     return layers
 
 
@@ -194,11 +200,15 @@ def _excluded(path: bytes, paths: Sequence[bytes]) -> tuple[bytes, ...]:
 
 
 def _warn(layers: Sequence[LayerPlan], walk: Walk, control: Control) -> None:
-    if walk.links:
-        many = f"{walk.links} symbolic links are" if walk.links > 1 else "a symbolic link is"
-        control.emit(Event("warning", walk.first_link, detail=f"{many} left out: kits hold files and directories only"))
+    for links, what in (
+        (walk.left_out, "left out: the files of a directory are packed where it is"),
+        (walk.from_outside, "followed to files outside of the context"),
+    ):
+        if links:
+            many = f"{len(links)} symbolic links are" if len(links) > 1 else "a symbolic link is"
+            control.emit(Event("warning", links[0], detail=f"{many} {what}"))
     for layer in layers:
-        if not layer.file_count:
+        if not layer.file_count and layer.section != "model":
             detail = (
                 "its layer has no files: the directory is empty, or the ignore rules and other layers take them all"
             )

@@ -56,7 +56,7 @@ class ReadAhead:
             if self._stop.is_set():
                 return
             size = folder.stats[index * FIELDS + SIZE]
-            if index in folder.folders or not size or number < self._position:
+            if index in folder.folders or index in folder.links or not size or number < self._position:
                 continue
             try:
                 path = folder.path(folder.names[index])

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from kitops_core.events import Control
 from kitops_core.layers.ignore import IgnoreRules
+from kitops_core.links import follow
 
 MODE, SIZE, MTIME, CTIME, INODE, DEVICE = range(6)
 FIELDS = 6
@@ -39,9 +40,10 @@ class Folder:
         names: Its entries' names, in byte order.
         stats: Six numbers for each of them, see :func:`stamp`.
         folders: Those entries that are directories, by index; all others are regular files.
+        links: Indexes of the files that a symbolic link shows; the numbers are of the file.
     """
 
-    __slots__ = ("_node", "folders", "listed", "names", "prefix", "stats")
+    __slots__ = ("_node", "folders", "links", "listed", "names", "prefix", "stats")
 
     def __init__(self, prefix: bytes, node: Node, *, listed: bool = True) -> None:
         """A directory without entries yet, at ``node``."""
@@ -50,6 +52,7 @@ class Folder:
         self.names: list[bytes] = []
         self.stats: array[int] = array("q")
         self.folders: dict[int, Folder] = {}
+        self.links: set[int] = set()
         self._node = node
 
     @property
@@ -104,7 +107,9 @@ def single_file(path: bytes, place: bytes) -> Folder:
     """
     directory, slash, name = path.rpartition(b"/")
     folder = Folder(directory + slash, {name: place})
-    folder.add(name, stamp(os.lstat(place)))
+    if os.path.islink(place):
+        folder.links.add(0)
+    folder.add(name, stamp(os.stat(place)))
     if not os.access(place, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return folder
@@ -132,15 +137,16 @@ class Walk:
     Attributes:
         root: What was found, once :meth:`run` is done.
         problems: What cannot be read, a sentence each.
-        links: How many symbolic links were left out.
-        first_link: The path of one of them.
+        left_out: The paths of symbolic links to directories inside, which are left out.
+        from_outside: The paths of symbolic links to files outside, which are packed.
     """
 
     def __init__(self, node: Node, rules: IgnoreRules, control: Control) -> None:
         self.root = Folder(b"", node)
         self.problems: list[str] = []
-        self.links = 0
-        self.first_link = ""
+        self.left_out: list[str] = []
+        self.from_outside: list[str] = []
+        self._roots = [*_roots(node)]
         self._rules = rules
         self._control = control
         self._pending: list[tuple[Folder, Wanted, int]] = []
@@ -187,13 +193,30 @@ class Walk:
                 folder.add(name, numbers, below)
                 self._pending.append((below, wanted[name] if wanted is not None else None, state))
             elif stat.S_ISREG(mode):
-                # Asking costs a system call a file, and what everyone may read needs no asking.
-                if mode & 0o444 != 0o444 and not os.access(folder.path(name), os.R_OK):
-                    self.problems.append(f"'{os.fsdecode(folder.prefix + name)}' cannot be read: Permission denied")
-                folder.add(name, numbers)
+                self._add_file(folder, name, numbers)
             elif stat.S_ISLNK(mode):
-                self.links += 1
-                self.first_link = self.first_link or os.fsdecode(folder.prefix + name)
+                self._add_link(folder, name)
+
+    def _add_file(self, folder: Folder, name: bytes, numbers: Stamp) -> None:
+        # Asking costs a system call a file, and what everyone may read needs no asking.
+        if numbers[MODE] & 0o444 != 0o444 and not os.access(folder.path(name), os.R_OK):
+            self.problems.append(f"'{os.fsdecode(folder.prefix + name)}' cannot be read: Permission denied")
+        folder.add(name, numbers)
+
+    def _add_link(self, folder: Folder, name: bytes) -> None:
+        path = os.fsdecode(folder.prefix + name)
+        try:
+            shown = follow(folder.path(name), self._roots)
+        except ValueError as error:
+            self.problems.append(f"'{path}' {error}")
+            return
+        if shown is None:
+            self.left_out.append(path)
+            return
+        if shown.is_outside:
+            self.from_outside.append(path)
+        folder.links.add(len(folder.names))
+        self._add_file(folder, name, stamp(shown.status))
 
     def _entries(self, folder: Folder, wanted: Wanted, handle: int | None) -> Iterator[tuple[bytes, Stamp]]:
         """The wanted names in byte order, with their stamps; a name that disappeared since is left out."""
@@ -206,3 +229,12 @@ class Walk:
                     yield name, stamp(os.lstat(node)) if isinstance(node, bytes) else _KIT_ONLY
             except FileNotFoundError:
                 continue
+
+
+def _roots(node: Node) -> Iterator[bytes]:
+    """The paths on disk that a context is made of."""
+    if isinstance(node, bytes):
+        yield node
+        return
+    for below in node.values():
+        yield from _roots(below)

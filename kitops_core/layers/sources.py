@@ -18,7 +18,7 @@ from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""No links, and no waiting where a file was replaced by a FIFO."""
+"""No links but those that were planned, and no waiting where a file was replaced by a FIFO."""
 _REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE)
 
 
@@ -97,7 +97,8 @@ class _Files:
                 self._handle = os.open(folder.disk, _FLAGS | os.O_DIRECTORY)
             self._folder = folder
         name = folder.names[index]
-        return os.open(name if self._handle is not None else folder.path(name), _FLAGS, dir_fd=self._handle)
+        flags = _FLAGS & ~os.O_NOFOLLOW if index in folder.links else _FLAGS
+        return os.open(name if self._handle is not None else folder.path(name), flags, dir_fd=self._handle)
 
     def close(self) -> None:
         """Let go of the directory."""

@@ -196,10 +196,10 @@ def test_links_and_what_packing_leaves_out_are_not_listed(make, tmp_path):
     root = make(
         {"a.csv": "", ".git/config": "", "__pycache__/a.pyc": "", ".kitignore": "", "raw/b.csv": "", "c.csv": ""}
     )
-    (root / "link.csv").symlink_to("a.csv")
-    (root / "linked").symlink_to(tmp_path)
+    (root / "link.csv").symlink_to("raw/b.csv")
+    (root / "linked").symlink_to("raw")
     kitfile = generate(root, ignored=lambda path, is_directory: path == "c.csv" or (path == "raw" and is_directory))
-    assert [entry.path for entry in kitfile.entries()] == ["a.csv"]
+    assert [entry.path for entry in kitfile.entries()] == ["a.csv", "link.csv"]
 
 
 def test_what_is_no_directory_is_named(tmp_path):

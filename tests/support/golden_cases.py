@@ -31,7 +31,8 @@ class Kit:
         if self.kitignore is not None:
             _write_bytes(directory / ".kitignore", self.kitignore.encode(), 0o644)
         for entry in self.files:
-            _write_entry(directory, entry)
+            if "symlink" not in entry:  # the reference leaves links out, and we do not: tests/layers/test_links.py
+                _write_entry(directory, entry)
         return directory
 
 
@@ -109,9 +110,7 @@ def _case(data: Mapping[str, Any]) -> Case:
 def _write_entry(root: Path, entry: Mapping[str, Any]) -> None:
     path = root / entry["path"]
     _make_directory(root, path.parent)
-    if "symlink" in entry:
-        path.symlink_to(entry["symlink"])
-    elif entry.get("dir"):
+    if entry.get("dir"):
         path.mkdir(exist_ok=True)
         path.chmod(int(entry.get("mode", "0755"), 8))
     else:
