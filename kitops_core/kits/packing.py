@@ -19,9 +19,11 @@ class Packing:
         layer_format: ``raw`` stores a single file as it is instead of in a tar.
         model_pack: Write a CNCF ModelPack instead of a ModelKit.
         created: A time to stamp into the manifest, which changes its digest; ``SOURCE_DATE_EPOCH`` sets it too.
+        allow_lfs_pointers: Take Git LFS pointers among models and datasets as they are, rather than for an error.
     """
 
     compression: CompressionName = "none"
     layer_format: Literal["tar", "raw"] = "tar"
     model_pack: bool = False
     created: datetime | None = None
+    allow_lfs_pointers: bool = False

@@ -51,13 +51,16 @@ class Recipe:
             control: Stops the walk.
             only: Addresses of the entries to plan, where others are packed elsewhere.
         """
+        from kitops_core.layers.incomplete import check_complete
         from kitops_core.layers.plan import Part, plan
 
         entries = self.kitfile.entries()
         parts = [Part(e.address, e.section, e.path) for e in entries if only is None or e.address in only]
         others = [e.path for e in entries if only is not None and e.address not in only]
         layers = []
-        for planned in plan(context, parts, others=others, layer_format=self.how.layer_format, control=control):
+        plans = plan(context, parts, others=others, layer_format=self.how.layer_format, control=control)
+        check_complete(plans, allow_pointers=self.how.allow_lfs_pointers)
+        for planned in plans:
             raw_stays_plain = planned.format == "raw" and (self.how.model_pack or planned.section == "mcpb")
             name = "none" if raw_stays_plain else self.how.compression
             compression: media_types.Compression = "gzip" if name == "gzip-fastest" else name

@@ -60,6 +60,9 @@ _DIRECTORY = click.Path(path_type=Path)
     metavar="TIME",
     help="Stamp a time into the kit, which changes its digest: 2026-01-31T12:00:00Z, or 'now'.",
 )
+@click.option(
+    "--allow-lfs-pointers", is_flag=True, help="Pack Git LFS pointers in place of models and datasets as they are."
+)
 @provenance_options
 def command(
     settings: Settings,
@@ -72,6 +75,7 @@ def command(
     layer_format: Any,
     use_model_pack: bool,
     created: str | None,
+    allow_lfs_pointers: bool,
     provenance: bool,
     inputs: tuple[str, ...],
     metrics: tuple[str, ...],
@@ -106,7 +110,7 @@ def command(
     from kitops_core.cli.transfer import connect
     from kitops_core.kits.packing import Packing
 
-    how = Packing(compression, layer_format, use_model_pack, when)
+    how = Packing(compression, layer_format, use_model_pack, when, allow_lfs_pointers)
     with connect(settings, written="sent" if push else "written", signer=signer) as client:
         record = client.pack(
             root,
