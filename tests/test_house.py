@@ -11,7 +11,7 @@ import kitops_core
 ROOT = Path(kitops_core.__file__).parent
 MAX_LINES = 400
 ORDER = (
-    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "links"),
+    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "links", "junk"),
     *("oci", "kitfile", "layers", "storage", "registries", "signing", "session"),
     *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),

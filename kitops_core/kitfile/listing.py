@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kitops_core.errors import SourceError
+from kitops_core.junk import is_junk
 from kitops_core.kitfile.data import KITFILE_NAMES
 from kitops_core.links import follow
 
 ReadStart = Callable[[str, int], bytes]
 """Reads the file at a path of the kit, or as many bytes of its start as asked for; empty where it cannot be read."""
 
-_SKIPPED = {*KITFILE_NAMES, ".kitignore", ".git", ".gitattributes", ".gitignore", ".DS_Store", ".cache", ".venv"}
-_SKIPPED |= {"__pycache__", ".ipynb_checkpoints"}
+_SKIPPED = {*KITFILE_NAMES, ".kitignore", ".gitattributes", ".gitignore", ".cache"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,12 @@ class Listing:
 
 def is_left_out(path: str) -> bool:
     """Whether a path is of those that no Kitfile is about: the Kitfile itself, version control, caches."""
-    return not _SKIPPED.isdisjoint(path.split("/"))
+    *parents, name = path.split("/")
+    return _is_skipped(name, False) or any(_is_skipped(parent, True) for parent in parents)
+
+
+def _is_skipped(name: str, is_directory: bool) -> bool:
+    return name in _SKIPPED or is_junk(os.fsencode(name), is_directory=is_directory)
 
 
 def list_directory(root: Path, ignored: Callable[[str, bool], bool]) -> Listing:
@@ -116,7 +121,7 @@ def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> Listin
             for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
                 inner = f"{path}/{entry.name}" if path else entry.name
                 is_directory = entry.is_dir(follow_symlinks=False)
-                if entry.name in _SKIPPED or ignored(inner, is_directory):
+                if _is_skipped(entry.name, is_directory) or ignored(inner, is_directory):
                     continue
                 if is_directory:
                     found.directories.append(_list(root, inner, ignored))

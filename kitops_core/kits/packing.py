@@ -20,6 +20,7 @@ class Packing:
         model_pack: Write a CNCF ModelPack instead of a ModelKit.
         created: A time to stamp into the manifest, which changes its digest; ``SOURCE_DATE_EPOCH`` sets it too.
         allow_lfs_pointers: Take Git LFS pointers among models and datasets as they are, rather than for an error.
+        all_files: Pack caches, environments and version control inside directories too (:mod:`kitops_core.junk`).
     """
 
     compression: CompressionName = "none"
@@ -27,3 +28,4 @@ class Packing:
     model_pack: bool = False
     created: datetime | None = None
     allow_lfs_pointers: bool = False
+    all_files: bool = False

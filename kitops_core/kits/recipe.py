@@ -58,8 +58,11 @@ class Recipe:
         parts = [Part(e.address, e.section, e.path) for e in entries if only is None or e.address in only]
         others = [e.path for e in entries if only is not None and e.address not in only]
         layers = []
-        plans = plan(context, parts, others=others, layer_format=self.how.layer_format, control=control)
-        check_complete(plans, allow_pointers=self.how.allow_lfs_pointers)
+        how = self.how
+        plans = plan(
+            context, parts, others=others, layer_format=how.layer_format, all_files=how.all_files, control=control
+        )
+        check_complete(plans, allow_pointers=how.allow_lfs_pointers)
         for planned in plans:
             raw_stays_plain = planned.format == "raw" and (self.how.model_pack or planned.section == "mcpb")
             name = "none" if raw_stays_plain else self.how.compression

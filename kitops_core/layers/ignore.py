@@ -97,6 +97,10 @@ class IgnoreRules:
                 ignored = not negated
         return ignored
 
+    def takes_back(self, path: str, parent: int) -> bool:
+        """Whether a rule that starts with ``!`` speaks of the path, or of a directory that it is in."""
+        return any(negated and (parent & bit or matches(path)) for bit, negated, matches in self._rules)
+
 
 def _read_patterns(data: bytes) -> list[str]:
     """The patterns of an ignore file, each shortened to a clean path without a leading slash, ``!`` kept in front."""

@@ -1,10 +1,10 @@
 """From a Kitfile's paths to layers: which files each holds and how large it will be, before a byte is read.
 
-The rules are the reference CLI's, but for symbolic links (:mod:`kitops_core.links`). A layer for a path has all below
-that path, and the headers of the directories above it. Left out are what ``.kitignore`` matches, the Kitfile and the
-``.kitignore`` themselves, sockets and devices, and what starts with the path of another layer that does not itself
-start this layer's path. That comparison is one of strings, as there: beside a layer for ``model``, a layer for ``.``
-has no ``model2`` either.
+The rules are the reference CLI's, but for symbolic links (:mod:`kitops_core.links`) and junk
+(:mod:`kitops_core.junk`). A layer for a path has all below that path, and the headers of the directories above it.
+Left out are what ``.kitignore`` matches, the Kitfile and the ``.kitignore`` themselves, sockets and devices, and what
+starts with the path of another layer that does not itself start this layer's path. That comparison is one of strings,
+as there: beside a layer for ``model``, a layer for ``.`` has no ``model2`` either.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ def plan(
     *,
     others: Sequence[str] = (),
     layer_format: Format = "tar",
+    all_files: bool = False,
     control: Control,
 ) -> list[LayerPlan]:
     """Look at every file once, and say what each layer will hold.
@@ -149,6 +150,7 @@ def plan(
         others: Paths of entries that are packed elsewhere: their files, which need not be here, are left out.
         layer_format: With ``raw``, an entry that is one file becomes a layer of just its bytes. An MCP bundle always
             does.
+        all_files: Take junk (:mod:`kitops_core.junk`) too.
         control: Stops the walk, and is told of symbolic links and of layers without a file.
 
     Raises:
@@ -173,7 +175,7 @@ def plan(
             problems.append(f"{part.address}: '{part.path}' {error}")
         except OSError as error:
             problems.append(f"{part.address}: '{part.path}' cannot be read: {error.strerror}")
-    walk = Walk(context.node, context.rules(), control)
+    walk = Walk(context.node, context.rules(), control, all_files=all_files)
     walk.run(wanted_names(wanted))
     problems += walk.problems
     if problems:
@@ -200,13 +202,14 @@ def _excluded(path: bytes, paths: Sequence[bytes]) -> tuple[bytes, ...]:
 
 
 def _warn(layers: Sequence[LayerPlan], walk: Walk, control: Control) -> None:
-    for links, what in (
-        (walk.left_out, "left out: the files of a directory are packed where it is"),
-        (walk.from_outside, "followed to files outside of the context"),
+    for paths, what in (
+        (walk.left_out, "symbolic links left out: the files of a directory are packed where it is"),
+        (walk.from_outside, "symbolic links followed to files outside of the context"),
+        (walk.junk, "caches and the like left out: --all-files, or a ! in .kitignore, takes them"),
     ):
-        if links:
-            many = f"{len(links)} symbolic links are" if len(links) > 1 else "a symbolic link is"
-            control.emit(Event("warning", links[0], detail=f"{many} {what}"))
+        if paths:
+            first = f"{paths[0]}, …" if len(paths) > 1 else paths[0]
+            control.emit(Event("warning", paths[0], detail=f"{len(paths)} {what} ({first})"))
     for layer in layers:
         if not layer.file_count and layer.section != "model":
             detail = (

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from kitops_core.events import Control
+from kitops_core.junk import is_junk
 from kitops_core.layers.ignore import IgnoreRules
 from kitops_core.links import follow
 
@@ -139,13 +140,16 @@ class Walk:
         problems: What cannot be read, a sentence each.
         left_out: The paths of symbolic links to directories inside, which are left out.
         from_outside: The paths of symbolic links to files outside, which are packed.
+        junk: The paths of what was left out as junk.
     """
 
-    def __init__(self, node: Node, rules: IgnoreRules, control: Control) -> None:
+    def __init__(self, node: Node, rules: IgnoreRules, control: Control, *, all_files: bool = False) -> None:
         self.root = Folder(b"", node)
         self.problems: list[str] = []
         self.left_out: list[str] = []
         self.from_outside: list[str] = []
+        self.junk: list[str] = []
+        self._all_files = all_files
         self._roots = [*_roots(node)]
         self._rules = rules
         self._control = control
@@ -180,6 +184,9 @@ class Walk:
             mode = numbers[MODE]
             is_folder = stat.S_ISDIR(mode)
             ignored, state = False, 0
+            is_named = wanted is not None  # by an entry of the Kitfile, or on the way to what is
+            if not (is_named or self._all_files) and self._leaves_out(folder, name, is_folder, ignored_by):
+                continue
             if rules is not None:
                 path = os.fsdecode(folder.prefix + name)
                 if is_folder:
@@ -196,6 +203,16 @@ class Walk:
                 self._add_file(folder, name, numbers)
             elif stat.S_ISLNK(mode):
                 self._add_link(folder, name)
+
+    def _leaves_out(self, folder: Folder, name: bytes, is_folder: bool, ignored_by: int) -> bool:
+        """Whether an entry is junk that no ignore rule takes back."""
+        if not is_junk(name, is_directory=is_folder, parent=folder.prefix):
+            return False
+        path = os.fsdecode(folder.prefix + name)
+        if self._rules.has_negations and self._rules.takes_back(path, ignored_by):
+            return False
+        self.junk.append(path)
+        return True
 
     def _add_file(self, folder: Folder, name: bytes, numbers: Stamp) -> None:
         # Asking costs a system call a file, and what everyone may read needs no asking.

@@ -64,7 +64,7 @@ def test_that_files_come_from_outside_is_said_once(snapshot: Path) -> None:
     plan_paths(snapshot, ".", control=control)
     (event,) = control.events
     assert (event.phase, event.name) == ("warning", "config.json")
-    assert event.detail == "2 symbolic links are followed to files outside of the context"
+    assert event.detail == "2 symbolic links followed to files outside of the context (config.json, …)"
 
 
 def test_one_to_a_file_inside_is_that_file_and_nothing_to_speak_of(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_one_to_a_directory_inside_is_left_out_and_told_of(tmp_path: Path) -> No
     (layer,) = plan_paths(tmp_path, "d", control=control)
     assert names(layer) == ["d", "d/v2", "d/v2/model.bin"]
     (event,) = control.events
-    assert event.detail == "a symbolic link is left out: the files of a directory are packed where it is"
+    assert event.detail == "1 symbolic links left out: the files of a directory are packed where it is (d/latest)"
 
 
 def test_those_that_cannot_be_packed_are_named_all_at_once(tmp_path: Path) -> None:
