@@ -11,7 +11,19 @@ import kitops_core
 ROOT = Path(kitops_core.__file__).parent
 MAX_LINES = 400
 ORDER = (
-    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "links", "junk"),
+    *(
+        "errors",
+        "lanes",
+        "events",
+        "version",
+        "reference",
+        "record",
+        "wording",
+        "parallel",
+        "links",
+        "junk",
+        "secret_files",
+    ),
     *("oci", "kitfile", "layers", "storage", "registries", "signing", "session"),
     *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from kitops_core.errors import SourceError
 from kitops_core.junk import is_junk
 from kitops_core.kitfile.data import KITFILE_NAMES
 from kitops_core.links import follow
+from kitops_core.secret_files import READ_BYTES, is_secret_file
 
 ReadStart = Callable[[str, int], bytes]
 """Reads the file at a path of the kit, or as many bytes of its start as asked for; empty where it cannot be read."""
@@ -125,6 +127,8 @@ def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> Listin
                     continue
                 if is_directory:
                     found.directories.append(_list(root, inner, ignored))
+                elif is_secret_file(os.fsencode(inner), partial(starts_in(root), inner, READ_BYTES)):
+                    continue
                 elif entry.is_symlink():
                     if (size := _shown_size(root, inner)) is not None:
                         found.files.append(ListedFile(inner, size))

@@ -21,6 +21,7 @@ class Packing:
         created: A time to stamp into the manifest, which changes its digest; ``SOURCE_DATE_EPOCH`` sets it too.
         allow_lfs_pointers: Take Git LFS pointers among models and datasets as they are, rather than for an error.
         all_files: Pack caches, environments and version control inside directories too (:mod:`kitops_core.junk`).
+        allow_secrets: Pack files that hold credentials (:mod:`kitops_core.secret_files`) inside directories too.
     """
 
     compression: CompressionName = "none"
@@ -29,3 +30,4 @@ class Packing:
     created: datetime | None = None
     allow_lfs_pointers: bool = False
     all_files: bool = False
+    allow_secrets: bool = False

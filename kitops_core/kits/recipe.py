@@ -53,6 +53,7 @@ class Recipe:
         """
         from kitops_core.layers.incomplete import check_complete
         from kitops_core.layers.plan import Part, plan
+        from kitops_core.layers.secrets import check_secrets
 
         entries = self.kitfile.entries()
         parts = [Part(e.address, e.section, e.path) for e in entries if only is None or e.address in only]
@@ -63,6 +64,8 @@ class Recipe:
             context, parts, others=others, layer_format=how.layer_format, all_files=how.all_files, control=control
         )
         check_complete(plans, allow_pointers=how.allow_lfs_pointers)
+        if not how.allow_secrets:
+            check_secrets(plans)
         for planned in plans:
             raw_stays_plain = planned.format == "raw" and (self.how.model_pack or planned.section == "mcpb")
             name = "none" if raw_stays_plain else self.how.compression

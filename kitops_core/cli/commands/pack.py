@@ -61,6 +61,7 @@ _DIRECTORY = click.Path(path_type=Path)
     help="Stamp a time into the kit, which changes its digest: 2026-01-31T12:00:00Z, or 'now'.",
 )
 @click.option("--all-files", is_flag=True, help="Pack caches, environments and version control inside directories too.")
+@click.option("--allow-secrets", is_flag=True, help="Pack files that hold credentials inside directories too.")
 @click.option(
     "--allow-lfs-pointers", is_flag=True, help="Pack Git LFS pointers in place of models and datasets as they are."
 )
@@ -77,6 +78,7 @@ def command(
     use_model_pack: bool,
     created: str | None,
     all_files: bool,
+    allow_secrets: bool,
     allow_lfs_pointers: bool,
     provenance: bool,
     inputs: tuple[str, ...],
@@ -112,7 +114,7 @@ def command(
     from kitops_core.cli.transfer import connect
     from kitops_core.kits.packing import Packing
 
-    how = Packing(compression, layer_format, use_model_pack, when, allow_lfs_pointers, all_files)
+    how = Packing(compression, layer_format, use_model_pack, when, allow_lfs_pointers, all_files, allow_secrets)
     with connect(settings, written="sent" if push else "written", signer=signer) as client:
         record = client.pack(
             root,
