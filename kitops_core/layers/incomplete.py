@@ -69,8 +69,11 @@ def _files(layer: LayerPlan) -> Iterator[tuple[bytes, bytes, int]]:
 
 
 def _starts_with(path: bytes, start: bytes) -> bool:
-    with open(path, "rb") as file:
-        return file.read(len(start)) == start
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of what open() costs, and there may be many
+    try:
+        return os.read(handle, len(start)) == start
+    finally:
+        os.close(handle)
 
 
 def _wanted_bytes(name: bytes, path: bytes) -> int:
