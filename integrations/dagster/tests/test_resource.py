@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -98,14 +97,7 @@ def test_credentials_go_to_the_registry_they_are_given_for_and_to_no_other() -> 
 
 def test_every_option_of_the_transport_can_be_set_by_name() -> None:
     options = {field.name for field in dataclasses.fields(kitops_core.RegistryOptions)}
-    ours = {
-        "origin",
-        "identity_token",
-        "renew",
-        "backoff",
-        "settle",
-    }  # what Dagster has no place for, or only tests turn
-    assert options - ours <= set(KitOpsResource.model_fields)
+    assert options - {"origin", "renew"} <= set(KitOpsResource.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -119,16 +111,6 @@ def test_every_option_of_the_transport_can_be_set_by_name() -> None:
 def test_a_field_that_there_is_not_is_refused(kind: Any, given: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="Extra inputs are not permitted"):
         kind(**given)
-
-
-def test_only_public_names_of_the_engine_are_imported() -> None:
-    public = set(kitops_core.__all__)
-    for path in Path(dagster_kitops.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kitops_core":
-                shared = (node.module or "").startswith("kitops_core.orchestrate.")
-                names = {alias.name for alias in node.names}
-                assert shared or (node.module == "kitops_core" and names <= public), f"{path.name}: {node.module}"
 
 
 def test_dagster_knows_the_library() -> None:

@@ -14,7 +14,7 @@ from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
 from kitops_core import load_policy, parse_reference
 from kitops_core.orchestrate.metadata import promotion_metadata
-from kitops_core.orchestrate.review import plan_text
+from kitops_core.orchestrate.review import gate_figures, plan_text
 
 if TYPE_CHECKING:
     from kitops_core import ModelKitRecord, Promotion, PromotionPolicy, Reference
@@ -84,23 +84,17 @@ class _Promoter(KitOpsOperator):
         if not promotion.dry_run:
             self.emit(context, _in_channel(promotion, self.source_of(context)))
         target = parse_reference(promotion.reference)
+        figures: Sequence[Mapping[str, float]] = ()
+        if promotion.dry_run:
+            candidate = str((place or target).with_digest(promotion.digest))
+            figures = gate_figures(self.hook(context).get_conn().metrics, candidate, promotion, policy)
         return {
             **promotion_metadata(promotion),
             "registry": target.registry,
             "repository": target.repository,
             "tag": target.tag,
-            "review": plan_text(promotion, *self._figures(context, promotion, policy, place or target)),
+            "review": plan_text(promotion, *figures),
         }
-
-    def _figures(
-        self, context: Any, promotion: Promotion, policy: PromotionPolicy, place: Reference
-    ) -> list[dict[str, float]]:
-        """What counts of the candidate and of the kit it would replace, by the keys that the gates count."""
-        if not promotion.dry_run:
-            return []
-        client, target = self.hook(context).get_conn(), parse_reference(promotion.reference)
-        kits = [(place, promotion.digest), (target, promotion.previous_digest)]
-        return [client.metrics(str(at.with_digest(kit)), trusted=policy.trusted) for at, kit in kits if kit]
 
 
 class KitPromoteOperator(_Promoter, KitReader):
