@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from annotations import unreadable
 from dagster_shared.libraries import DagsterLibraryRegistry
 
 import dagster_kitops
@@ -115,3 +116,7 @@ def test_a_field_that_there_is_not_is_refused(kind: Any, given: dict[str, str]) 
 
 def test_dagster_knows_the_library() -> None:
     assert DagsterLibraryRegistry.get()["dagster-kitops"] == dagster_kitops.__version__
+
+
+def test_the_annotations_of_what_users_call_can_be_read() -> None:
+    assert unreadable(dagster_kitops) == []
