@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import typing
 from types import ModuleType
@@ -11,17 +10,19 @@ from types import ModuleType
 def unreadable(package: ModuleType) -> list[str]:
     """The public functions, and methods of public classes, whose annotations name what is not there when they are read.
 
-    Dataclasses are read as classes: what makes them has the annotations of a base elsewhere.
+    Of a dataclass the fields are read: what makes it has the annotations of a base elsewhere.
     """
     found = []
     for name in package.__all__:
         shown = getattr(package, name)
-        read = {name: shown} if inspect.isfunction(shown) or dataclasses.is_dataclass(shown) else {}
+        read = {name: shown} if inspect.isfunction(shown) else {}
         if inspect.isclass(shown) and shown.__module__.startswith(package.__name__):
-            functions = {method: made for method, made in vars(shown).items() if inspect.isfunction(made)}
-            if dataclasses.is_dataclass(shown):
-                functions.pop("__init__", None)
-            read |= {f"{name}.{method}": made for method, made in functions.items()}
+            is_dataclass = "__dataclass_fields__" in vars(shown)
+            read = {name: shown} if is_dataclass else {}
+            for method, function in vars(shown).items():
+                public = not method.startswith("_") or (method == "__init__" and not is_dataclass)
+                if inspect.isfunction(function) and public:
+                    read[f"{name}.{method}"] = function
         for called, annotated in read.items():
             try:
                 typing.get_type_hints(annotated)
