@@ -11,6 +11,7 @@ import pytest
 import kitops_core
 
 ROOT = Path(kitops_core.__file__).parent
+TESTS = Path(__file__).parent
 INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integrations").glob("*/src/*")}
 MAX_LINES = 400
 ORDER = (
@@ -102,6 +103,12 @@ def test_no_module_has_more_than_400_lines() -> None:
 def test_the_core_knows_no_orchestrator() -> None:
     found = {name: {dotted.partition(".")[0] for dotted in imported(path)} for name, path in modules(ROOT).items()}
     assert {name: roots & ORCHESTRATORS for name, roots in found.items() if roots & ORCHESTRATORS} == {}
+
+
+def test_the_tests_stand_in_folders_that_mirror_the_package() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    of_others = {Path("bench"), Path("docs")}
+    assert [folder for folder in folders - of_others if not (ROOT / folder).is_dir()] == []
 
 
 @pytest.mark.parametrize("integration", ["airflow", "prefect", "dagster"])
