@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+
+# Some of these only the annotations of methods name: tools such as Dagster look for them where the function is.
+from collections.abc import Callable, Iterable, Mapping, Sequence  # noqa: F401
+from datetime import datetime  # noqa: F401
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar  # noqa: F401
 
 from kitops_core import types
 from kitops_core.client import Client

@@ -63,6 +63,12 @@ def test_the_annotations_of_every_public_function_can_be_read_and_name_only_what
             assert ours <= exported, name
 
 
+def test_the_annotations_of_a_function_can_also_be_read_by_the_names_of_its_own_module() -> None:
+    for name, function in inspect.getmembers(api, inspect.isfunction):
+        if not name.startswith("_") and function.__module__ != "functools":
+            assert typing.get_type_hints(function, globalns=function.__globals__), name
+
+
 def _classes(hint: typing.Any) -> set[type]:
     parts = typing.get_args(hint)
     found = {hint} if inspect.isclass(hint) and not parts else set()

@@ -6,9 +6,13 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 import kitops_core
 
 ROOT = Path(kitops_core.__file__).parent
+TESTS = Path(__file__).parent
+INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integrations").glob("*/src/*")}
 MAX_LINES = 400
 ORDER = (
     *(
@@ -113,7 +117,44 @@ def test_the_core_knows_no_orchestrator() -> None:
     assert {name: roots & ORCHESTRATORS for name, roots in found.items() if roots & ORCHESTRATORS} == {}
 
 
+def test_the_tests_stand_in_folders_that_mirror_the_package() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    of_others = {Path("bench"), Path("docs")}
+    assert [folder for folder in folders - of_others if not (ROOT / folder).is_dir()] == []
+
+
+@pytest.mark.parametrize("integration", ["airflow", "prefect", "dagster"])
+def test_an_integration_stands_on_public_names_only(integration: str) -> None:
+    paths = INTEGRATIONS[integration].rglob("*.py")
+    assert {path.name: hidden for path in paths if (hidden := _hidden(path))} == {}
+
+
+def _hidden(path: Path) -> set[str]:
+    """What a file takes from the core that is neither public nor one of the things that the integrations share."""
+    code = ast.parse(path.read_text())
+    used = (node for node in ast.walk(code) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name))
+    taken = {*imported(path), *(f"kitops_core.{node.attr}" for node in used if node.value.id == "kitops")}
+    public = {"kitops_core", *(f"kitops_core.{name}" for name in (*kitops_core.__all__, "__version__"))}
+    ours = {name for name in taken if name.partition(".")[0] == "kitops_core"} - public
+    return {name for name in ours if not name.startswith("kitops_core.orchestrate.") or "._" in name}
+
+
 class TestTheseTestsThemselves:
+    def test_what_is_not_public_is_seen_wherever_it_is_taken(self, tmp_path: Path) -> None:
+        file = tmp_path / "module.py"
+        lines = (
+            "import kitops_core as kitops",
+            "from kitops_core import Client, nothing",
+            "from kitops_core.orchestrate.names import _x, tag_of",
+            "def f():",
+            "    import kitops_core.oci",
+            "    from kitops_core.kits.pack import pack",
+            "    kitops.Nothing, kitops.Packing",
+        )
+        file.write_text("\n".join(lines))
+        kinds = ("Nothing", "kits.pack.pack", "nothing", "oci", "orchestrate.names._x")
+        assert sorted(_hidden(file)) == [f"kitops_core.{name}" for name in kinds]
+
     def test_a_circle_is_seen_wherever_its_imports_stand(self, tmp_path: Path) -> None:
         package = tmp_path / "house"
         package.mkdir()

@@ -190,7 +190,7 @@ class KitVerbs:
         Raises:
             NotFoundError: The registry has no such repository.
         """
-        from kitops_core.kits.naming import list_kits
+        from kitops_core.kits.list_kits import list_kits
 
         return list_kits(self._session, repository, untagged=untagged)
 
@@ -208,7 +208,7 @@ class KitVerbs:
             NotFoundError: There is no such kit.
             InvalidReferenceError: A name is neither a tag nor a reference with a tag.
         """
-        from kitops_core.kits.naming import tag
+        from kitops_core.kits.tag import tag
 
         return tag(self._session, reference, names, where=where)
 
@@ -230,7 +230,7 @@ class KitVerbs:
             NotFoundError: There is no such kit.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        from kitops_core.kits.naming import remove
+        from kitops_core.kits.remove import remove
 
         return remove(self._session, reference, force=force, where=where)
 
@@ -245,7 +245,7 @@ class KitVerbs:
         Raises:
             StoreError: The store cannot be read or written.
         """
-        from kitops_core.kits.naming import remove_all
+        from kitops_core.kits.remove import remove_all
 
         return remove_all(self._session, tagged=tagged)
 

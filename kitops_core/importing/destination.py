@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import KitfileError
 from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.pack import parse_target
 from kitops_core.kits.packing import Packing
-from kitops_core.kits.recipe import Recipe, check_packable
 from kitops_core.kits.write_kit import Layer, kit_record, write_kit
 from kitops_core.record import ModelKitRecord
 from kitops_core.session import Session, digest_of
@@ -35,7 +35,7 @@ class Destination:
         self,
         kitfile: KitfileData,
         where: str,
-        plan: Callable[[Recipe], Sequence[Layer]],
+        plan: Callable[[KitToPack], Sequence[Layer]],
         provenance: Provenance,
         origin: str,
         default_name: str,
@@ -51,14 +51,14 @@ class Destination:
             default_name: What to call the kit where the user did not say.
         """
         target, tags = parse_target(self.reference or default_name, self.tags)
-        check_packable(kitfile, False, where)
-        recipe = Recipe(kitfile, Packing(layer_format="raw"))
-        layers = plan(recipe)
-        recipe.assemble([layer.finished() for layer in layers])  # too many layers are found here
+        kit = KitToPack(kitfile, Packing(layer_format="raw"))
+        kit.check(where)
+        layers = plan(kit)
+        kit.config_and_manifest([layer.finished() for layer in layers])  # too many layers are found here
         evidence = prepare_evidence(self.session, provenance, kitfile, None)
         with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
             before = {tag: digest_of(storage, tag) for tag in tags}
-            manifest = write_kit(recipe, layers, storage, before, evidence, self.session.control)
+            manifest = write_kit(kit, layers, storage, before, evidence, self.session.control)
         records = [layer.record() for layer in layers]
         return kit_record(target, tags, manifest, kitfile, records, before, evidence, origin=origin)
 

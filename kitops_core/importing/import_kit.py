@@ -65,8 +65,8 @@ def describe_import(
 
         _check_for_mlflow(ref, token)
         return describe_run(source, session.control)
-    from kitops_core.importing.describe import describe_hub
     from kitops_core.importing.hub import open_hub
+    from kitops_core.importing.hub_kitfile import describe_hub
 
     with closing(open_hub(source, ref, token, _hub_options(session), session.control)) as hub:
         return describe_hub(hub.hub_name, hub, session.control)[0]
@@ -81,9 +81,9 @@ def _import_hub(
     user: str,
 ) -> ModelKitRecord:
     from kitops_core.evidence.slsa import IMPORT_TYPE, Provenance
-    from kitops_core.importing.describe import describe_hub
     from kitops_core.importing.destination import load_kitfile
     from kitops_core.importing.hub import open_hub
+    from kitops_core.importing.hub_kitfile import describe_hub
     from kitops_core.importing.layers import plan_layers
 
     session = destination.session

@@ -82,7 +82,7 @@ def import_run(
         return destination.write(
             description,
             where,
-            lambda recipe: recipe.plan(Context.from_directory(directory), cache, control),
+            lambda kit: kit.plan(Context.from_directory(directory), cache, control),
             _provenance(found, name, user),
             found.origin,
             _local_name(found.name),

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.pack import load_contents, parse_target
 from kitops_core.kits.packed_layer import FinishedLayer
 from kitops_core.kits.packing import Packing
-from kitops_core.kits.recipe import Recipe, check_packable, store_kit
-from kitops_core.kits.write_kit import kit_record, layers_before, size_before
+from kitops_core.kits.write_kit import kit_record, layers_before, size_before, store_kit
 from kitops_core.layers.context import clean_path
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType, parse_layer_type
@@ -49,20 +49,20 @@ def pack_layers(
     from kitops_core.kitfile import find_kitfile
 
     target, (tag,) = parse_target(reference, ())
-    how = how or Packing()
     if kitfile is None and Path(source).is_dir() and find_kitfile(Path(source)) is None:
         raise InvalidInputError(
             f"'{source}' has no Kitfile", hint="give every worker the Kitfile of the whole kit: kitfile=..."
         )
     context, description, where = load_contents(source, kitfile)
-    check_packable(description, how.model_pack, where)
+    kit = KitToPack(description, how or Packing())
+    kit.check(where)
     known = {entry.path: entry.address for entry in description.entries()}
     unknown = [path for path in entries if clean_path(path) not in known]
     if unknown or not entries:
         missing = ", ".join(f"'{path}'" for path in unknown) or "nothing"
         raise InvalidInputError(f"{where} has no entry {missing}", hint=f"its entries are {', '.join(known)}")
     cache, control = session.store.layer_cache(), session.control
-    layers = Recipe(description, how).plan(context, cache, control, {known[clean_path(path)] for path in entries})
+    layers = kit.plan(context, cache, control, {known[clean_path(path)] for path in entries})
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         was = layers_before(storage, digest_of(storage, tag))
         run_all([partial(layer.write, storage, size_before(layer.path, was)) for layer in layers], control)
@@ -84,16 +84,16 @@ def assemble(
     """See :meth:`kitops_core.Client.assemble`."""
     from kitops_core.kitfile import load_given
 
-    how = how or Packing()
     target, all_tags = parse_target(reference, tags)
     description, where = load_given(kitfile)
     directory = Path(kitfile).parent if isinstance(kitfile, (str, os.PathLike)) else Path()
-    check_packable(description, how.model_pack, where)
+    kit = KitToPack(description, how or Packing())
+    kit.check(where)
     entries = description.entries()
     records = _in_order([_read(layer) for layer in layers], entries, where)
-    finished = _finished(records, entries, how.model_pack, where)
+    finished = _finished(records, entries, kit.how.model_pack, where)
     evidence = prepare_evidence(session, provenance, description, directory)
-    config, manifest = Recipe(description, how).assemble(finished)
+    config, manifest = kit.config_and_manifest(finished)
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         _check_blobs(storage, records, session.control)
         before = {tag: digest_of(storage, tag) for tag in all_tags}

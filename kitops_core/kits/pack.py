@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
 from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.packing import Packing
-from kitops_core.kits.recipe import Recipe, check_packable
 from kitops_core.kits.write_kit import kit_record, write_kit
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
@@ -39,17 +39,17 @@ def pack(
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.pack`."""
     target, all_tags = parse_target(reference, tags)
-    how = how or Packing()
     context, description, where = load_contents(source, kitfile)
-    check_packable(description, how.model_pack, where)
+    kit = KitToPack(description, how or Packing())
+    kit.check(where)
     directory = Path() if isinstance(source, Contents) else Path(source)
     evidence = prepare_evidence(session, provenance, description, directory)
-    recipe = Recipe(description, how)
-    layers = recipe.plan(context, session.store.layer_cache(), session.control)
-    recipe.assemble([layer.finished() for layer in layers])  # too many layers are found before the first byte is sent
+    layers = kit.plan(context, session.store.layer_cache(), session.control)
+    # Too many layers are found before the first byte is sent.
+    kit.config_and_manifest([layer.finished() for layer in layers])
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         before = {tag: digest_of(storage, tag) for tag in all_tags}
-        manifest = write_kit(recipe, layers, storage, before, evidence, session.control)
+        manifest = write_kit(kit, layers, storage, before, evidence, session.control)
     records = [layer.record() for layer in layers]
     return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control, Event
 from kitops_core.evidence.pack_evidence import PackEvidence, all_parents
+from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.packed_layer import FinishedLayer
-from kitops_core.kits.recipe import Recipe, store_kit
 from kitops_core.oci import media_types
+from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.parallel import run_all
 from kitops_core.record import LayerRecord, ModelKitRecord
@@ -58,7 +59,7 @@ class Layer(Protocol):
 
 
 def write_kit(
-    recipe: Recipe,
+    kit: KitToPack,
     layers: Sequence[Layer],
     storage: Storage,
     before: Mapping[str, str],
@@ -68,7 +69,7 @@ def write_kit(
     """Blobs, manifest, evidence, then the tags; no blob and no tag where the tags hold this very kit already.
 
     Args:
-        recipe: How the layers become a kit.
+        kit: The kit that the layers make.
         layers: The layers, in the Kitfile's order.
         storage: Where to.
         before: The tags, each with the digest it has now.
@@ -77,7 +78,7 @@ def write_kit(
     """
     was = {} if all(layer.known for layer in layers) else layers_before(storage, next(iter(before.values())))
     if len({*before.values()}) == 1 and _are_as_before(layers, was, control):
-        _, manifest = recipe.assemble([layer.finished() for layer in layers])
+        _, manifest = kit.config_and_manifest([layer.finished() for layer in layers])
         if set(before.values()) == {manifest.digest}:
             for layer in layers:
                 layer.remember(storage)
@@ -85,12 +86,41 @@ def write_kit(
             evidence.attach(storage, manifest.descriptor, control)
             return manifest
     run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
-    config, manifest = recipe.assemble([layer.finished() for layer in layers])
+    config, manifest = kit.config_and_manifest([layer.finished() for layer in layers])
     if set(before.values()) == {manifest.digest}:
         evidence.attach(storage, manifest.descriptor, control)
     else:
         store_kit(config, manifest, storage, before, evidence, control)
     return manifest
+
+
+def store_kit(
+    config: BytesSource,
+    manifest: Manifest,
+    storage: Storage,
+    before: Mapping[str, str],
+    evidence: PackEvidence,
+    control: Control,
+) -> None:
+    """Config, manifest, evidence, then the tags, those that have this kit already left alone.
+
+    Args:
+        config: The config blob.
+        manifest: The manifest, whose layers are there.
+        storage: Where to.
+        before: The tags, each with the digest it has now.
+        evidence: What to say of how the kit was made.
+        control: Progress and cancelling.
+    """
+    storage.write_blob(config, control)
+    control.check()
+    if evidence.statements:
+        # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
+        storage.put_manifest(manifest)
+        evidence.attach(storage, manifest.descriptor, control)
+    for replaced in {*before.values()} - {"", manifest.digest}:
+        storage.keep_present(replaced)
+    storage.put_manifest(manifest, [tag for tag, digest in before.items() if digest != manifest.digest])
 
 
 def kit_record(

@@ -104,7 +104,7 @@ def test_a_defect_is_short_unless_debugging(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*_: object, **__: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr("kitops_core.kits.naming.list_kits", broken)
+    monkeypatch.setattr("kitops_core.kits.list_kits.list_kits", broken)
     ran = kit("list")
     assert ran.code == 1
     assert ran.err == (
@@ -126,7 +126,7 @@ def test_ctrl_c_outside_of_a_transfer_is_code_130(monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kitops_core.kits.naming.list_kits", interrupted)
+    monkeypatch.setattr("kitops_core.kits.list_kits.list_kits", interrupted)
     ran = kit("list")
     assert ran.code == 130
     assert ran.err.strip() == "cancelled"

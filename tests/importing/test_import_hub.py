@@ -213,7 +213,7 @@ def test_a_repository_without_files_is_refused(hub: Hub, name: str) -> None:
 
 
 def test_many_files_share_layers_by_directory(hub: Hub, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kitops_core.importing.describe.MOST_ENTRIES", 20)
+    monkeypatch.setattr("kitops_core.importing.hub_kitfile.MOST_ENTRIES", 20)
     hub.repo("datasets/acme/rows").commit({f"data/{number:03}.jsonl": b"{}\n" for number in range(30)})
     record = imported("datasets/acme/rows", name)
     assert [(layer.path, layer.section) for layer in record.layers] == [("data", "dataset")]

@@ -56,6 +56,17 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A private key's file; release.pub is beside it."""
+    from kitops_core import generate_key_pair
+
+    monkeypatch.setenv("COSIGN_PASSWORD", "")
+    for name, data in zip(("release.key", "release.pub"), generate_key_pair(b""), strict=True):
+        (tmp_path / name).write_bytes(data)
+    return str(tmp_path / "release.key")
+
+
+@pytest.fixture
 def said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     """All that tasks wrote to their logs, wherever this Airflow sends them."""
     return lambda: "".join(capfd.readouterr()) + caplog.text

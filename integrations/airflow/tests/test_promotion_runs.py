@@ -37,12 +37,8 @@ channels:
 
 
 @pytest.fixture
-def channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Writes a promotion policy with its keys; gives its path."""
-    monkeypatch.setenv("COSIGN_PASSWORD", "")
-    private, public = kitops.generate_key_pair(b"")
-    (tmp_path / "release.key").write_bytes(private)
-    (tmp_path / "release.pub").write_bytes(public)
+def channels(tmp_path: Path, key: str) -> Callable[[str], str]:
+    """Writes a promotion policy beside its keys; gives its path."""
 
     def write(kit: str) -> str:
         path = tmp_path / "promotion.yaml"
@@ -66,11 +62,11 @@ def pack(made: str, kit: str, model: Path, accuracy: float, key: str = "") -> di
 
 
 def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
-    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]
+    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str], key: str
 ) -> None:
     kit = f"{registry}/promoted/churn"
     staging = modelkit_asset(kit, tag="staging")
-    policy, key = channels(kit), str(tmp_path / "release.key")
+    policy = channels(kit)
     first = pack("promoted_one", kit, model, 0.94, key)
     promoted = {}
     for name in ("one", "two"):
@@ -105,10 +101,10 @@ def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
 
 
 def test_a_plan_shows_a_person_both_digests_the_gates_the_metrics_and_what_differs(
-    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]
+    registry: str, model: Path, channels: Callable[[str], str], key: str
 ) -> None:
     kit = f"{registry}/planned/churn"
-    policy, key = channels(kit), str(tmp_path / "release.key")
+    policy = channels(kit)
     first = pack("planned_one", kit, model, 0.94, key)
     with dag("planned_promote") as made:
         KitPromoteOperator(task_id="promote", to="staging", policy=policy, signer=key)
@@ -133,11 +129,10 @@ def test_a_plan_shows_a_person_both_digests_the_gates_the_metrics_and_what_diffe
 
 
 def test_what_the_channel_has_already_can_end_as_skipped_with_no_event(
-    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]
+    registry: str, model: Path, channels: Callable[[str], str], key: str
 ) -> None:
     kit = f"{registry}/promoted-again/churn"
     policy, staging = channels(kit), modelkit_asset(kit, tag="staging")
-    key = str(tmp_path / "release.key")
     packed = pack("again_pack", kit, model, 0.94, key)
     for name, expected in (("once", "success"), ("twice", "skipped")):
         with dag(f"promoted_{name}") as made:
@@ -151,11 +146,11 @@ def test_what_the_channel_has_already_can_end_as_skipped_with_no_event(
 
 
 def test_a_kit_is_named_without_its_registry_or_by_the_channel_that_has_it(
-    registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    registry: str, model: Path, channels: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_NAMED", f'{{"conn_type": "kitops", "host": "{registry}/named"}}')
     kit = f"{registry}/named/churn"
-    packed = pack("named_pack", kit, model, 0.94, str(tmp_path / "release.key"))
+    packed = pack("named_pack", kit, model, 0.94, key)
     for reference in ("churn:dev", "dev"):
         with dag(f"named_{reference.replace(':', '_')}") as made:
             KitPromoteOperator(
@@ -194,10 +189,10 @@ def test_a_gate_that_refuses_fails_without_another_try_and_says_which_and_why(
         kitops.open(f"{kit}:staging")
 
 
-def test_a_lost_race_is_told_apart(registry: str, model: Path, tmp_path: Path, channels: Callable[[str], str]) -> None:
+def test_a_lost_race_is_told_apart(registry: str, model: Path, channels: Callable[[str], str], key: str) -> None:
     kit = f"{registry}/raced/churn"
     policy = channels(kit)
-    pack("raced_pack", kit, model, 0.94, str(tmp_path / "release.key"))
+    pack("raced_pack", kit, model, 0.94, key)
     with dag("raced") as made:
         KitPromoteOperator(task_id="promote", to="staging", policy=policy, expect="sha256:" + "a" * 64, retries=3)
     assert states(run(made)) == {"promote": "failed"}

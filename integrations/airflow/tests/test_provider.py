@@ -12,6 +12,7 @@ from pathlib import Path
 
 import airflow
 import pytest
+from annotations import unreadable
 
 import kitops_airflow
 from kitops_airflow import __version__
@@ -140,3 +141,7 @@ def test_the_readme_names_the_fields_of_each_operator_that_are_templates() -> No
 def quoted(text: str) -> list[str]:
     """What is between backquotes."""
     return text.split("`")[1::2]
+
+
+def test_the_annotations_of_what_users_call_can_be_read() -> None:
+    assert unreadable(kitops_airflow) == []

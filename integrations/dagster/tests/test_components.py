@@ -156,17 +156,23 @@ def test_a_secret_stays_in_the_environment(
     assert getattr(resource.process_config_and_initialize(), secret) == "s3cret"
 
 
-def test_links_and_the_signing_key_are_given_on(project: YamlProject) -> None:
+def test_links_the_signer_and_how_to_talk_to_the_registry_are_given_on(project: YamlProject) -> None:
     said = {
+        "signer": "env://KEY",
         "browse_url": "https://registry.example.com/{repository}@{digest}",
         "webserver_url": "https://dagster.example.com",
         "plain_http": True,
     }
-    project.write("resources", "KitOpsComponent", {"registry": "r.example.com", "signing_key": "env://KEY", **said})
+    transport = {"ca_file": "/etc/ca.pem", "keep_trying": 20.0}
+    given = {"registry": "r.example.com", **said, "transport": transport}
+    project.write("resources", "KitOpsComponent", given)
     manager = (project.load().resources or {})["modelkit"]
     assert isinstance(manager, ModelKitIOManager)
-    assert manager.signing_key == "env://KEY"
-    assert {name: getattr(manager.kitops, name) for name in said} == said
+    assert {name: getattr(manager.kitops, name) for name in (*said, *transport)} == {**said, **transport}
+    project.write("resources", "KitOpsComponent", {**given, "transport": {"ca_fil": "/etc/ca.pem"}})
+    with pytest.raises(Exception, match="KitOpsComponent") as caught:
+        project.load()
+    assert "ca_fil\n" in str(caught.value.__cause__)
 
 
 def test_channels_are_assets_with_a_schedule_and_a_way_back(

@@ -24,6 +24,7 @@ from dagster_kitops import (
     promotion_assets,
     rollback_job,
     signature_check,
+    signing_job,
 )
 from dagster_kitops.checks import key_file
 from kitops_core.signing.keys import generate_key_pair
@@ -199,10 +200,12 @@ class Signed(Project):
         self.key = directory / "release.key"
         self.checks = [signature_check(self.churn, [directory / "release.pub"]), digest_check(self.churn)]
         self.assets = [promotion_asset(self.churn, "staging", policy=self.policy, checks=self.checks)]
+        self.jobs = [signing_job(self.churn, signer=str(self.key))]
         self.check_keys = [key for check in self.checks for key in check.check_keys]
 
     def sign(self) -> None:
-        kitops.sign(self.resource.reference("churn", digest=data_version(self.instance, "churn")), self.key)
+        kitops.pull(self.resource.reference("churn", tag="latest"))  # a copy here is not what is signed
+        self.defs.resolve_job_def("sign_churn").execute_in_process(instance=self.instance, run_config=QUIET)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_it_is_signed_with_a_key_whose_password_is_in_the_environment(
     private, public = generate_key_pair(b"s3cret")
     (tmp_path / "release.key").write_bytes(private)
     monkeypatch.setenv("COSIGN_PASSWORD", "s3cret")
-    result = run([churn_of(MEASURED)], instance, signing_key=str(tmp_path / "release.key"))
+    result = run([churn_of(MEASURED)], instance, signer=str(tmp_path / "release.key"))
     key = PublicKey.load(public)
     assert all(each.verified_by([key]) for each in attached("churn:latest").values())
     assert not any("s3cret" in str(entry) for entry in instance.all_logs(result.run_id))
@@ -79,5 +79,5 @@ def test_a_wrong_password_is_a_sentence(
     (tmp_path / "release.key").write_bytes(generate_key_pair(b"s3cret")[0])
     monkeypatch.setenv("COSIGN_PASSWORD", "wrong-horse")
     with pytest.raises(InvalidInputError) as caught:
-        run([churn_of(MEASURED)], instance, signing_key=str(tmp_path / "release.key"))
+        run([churn_of(MEASURED)], instance, signer=str(tmp_path / "release.key"))
     assert "wrong-horse" not in str(caught.value) + caught.value.hint

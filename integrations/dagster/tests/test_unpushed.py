@@ -91,7 +91,7 @@ def test_what_is_kept_has_its_provenance_and_signature(
     with fault_proxy(registry) as proxy:
         proxy.fault("PUT", "/manifests/", answer(403), times=1)
         resource = KitOpsResource(registry=f"{proxy.address}/{uuid.uuid4().hex[:8]}")
-        run([churn], instance, kitops=resource, signing_key=str(tmp_path / "release.key"))
+        run([churn], instance, kitops=resource, signer=str(tmp_path / "release.key"))
         found = find_kit(resource.reference("churn", tag="latest"), "registry")
         attached = {each.predicate_type: each for each in read_evidence(found.storage, found.manifest.digest)}
         found.storage.close()

@@ -1,53 +1,15 @@
-"""The collection stands on what the engine makes public, and on nothing else of it."""
+"""The shape of what users call."""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import typing
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import kitops_core as kitops
 import prefect_kitops
 
-ROOT = Path(prefect_kitops.__file__).parent
-MODULES = sorted(ROOT.rglob("*.py"))
 TWINS = sorted(name for name in prefect_kitops.__all__ if f"a{name}" in prefect_kitops.__all__)
-
-
-def taken(path: Path) -> Iterator[str]:
-    """What a module takes from the engine: modules it imports from, and names of the engine that it uses."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kitops_core":
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("kitops_core."))
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "kitops":
-            yield f"kitops_core.{node.attr}"
-
-
-def is_public(name: str) -> bool:
-    home, _, last = name.rpartition(".")
-    if home == "kitops_core":
-        return last in kitops.__all__ or last in ("__version__", "orchestrate")
-    return home.startswith("kitops_core.orchestrate.") and not last.startswith("_")
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_only_public_names_of_the_engine_are_used(path: Path) -> None:
-    assert [name for name in taken(path) if not is_public(name)] == []
-
-
-def test_what_is_taken_is_seen_wherever_it_stands(tmp_path: Path) -> None:
-    file = tmp_path / "module.py"
-    file.write_text(
-        "def f():\n    from kitops_core.kits.pack import pack\n    import kitops_core.oci\n    kitops.Nothing\n"
-    )
-    assert [name for name in taken(file) if not is_public(name)] == [*taken(file)]
-    assert len([*taken(file)]) == 3
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -7,17 +7,15 @@ is in each event's ``extra``: in the URI it would make a new asset of every vers
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+import kitops_core as kitops
 from kitops_core import InvalidReferenceError, parse_reference
 from kitops_core.orchestrate.names import ASSET_SCHEME, asset_key
-
-if TYPE_CHECKING:
-    from kitops_core import Reference
 
 GROUP = "modelkit"
 WATCH = "watch"
@@ -126,7 +124,7 @@ def check_outlets(outlets: Iterable[object]) -> None:
 
 
 def _watcher(
-    reference: Reference, asset: str, kitops_conn_id: str, poll_interval: float | None, emit_initial: bool
+    reference: kitops.Reference, asset: str, kitops_conn_id: str, poll_interval: float | None, emit_initial: bool
 ) -> Any:
     from airflow.sdk import AssetWatcher
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import kitops_core as kitops
 from kitops_airflow.connection_form import CONN_FIELDS
 from kitops_core import InvalidInputError, parse_reference
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
-
-    from kitops_core import RegistryOptions
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class RegistryConnection:
     conn_id: str
     registry: str
     namespace: str
-    options: RegistryOptions
+    options: kitops.RegistryOptions
 
 
 def read_connection(connection: Connection) -> RegistryConnection:
@@ -40,8 +39,6 @@ def read_connection(connection: Connection) -> RegistryConnection:
     Raises:
         InvalidInputError: A field cannot be used; the message names it, never its value.
     """
-    from kitops_core import RegistryOptions
-
     conn_id = connection.conn_id or "kitops"
     extra = _extra(connection, conn_id)
     registry, namespace, plain_http = _address(connection, conn_id)
@@ -58,7 +55,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
             hint="give both or neither; a token alone goes into the extra field token or identity_token",
         )
     try:
-        options = RegistryOptions(
+        options = kitops.RegistryOptions(
             **{
                 "plain_http": plain_http,
                 "origin": f"connection '{conn_id}'",
@@ -76,7 +73,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
     return RegistryConnection(conn_id, registry, namespace, options)
 
 
-def secrets(options: RegistryOptions) -> list[str]:
+def secrets(options: kitops.RegistryOptions) -> list[str]:
     """What must be masked in logs."""
     return [secret for secret in (options.password, options.token, options.identity_token) if secret]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import kitops_core as kitops
 from kitops_core import Source
-
-if TYPE_CHECKING:
-    from kitops_core import Event, Provenance
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -43,22 +41,22 @@ def actor(context: Mapping[str, Any]) -> str:
     return f"{who} in {ti.dag_id} {ti.run_id}" if who else f"{ti.dag_id} {ti.run_id}"
 
 
-def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inputs: Sequence[str]) -> Provenance:
+def run_provenance(
+    context: Mapping[str, Any], metrics: Mapping[str, float], inputs: Sequence[str]
+) -> kitops.Provenance:
     """What is attached to a kit about the run: beside the source which try it was, what was measured, what went in."""
-    from kitops_core import Provenance
-
     ti = context["ti"]
     parameters: dict[str, Any] = {"try_number": ti.try_number}
     if getattr(ti, "map_index", -1) not in (None, -1):
         parameters["map_index"] = ti.map_index
     started = getattr(ti, "start_date", None)
-    return Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)
+    return kitops.Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)
 
 
-def logged(log: Any) -> Callable[[Event], None]:
+def logged(log: Any) -> Callable[[kitops.Event], None]:
     """A callback that writes to the task's log what became of each blob, and every retry."""
 
-    def on_event(event: Event) -> None:
+    def on_event(event: kitops.Event) -> None:
         if event.phase == "finish":
             log.info("%s %s, %s bytes", event.name, event.outcome or "done", event.done)
         elif event.phase in ("retry", "warning"):

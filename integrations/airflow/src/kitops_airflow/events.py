@@ -6,18 +6,16 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import Asset
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+import kitops_core as kitops
 from kitops_airflow.assets import is_modelkit
 from kitops_airflow.uris import reference_of
 from kitops_core import InvalidInputError, InvalidReferenceError, ModelKitRecord, NotFoundError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
-
-if TYPE_CHECKING:
-    from kitops_core import Reference
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +144,7 @@ class ModelKitEvent:
         return ModelKitRecord.from_dict(self.extra) if "schema" in self.extra else None
 
 
-def _kit(payload: Mapping[str, Any], asset: Asset | None) -> Reference:
+def _kit(payload: Mapping[str, Any], asset: Asset | None) -> kitops.Reference:
     """The kit that an event names, pinned to its digest."""
     if payload.get("registry") and payload.get("repository"):
         name = f"{payload['registry']}/{payload['repository']}"

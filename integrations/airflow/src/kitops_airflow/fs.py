@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fsspec.spec import AbstractFileSystem
 
+import kitops_core as kitops
 from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_core import NotFoundError
-
-if TYPE_CHECKING:
-    from kitops_core import ModelKit
 
 SCHEME = "modelkit"
 schemes = [SCHEME]
@@ -100,7 +98,7 @@ class ModelKitFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return io.BytesIO(self.cat_file(path))
 
     @contextmanager
-    def _kit(self, reference: str) -> Iterator[ModelKit]:
+    def _kit(self, reference: str) -> Iterator[kitops.ModelKit]:
         try:
             hook = KitOpsHook(self.kitops_conn_id)
             with hook.get_conn() as client, client.open(str(hook.reference(reference)), where="registry") as kit:

@@ -8,18 +8,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import kitops_core as kitops
 from kitops_core import InvalidInputError
-
-if TYPE_CHECKING:
-    from kitops_core import Contents
 
 _FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
 
 @contextmanager
-def packable(source: Any) -> Iterator[str | Contents]:
+def packable(source: Any) -> Iterator[str | kitops.Contents]:
     """What the engine packs: local files, with those of object stores copied to a directory for the time of the block.
 
     Args:
@@ -29,21 +27,19 @@ def packable(source: Any) -> Iterator[str | Contents]:
     Raises:
         InvalidInputError: It is none of these.
     """
-    from kitops_core import Contents
-
     with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as name:
         stage = _Stage(Path(name))
-        if isinstance(source, Contents):
+        if isinstance(source, kitops.Contents):
             yield source
         elif isinstance(source, Mapping):
-            unknown = sorted(set(source) - set(Contents.__dataclass_fields__))
+            unknown = sorted(set(source) - set(kitops.Contents.__dataclass_fields__))
             if unknown:
                 raise InvalidInputError(
                     f"contents by name have no '{unknown[0]}'",
-                    hint="they have " + ", ".join(Contents.__dataclass_fields__),
+                    hint="they have " + ", ".join(kitops.Contents.__dataclass_fields__),
                 )
             files = {key: stage.all(value) for key, value in source.items() if key in _FILES}
-            yield Contents(**{**source, **files})
+            yield kitops.Contents(**{**source, **files})
         elif isinstance(source, (str, os.PathLike)) and str(source):
             yield os.fspath(stage.one(source))
         else:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskGroup
+from airflow.providers.common.compat.sdk import Asset, TaskGroup
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from kitops_airflow.operators.promote import KitPromoteOperator
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Asset
 
 
 def promote_with_approval(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dagster_kitops.resources import RegistryLogin as RegistryLogin
     from dagster_kitops.serializers import Serializer as Serializer
     from dagster_kitops.serializers import register_serializer as register_serializer
+    from dagster_kitops.signing import signing_job as signing_job
     from dagster_kitops.unpushed import kept_kit as kept_kit
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ _HOMES = {
     "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
     "resources": "KitOpsResource RegistryLogin",
     "serializers": "Serializer register_serializer",
+    "signing": "signing_job",
     "unpushed": "kept_kit",
 }
 _EXPORTS = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
+import kitops_core as kitops
 from dagster_kitops.identity import identity
 from kitops_core import parse_reference
 from kitops_core.orchestrate.metadata import promotion_metadata as promotion_json
 
-if TYPE_CHECKING:
-    from kitops_core import GateResult, Promotion
 
-
-def gate_table(gates: Sequence[GateResult]) -> dg.TableMetadataValue:
+def gate_table(gates: Sequence[kitops.GateResult]) -> dg.TableMetadataValue:
     """A row for each gate."""
     columns = {"gate": "string", "passed": "bool", "found": "string"}
     return dg.MetadataValue.table(
@@ -24,7 +22,7 @@ def gate_table(gates: Sequence[GateResult]) -> dg.TableMetadataValue:
     )
 
 
-def promotion_metadata(promotion: Promotion) -> dict[str, Any]:
+def promotion_metadata(promotion: kitops.Promotion) -> dict[str, Any]:
     """The metadata of a channel's materialization: which kit it has, and how it came there."""
     named = parse_reference(promotion.reference)
     reference = str(named.with_tag(named.tag) if named.tag else named)

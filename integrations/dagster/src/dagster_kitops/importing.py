@@ -27,7 +27,7 @@ def imported_modelkit(
     repository: str = "",
     tags: Sequence[str] = ("latest",),
     kitfile: str | Path | None = None,
-    signing_key: str = "",
+    signer: str = "",
     io_manager_key: str = "modelkit",
     kitops_key: str = KITOPS_KEY,
     **options: Any,
@@ -44,7 +44,7 @@ def imported_modelkit(
         repository: The repository below the registry; by default from the key.
         tags: The kit's tags, at least one.
         kitfile: A Kitfile to use instead of one made from the source.
-        signing_key: The private key that signs the provenance: a file or ``env://NAME``.
+        signer: The private key that signs the kit and its provenance: a file or ``env://NAME``.
         io_manager_key: The IO manager that hands the kit to assets downstream.
         kitops_key: The resource key of the KitOpsResource.
         **options: What else :func:`dagster.asset` takes: ``automation_condition``, ``owners``, ``group_name`` ...
@@ -61,7 +61,7 @@ def imported_modelkit(
 
     def imported(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
-        with hints_logged(context.log), resource.client(run_source(context, resource), signing_key) as client:
+        with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
             first, *more = tags
             record = client.import_kit(
                 source,

@@ -61,8 +61,10 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     provenance: bool = Field(
         default=True, description="Attach to each kit how it was made and what was measured, as attestations."
     )
-    signing_key: str = Field(
-        default="", description="Private key that signs them, a file or env://NAME; $COSIGN_PASSWORD opens it."
+    signer: str = Field(
+        default="",
+        description="Private key that signs the kits and these attestations: a file or env://NAME; $COSIGN_PASSWORD "
+        "opens it. By default the resource's.",
     )
     only: list[str] = Field(
         default=[], description="Parts of a kit that inputs are given, as filters: model, datasets:sample."
@@ -93,7 +95,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
                 metrics=options.metrics,
                 parents=[*input_kits(context), *options.parents],
                 provenance=self.provenance,
-                signing_key=self.signing_key,
+                signer=self.signer,
             )
             if not context.has_asset_key:
                 repository, tag = repository_of_output(context.get_identifier())

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import kitops_core as kitops
 from kitops_core import ModelKitRecord, parse_reference
-
-if TYPE_CHECKING:
-    from kitops_core import Kitfile, LayerRecord
 
 
 @dataclass(frozen=True)
@@ -51,5 +49,5 @@ class ModelKitLayers:
         kitfile: The Kitfile of the whole kit, or its path.
     """
 
-    layers: Sequence[LayerRecord | Mapping[str, Any]]
-    kitfile: str | os.PathLike[str] | Kitfile
+    layers: Sequence[kitops.LayerRecord | Mapping[str, Any]]
+    kitfile: str | os.PathLike[str] | kitops.Kitfile

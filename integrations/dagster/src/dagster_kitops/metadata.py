@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+import kitops_core as kitops
 from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_command
 from dagster_kitops.options import METRIC
 from kitops_core import IntegrityError, ModelKitRecord, NotFoundError, parse_reference
@@ -15,11 +16,10 @@ from kitops_core.orchestrate.metadata import record_metadata
 
 if TYPE_CHECKING:
     from dagster_kitops.resources import KitOpsResource
-    from kitops_core import KitDiff, Kitfile
 
 
 def kit_metadata(
-    record: ModelKitRecord, kitfile: Kitfile | None, changes: KitDiff | None = None, browse_url: str = ""
+    record: ModelKitRecord, kitfile: kitops.Kitfile | None, changes: kitops.KitDiff | None = None, browse_url: str = ""
 ) -> dict[str, Any]:
     """The metadata of a materialization.
 
@@ -55,7 +55,7 @@ def kit_metadata(
     return found
 
 
-def changes_between(resource: KitOpsResource, before: str, after: str) -> KitDiff | None:
+def changes_between(resource: KitOpsResource, before: str, after: str) -> kitops.KitDiff | None:
     """What moved between two kits; ``None`` where the first is not there any more, or is no kit."""
     try:
         with resource.client() as client:
@@ -64,7 +64,7 @@ def changes_between(resource: KitOpsResource, before: str, after: str) -> KitDif
         return None
 
 
-def _metrics(kitfile: Kitfile) -> Mapping[str, float]:
+def _metrics(kitfile: kitops.Kitfile) -> Mapping[str, float]:
     metrics = (kitfile.model.parameters or {}).get("metrics", {}) if kitfile.model is not None else {}
     if not isinstance(metrics, Mapping):
         return {}
@@ -78,7 +78,7 @@ def _layer_table(record: ModelKitRecord) -> dg.TableMetadataValue:
     )
 
 
-def _change_table(changes: KitDiff) -> dg.TableMetadataValue:
+def _change_table(changes: kitops.KitDiff) -> dg.TableMetadataValue:
     rows = [
         *(
             (f"{layer.section} {layer.path}", f"{layer.before} bytes", f"{layer.after} bytes")

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.serializers import load_object
-from kitops_core import Existing, InvalidInputError, NotFoundError, Unpacked, parse_reference, select_entries
-
-if TYPE_CHECKING:
-    from dagster_kitops.resources import KitOpsResource
-    from kitops_core import KitEntry, Kitfile
-    from kitops_core import ModelKit as OpenKit
+from kitops_core import (
+    Existing,
+    InvalidInputError,
+    KitEntry,
+    Kitfile,
+    NotFoundError,
+    Unpacked,
+    parse_reference,
+    select_entries,
+)
+from kitops_core import ModelKit as OpenKit
 
 
 class ModelKit:

@@ -46,7 +46,7 @@ class Packer:
         metrics: Further metrics of the model.
         parents: References, pinned by digest, of the kits it was made from.
         provenance: Whether to attach how it was made, and what was measured, to the kit.
-        signing_key: The private key that signs that; empty for none.
+        signer: The private key that signs the kit and that; empty for the resource's.
     """
 
     resource: KitOpsResource
@@ -56,7 +56,7 @@ class Packer:
     metrics: Mapping[str, float]
     parents: Sequence[str]
     provenance: bool
-    signing_key: str
+    signer: str
 
     def store(
         self, value: Any, repository: str, tags: Sequence[str], *, name: str, partitions: Sequence[str] = ()
@@ -167,7 +167,7 @@ class Packer:
         return replace(record, tags=tuple(tags))
 
     def _client(self) -> AbstractContextManager[kitops.Client]:
-        return self.resource.client(self._source(), self.signing_key)
+        return self.resource.client(self._source(), self.signer)
 
     def _keep(self, values: Mapping[tuple[str, ...], Any], repository: str, tags: Sequence[str], name: str) -> None:
         """Pack into the local store what could not be pushed, with all that is attached to it.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dagster_pipes import PipesContext
+
+import kitops_core as kitops
 from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_command
 
-if TYPE_CHECKING:
-    from dagster_pipes import PipesContext
 
-    from kitops_core import ModelKitRecord
-
-
-def report_modelkit(pipes: PipesContext, kit: ModelKitRecord, *, asset_key: str | None = None) -> None:
+def report_modelkit(pipes: PipesContext, kit: kitops.ModelKitRecord, *, asset_key: str | None = None) -> None:
     """Report a kit as the materialization of an asset, its digest as the data version.
 
     Assets downstream load it as if an IO manager had packed it.

@@ -40,7 +40,7 @@ def promotion_asset(
     policy: str | Path = "promotion.yaml",
     key: dg.AssetKey | Sequence[str] | None = None,
     checks: Sequence[dg.AssetChecksDefinition] = (),
-    signing_key: str = "",
+    signer: str = "",
     io_manager_key: str = "modelkit",
     kitops_key: str = KITOPS_KEY,
     **options: Any,
@@ -56,7 +56,7 @@ def promotion_asset(
         policy: The promotion policy's file.
         key: The asset's key; by default the candidate's and the channel.
         checks: Checks that must have passed on the very digest that is promoted. The gates are asked in any case.
-        signing_key: The private key that signs the promotion's record: a file or ``env://NAME``.
+        signer: The private key that signs the promotion's record: a file or ``env://NAME``.
         io_manager_key: The IO manager that hands the channel's kit to assets downstream.
         kitops_key: The resource key of the KitOpsResource.
         **options: What else :func:`dagster.asset` takes: ``automation_condition``, ``owners``, ``group_name`` ...
@@ -81,7 +81,7 @@ def promotion_asset(
         _ask(context, needed, kit)
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         try:
-            with hints_logged(context.log), resource.client(run_source(context, resource), signing_key) as client:
+            with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
                 done = client.promote(kit.pinned, to, policy=path, note=config.note)
         except GateRefusedError as error:
             gates = {"kitops/gates": gate_table(error.promotion.gates)} if error.promotion else {}
@@ -132,7 +132,7 @@ def rollback_job(
     *,
     policy: str | Path = "promotion.yaml",
     name: str = "",
-    signing_key: str = "",
+    signer: str = "",
     kitops_key: str = KITOPS_KEY,
 ) -> dg.JobDefinition:
     """A job that gives a channel the kit again that it had before, or the one whose digest it is told.
@@ -144,7 +144,7 @@ def rollback_job(
         to: The channel.
         policy: The promotion policy's file.
         name: The job's name; by default it names the channel.
-        signing_key: The private key that signs the record: a file or ``env://NAME``.
+        signer: The private key that signs the record: a file or ``env://NAME``.
         kitops_key: The resource key of the KitOpsResource.
     """
     target = asset_key(channel)
@@ -154,7 +154,7 @@ def rollback_job(
     @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
     def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
-        with hints_logged(context.log), resource.client(run_source(context, resource), signing_key) as client:
+        with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
             done = client.rollback(to, to=config.digest, policy=path, note=config.note)
         version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
         context.log_event(dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags=version))

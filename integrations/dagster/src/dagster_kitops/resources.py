@@ -16,7 +16,7 @@ from kitops_core import InvalidReferenceError, parse_reference
 from kitops_core.orchestrate.names import complete
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
-_TRANSPORT = ("plain_http", "tls_verify", "proxy", "connect_timeout", "timeout", "keep_trying")
+_TRANSPORT = ("plain_http", "tls_verify", "proxy", "connect_timeout", "timeout", "keep_trying", "backoff", "settle")
 _FILES = ("ca_file", "client_cert", "tls_key")
 
 
@@ -29,6 +29,7 @@ class RegistryLogin(dg.Config):
     username: str | None = Field(default=None, description="User name.")
     password: str | None = Field(default=None, repr=False, description="Password or access token of the user.")
     token: str | None = Field(default=None, repr=False, description="Bearer token, instead of user and password.")
+    identity_token: str | None = Field(default=None, repr=False, description="OAuth2 refresh token, instead of those.")
     plain_http: bool | None = Field(default=None, description="Whether it speaks HTTP.")
     ca_file: str = Field(default="", description="PEM file of certificate authorities to trust besides the system's.")
 
@@ -50,6 +51,7 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
     username: str | None = Field(default=None, description="User name at the registry.")
     password: str | None = Field(default=None, repr=False, description="Password or access token of the user.")
     token: str | None = Field(default=None, repr=False, description="Bearer token, instead of user and password.")
+    identity_token: str | None = Field(default=None, repr=False, description="OAuth2 refresh token, instead of those.")
     others: list[RegistryLogin] = Field(
         default=[], description="Other registries that take part, such as the one a channel is in."
     )
@@ -64,8 +66,10 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
     connect_timeout: float = Field(default=10.0, description="Seconds to wait for a connection.")
     timeout: float = Field(default=60.0, description="Seconds to wait while no byte moves.")
     keep_trying: float = Field(default=300.0, description="Seconds a registry is waited for that is away or busy.")
+    backoff: float = Field(default=0.5, description="Upper bound of the first wait in between, in seconds.")
+    settle: float = Field(default=1.0, description="Seconds a tag is watched after a promotion moved it.")
     credential_files: list[str] = Field(default=[], description="Docker or Podman credential files to look into first.")
-    signing_key: str = Field(
+    signer: str = Field(
         default="",
         description="Private key that signs kits, what is said of them, and promotions: a file or env://NAME.",
     )
@@ -117,12 +121,12 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
 
         Args:
             run: The run it works for, for records and provenance.
-            signer: Another key than ``signing_key``: a file or ``env://NAME``.
+            signer: Another private key than the resource's: a file or ``env://NAME``.
 
         Raises:
             InvalidInputError: The resource's fields do not fit together.
         """
-        key = signer or self.signing_key or None
+        key = signer or self.signer or None
         with kitops.Client(store=self.store_path, registries=self.registries, signer=key, run=run) as client:
             yield client
 
@@ -188,4 +192,4 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
 
 
 def _login(given: KitOpsResource | RegistryLogin) -> dict[str, str]:
-    return {name: getattr(given, name) or "" for name in ("username", "password", "token")}
+    return {name: getattr(given, name) or "" for name in ("username", "password", "token", "identity_token")}

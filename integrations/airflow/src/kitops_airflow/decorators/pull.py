@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
 
+import kitops_core as kitops
 from kitops_airflow.decorators.call import call
 from kitops_airflow.operators.base import listed
 from kitops_airflow.operators.pull import KitPullOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDecorator
-
-    from kitops_core import Kitfile, ModelKitRecord
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class PulledKit:
     directory: Path
     reference: str
     digest: str
-    kitfile: Kitfile
-    record: ModelKitRecord
+    kitfile: kitops.Kitfile
+    record: kitops.ModelKitRecord
 
 
 class _KitPullDecorated(DecoratedOperator, KitPullOperator):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+import kitops_core as kitops
 from kitops_airflow.connection import RegistryConnection, read_connection, secrets
 from kitops_airflow.connection_form import FIELD_BEHAVIOUR, form_widgets
 from kitops_airflow.masking import mask
 from kitops_core import InvalidInputError, KitOpsError
 from kitops_core.orchestrate.names import complete
-
-if TYPE_CHECKING:
-    from kitops_core import Cancel, Client, Event, Reference, Registries, RegistryOptions, Source
 
 
 class KitOpsHook(BaseHook):
@@ -48,10 +46,10 @@ class KitOpsHook(BaseHook):
         kitops_conn_id: str | Sequence[str] = default_conn_name,
         *,
         signer: str = "",
-        run: Source | None = None,
+        run: kitops.Source | None = None,
         keep_trying: float | None = None,
-        on_event: Callable[[Event], None] | None = None,
-        cancel: Cancel | None = None,
+        on_event: Callable[[kitops.Event], None] | None = None,
+        cancel: kitops.Cancel | None = None,
     ) -> None:
         super().__init__()
         self.kitops_conn_id = kitops_conn_id
@@ -62,11 +60,11 @@ class KitOpsHook(BaseHook):
         self.cancel = cancel
         self._renews = True
 
-    def get_conn(self) -> Client:
+    def get_conn(self) -> kitops.Client:
         """The client; a context manager that closes its connections. What it reads and writes is in the lineage."""
         return self._client
 
-    def reference(self, text: str) -> Reference:
+    def reference(self, text: str) -> kitops.Reference:
         """A reference, completed with the first connection's registry and namespace where it names none.
 
         Raises:
@@ -120,7 +118,7 @@ class KitOpsHook(BaseHook):
         return [self.kitops_conn_id] if isinstance(self.kitops_conn_id, str) else list(self.kitops_conn_id)
 
     @cached_property
-    def _client(self) -> Client:
+    def _client(self) -> kitops.Client:
         from kitops_airflow.lineage import LineageClient
 
         return LineageClient(
@@ -132,10 +130,9 @@ class KitOpsHook(BaseHook):
             cancel=self.cancel,
         )
 
-    def _registries(self) -> Registries:
-        from kitops_core import Registries
+    def _registries(self) -> kitops.Registries:
 
-        hosts: dict[str, RegistryOptions] = {}
+        hosts: dict[str, kitops.RegistryOptions] = {}
         others = None
         for connection in self.connections:
             options = connection.options
@@ -149,16 +146,14 @@ class KitOpsHook(BaseHook):
                 hosts[connection.registry] = options
             else:
                 others = options
-        return Registries(hosts, others=others)
+        return kitops.Registries(hosts, others=others)
 
-    def _renewed(self, conn_id: str) -> RegistryOptions:
+    def _renewed(self, conn_id: str) -> kitops.RegistryOptions:
         return self._read(conn_id, self._get(conn_id)).options
 
     def _read(self, conn_id: str, connection: Any) -> RegistryConnection:
         if connection is None:
-            from kitops_core import RegistryOptions
-
-            return RegistryConnection(conn_id, "", "", RegistryOptions())
+            return RegistryConnection(conn_id, "", "", kitops.RegistryOptions())
         registry = read_connection(connection)
         for secret in secrets(registry.options):
             mask(secret)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
+import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
 from kitops_airflow.context import logged, run_source
 from kitops_airflow.events import ModelKitEvent, alias_extra
@@ -18,11 +19,6 @@ from kitops_airflow.links import ModelKitLink
 from kitops_airflow.uris import reference_of
 from kitops_core import Cancel, InvalidInputError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Asset
-
-    from kitops_core import ModelKit, ModelKitRecord, Source
 
 
 class KitOpsOperator(BaseOperator):
@@ -76,7 +72,7 @@ class KitOpsOperator(BaseOperator):
             )
         return self._hook
 
-    def source_of(self, context: Mapping[str, Any]) -> Source:
+    def source_of(self, context: Mapping[str, Any]) -> kitops.Source:
         """The run that works, and for whom."""
         source = run_source(context)
         return replace(source, actor=self.actor) if self.actor else source
@@ -92,7 +88,7 @@ class KitOpsOperator(BaseOperator):
                 self._hook.get_conn().close()
                 self._hook = None
 
-    def emit(self, context: Any, record: ModelKitRecord) -> None:
+    def emit(self, context: Any, record: kitops.ModelKitRecord) -> None:
         """Put the record into the asset events of this task's outlets."""
         self._written.append(self._link(f"{record.registry}/{record.repository}@{record.digest}"))
         for outlet in self.outlets:
@@ -166,7 +162,7 @@ class KitReader(KitOpsOperator):
         )
 
     @contextmanager
-    def open_kit(self, context: Mapping[str, Any]) -> Iterator[ModelKit]:
+    def open_kit(self, context: Mapping[str, Any]) -> Iterator[kitops.ModelKit]:
         """Open the kit to work on, pinned to its digest."""
         hook = self.hook(context)
         with hook.get_conn().open(str(hook.reference(self.kit(context))), where="registry") as kit:
@@ -184,7 +180,7 @@ def listed(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) and value else [str(item) for item in value or ()]
 
 
-def _is_of(asset: Asset, record: ModelKitRecord) -> bool:
+def _is_of(asset: Asset, record: kitops.ModelKitRecord) -> bool:
     """Whether an outlet stands for what was written: its repository, and its tag where it has one."""
     target = reference_of(asset)
     return (target.registry, target.repository) == (record.registry.lower(), record.repository) and (

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+import kitops_core as kitops
 from kitops_airflow.operators.pack import KitPackPushOperator
-
-if TYPE_CHECKING:
-    from kitops_core import ModelKitRecord
 
 
 class KitImportOperator(KitPackPushOperator):
@@ -45,7 +43,7 @@ class KitImportOperator(KitPackPushOperator):
         self.ref = ref
         self.hub_conn_id = hub_conn_id
 
-    def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
+    def make(self, reference: str, tags: Sequence[str], context: Any) -> kitops.ModelKitRecord:
         """Import the kit."""
         token = BaseHook.get_connection(self.hub_conn_id).password if self.hub_conn_id else None
         return (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, AssetAlias
 
+import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
 from kitops_airflow.context import run_provenance
 from kitops_airflow.operators.base import KitOpsOperator, listed
@@ -15,11 +16,6 @@ from kitops_airflow.uris import reference_of
 from kitops_core import InvalidInputError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
 from kitops_core.orchestrate.names import tag_of
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Asset
-
-    from kitops_core import ModelKitRecord, Packing
 
 
 class KitPackOperator(KitOpsOperator):
@@ -55,7 +51,7 @@ class KitPackOperator(KitOpsOperator):
         reference: str = "",
         tags: str | Sequence[str] = (),
         kitfile: Any = None,
-        how: Packing | None = None,
+        how: kitops.Packing | None = None,
         parents: str | Sequence[str] = (),
         inputs: str | Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
@@ -83,7 +79,7 @@ class KitPackOperator(KitOpsOperator):
         self._finish(context, record)
         return record_metadata(record)
 
-    def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
+    def make(self, reference: str, tags: Sequence[str], context: Any) -> kitops.ModelKitRecord:
         """Pack the kit."""
         given, measured = self.source, self.metrics or {}
         if isinstance(given, Mapping) and "metrics" in given:
@@ -126,7 +122,7 @@ class KitPackOperator(KitOpsOperator):
             raise InvalidInputError(f"{self.task_id}: no reference says where to pack to", hint="pass reference=")
         return self.reference
 
-    def _finish(self, context: Any, record: ModelKitRecord) -> None:
+    def _finish(self, context: Any, record: kitops.ModelKitRecord) -> None:
         """Nothing is announced: a kit in a worker's store is nobody else's."""
 
 
@@ -164,7 +160,7 @@ class KitPackPushOperator(KitPackOperator):
             return super()._reference()
         return str(reference_of(self.asset))
 
-    def _finish(self, context: Any, record: ModelKitRecord) -> None:
+    def _finish(self, context: Any, record: kitops.ModelKitRecord) -> None:
         self.emit(context, record)
         if self.skip_unchanged and not record.changed:
             context["ti"].xcom_push(key="return_value", value=record_metadata(record))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import kitops_core as kitops
 from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.operators.pack import KitPackPushOperator
 from kitops_airflow.sources import packable
 from kitops_core import InvalidInputError
-
-if TYPE_CHECKING:
-    from kitops_core import Kitfile, ModelKitRecord, Packing
 
 
 class KitPackLayersOperator(KitOpsOperator):
@@ -44,7 +42,7 @@ class KitPackLayersOperator(KitOpsOperator):
         reference: str,
         entries: str | Sequence[str],
         kitfile: str | Mapping[str, Any] | None = None,
-        how: Packing | None = None,
+        how: kitops.Packing | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -90,7 +88,7 @@ class KitAssembleOperator(KitPackPushOperator):
         super().__init__(**kwargs)
         self.layers = layers
 
-    def make(self, reference: str, tags: Sequence[str], context: Any) -> ModelKitRecord:
+    def make(self, reference: str, tags: Sequence[str], context: Any) -> kitops.ModelKitRecord:
         """Assemble the kit."""
         kitfile = whole_kitfile(self.kitfile)
         if kitfile is None:
@@ -107,13 +105,12 @@ class KitAssembleOperator(KitPackPushOperator):
         )
 
 
-def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | Kitfile | None:
+def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | kitops.Kitfile | None:
     """A Kitfile's path as it is, or the Kitfile that a mapping describes."""
     if not isinstance(given, Mapping):
         return given
-    from kitops_core import Kitfile
 
-    return Kitfile.parse(json.dumps(dict(given)), "the Kitfile given")
+    return kitops.Kitfile.parse(json.dumps(dict(given)), "the Kitfile given")
 
 
 def _flat(layers: Iterable[Any]) -> Iterable[Mapping[str, Any]]:

@@ -6,18 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 
+import kitops_core as kitops
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
 from kitops_core import load_policy, parse_reference
 from kitops_core.orchestrate.metadata import promotion_metadata
-from kitops_core.orchestrate.review import plan_text
-
-if TYPE_CHECKING:
-    from kitops_core import ModelKitRecord, Promotion, PromotionPolicy, Reference
+from kitops_core.orchestrate.review import gate_figures, plan_text
 
 DEFAULT_POLICY = "promotion.yaml"
 
@@ -39,7 +37,7 @@ class _Promoter(KitOpsOperator):
     def __init__(
         self,
         *,
-        policy: str | PromotionPolicy = "",
+        policy: str | kitops.PromotionPolicy = "",
         expect: str = "",
         dry_run: bool = False,
         signer: str = "",
@@ -58,7 +56,7 @@ class _Promoter(KitOpsOperator):
         self.signer = signer
         self.note = note
 
-    def load_policy(self) -> PromotionPolicy:
+    def load_policy(self) -> kitops.PromotionPolicy:
         """The promotion policy."""
         given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
         if not isinstance(given, str):
@@ -68,7 +66,11 @@ class _Promoter(KitOpsOperator):
         return load_policy(beside if beside.is_file() else given)
 
     def done(
-        self, context: Any, promotion: Promotion, policy: PromotionPolicy, place: Reference | None = None
+        self,
+        context: Any,
+        promotion: kitops.Promotion,
+        policy: kitops.PromotionPolicy,
+        place: kitops.Reference | None = None,
     ) -> dict[str, Any]:
         """Announce what was done, and return it; ``place`` is where the kit comes from, if not from the channel."""
         for gate in promotion.gates:
@@ -84,23 +86,17 @@ class _Promoter(KitOpsOperator):
         if not promotion.dry_run:
             self.emit(context, _in_channel(promotion, self.source_of(context)))
         target = parse_reference(promotion.reference)
+        figures: Sequence[Mapping[str, float]] = ()
+        if promotion.dry_run:
+            candidate = str((place or target).with_digest(promotion.digest))
+            figures = gate_figures(self.hook(context).get_conn().metrics, candidate, promotion, policy)
         return {
             **promotion_metadata(promotion),
             "registry": target.registry,
             "repository": target.repository,
             "tag": target.tag,
-            "review": plan_text(promotion, *self._figures(context, promotion, policy, place or target)),
+            "review": plan_text(promotion, *figures),
         }
-
-    def _figures(
-        self, context: Any, promotion: Promotion, policy: PromotionPolicy, place: Reference
-    ) -> list[dict[str, float]]:
-        """What counts of the candidate and of the kit it would replace, by the keys that the gates count."""
-        if not promotion.dry_run:
-            return []
-        client, target = self.hook(context).get_conn(), parse_reference(promotion.reference)
-        kits = [(place, promotion.digest), (target, promotion.previous_digest)]
-        return [client.metrics(str(at.with_digest(kit)), trusted=policy.trusted) for at, kit in kits if kit]
 
 
 class KitPromoteOperator(_Promoter, KitReader):
@@ -217,7 +213,7 @@ class KitRollbackOperator(_Promoter):
         return self.done(context, promotion, policy)
 
 
-def _in_channel(promotion: Promotion, source: Any) -> ModelKitRecord:
+def _in_channel(promotion: kitops.Promotion, source: Any) -> kitops.ModelKitRecord:
     """The kit's record as of the channel it is in now."""
     target = parse_reference(promotion.reference)
     return replace(

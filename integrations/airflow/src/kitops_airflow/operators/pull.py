@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import kitops_core as kitops
 from kitops_airflow.operators.base import KitReader, listed
 from kitops_core import InvalidInputError
 from kitops_core.orchestrate.metadata import record_metadata
-
-if TYPE_CHECKING:
-    from kitops_core import Existing
 
 
 class KitPullOperator(KitReader):
@@ -34,7 +32,12 @@ class KitPullOperator(KitReader):
     template_fields_renderers: ClassVar[dict[str, str]] = {"only": "json"}
 
     def __init__(
-        self, *, directory: str = "", only: str | Sequence[str] = (), existing: Existing = "refuse", **kwargs: Any
+        self,
+        *,
+        directory: str = "",
+        only: str | Sequence[str] = (),
+        existing: kitops.Existing = "refuse",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.directory = directory

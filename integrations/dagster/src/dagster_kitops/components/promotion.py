@@ -25,7 +25,7 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
         "none", description="verified: promote when a kit changed and its blocking checks passed."
     )
     cron: str = Field("", description="Promote on this schedule, in UTC.")
-    signing_key: str = Field("", description="Private key that signs promotion records: a file or env://NAME.")
+    signer: str = Field("", description="Private key that signs promotion records: a file or env://NAME.")
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -41,12 +41,12 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
         policy = context.path / self.policy
         candidate = asset_key(self.kit)
         keys = [key_file(key, context.path) for key in self.signed_by]
-        signing_key = str(key_file(self.signing_key, context.path))
+        signer = str(key_file(self.signer, context.path))
         checks = [signature_check(candidate, keys)] if keys else []
         options: dict[str, Any] = {}
         if self.automation == "verified":
             options["automation_condition"] = promote_when_verified()
-        assets = promotion_assets(candidate, policy, to=self.to, checks=checks, signing_key=signing_key, **options)
+        assets = promotion_assets(candidate, policy, to=self.to, checks=checks, signer=signer, **options)
         names = [asset.key.path[-1] for asset in assets]
         jobs = [
             rollback_job(
@@ -54,7 +54,7 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
                 name,
                 policy=policy,
                 name=f"rollback_{asset.key.to_python_identifier()}",
-                signing_key=signing_key,
+                signer=signer,
             )
             for asset, name in zip(assets, names, strict=True)
         ]

@@ -2,6 +2,8 @@
 
 # Dagster reads the annotations of a component when the class is made, so they are not postponed here.
 
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
@@ -20,10 +22,13 @@ class KitOpsComponent(dg.Component, dg.Resolvable, dg.Model):
     password_env: str = Field("", description="Environment variable with the password; it is read when a run needs it.")
     token_env: str = Field("", description="Environment variable with a bearer token, instead of user and password.")
     plain_http: bool | None = Field(None, description="Whether the registry speaks HTTP.")
+    transport: dict[str, Any] = Field(
+        {}, description="More fields of the KitOpsResource: ca_file, tls_verify, proxy, timeout, keep_trying ..."
+    )
     store: str = Field("", description="The local store's directory, where it is not the default.")
     browse_url: str = Field("", description="Where the registry's pages show a kit, with {repository} and {digest}.")
     webserver_url: str = Field("", description="Where Dagster's pages are, for links from a kit to its run.")
-    signing_key: str = Field("", description="Private key that signs attestations: a file or env://NAME.")
+    signer: str = Field("", description="Private key that signs kits, what is said of them, and promotions.")
     tags: Texts = Field(["latest"], description="Tags of assets without partitions.")
 
     @classmethod
@@ -39,9 +44,11 @@ class KitOpsComponent(dg.Component, dg.Resolvable, dg.Model):
             password=dg.EnvVar(self.password_env) if self.password_env else None,
             token=dg.EnvVar(self.token_env) if self.token_env else None,
             plain_http=self.plain_http,
+            signer=self.signer,
             store=self.store,
             browse_url=self.browse_url,
             webserver_url=self.webserver_url,
+            **self.transport,
         )
-        manager = ModelKitIOManager(kitops=resource, tags=self.tags, signing_key=self.signing_key)
+        manager = ModelKitIOManager(kitops=resource, tags=self.tags)
         return dg.Definitions(resources={"kitops": resource, "modelkit": manager})

@@ -1,23 +1,21 @@
-"""How a kit is put together from its layers, and how what was put together is stored and recorded."""
+"""A kit before it is packed: what it consists of, its layers, and the manifest that they make."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError
 from kitops_core.events import Control
-from kitops_core.evidence.pack_evidence import PackEvidence
 from kitops_core.kits.packed_layer import FinishedLayer, PackedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Manifest, build_manifest
 from kitops_core.oci.media_types import LayerType
-from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import KitfileData
@@ -29,8 +27,8 @@ CLI_VERSION = "kitops-core"
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a kit is put together: everything that decides its digest but the files.
+class KitToPack:
+    """A kit before it is packed: everything that decides its digest but the files.
 
     Attributes:
         kitfile: The Kitfile.
@@ -39,6 +37,22 @@ class Recipe:
 
     kitfile: KitfileData
     how: Packing
+
+    def check(self, where: str) -> None:
+        """Check all that can be checked without looking at the files.
+
+        Args:
+            where: What to call the Kitfile in errors.
+
+        Raises:
+            KitfileError: Names every problem.
+            InvalidInputError: A ModelPack cannot hold it.
+        """
+        from kitops_core.kitfile.validation import check_kitfile
+
+        check_kitfile(self.kitfile, where)
+        if self.how.model_pack and self.kitfile.values.get("mcp_servers"):
+            raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
 
     def plan(
         self, context: Context, cache: LayerCache, control: Control, only: Container[str] | None = None
@@ -76,8 +90,8 @@ class Recipe:
             layer.look_up()
         return layers
 
-    def assemble(self, layers: Sequence[FinishedLayer]) -> tuple[BytesSource, Manifest]:
-        """The config blob and the manifest.
+    def config_and_manifest(self, layers: Sequence[FinishedLayer]) -> tuple[BytesSource, Manifest]:
+        """The config blob and the manifest that the layers make.
 
         Raises:
             InvalidInputError: The manifest would be larger than registries take.
@@ -108,54 +122,6 @@ class Recipe:
                 hint="put files into fewer entries: one entry may be a whole directory",
             )
         return config, manifest
-
-
-def check_packable(kitfile: KitfileData, model_pack: bool, where: str) -> None:
-    """Check all that can be checked without looking at the files.
-
-    Args:
-        kitfile: The Kitfile.
-        model_pack: Whether it is to be a ModelPack.
-        where: What to call the Kitfile in errors.
-
-    Raises:
-        KitfileError: Names every problem.
-        InvalidInputError: A ModelPack cannot hold it.
-    """
-    from kitops_core.kitfile.validation import check_kitfile
-
-    check_kitfile(kitfile, where)
-    if model_pack and kitfile.values.get("mcp_servers"):
-        raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
-
-
-def store_kit(
-    config: BytesSource,
-    manifest: Manifest,
-    storage: Storage,
-    before: Mapping[str, str],
-    evidence: PackEvidence,
-    control: Control,
-) -> None:
-    """Config, manifest, evidence, then the tags, those that have this kit already left alone.
-
-    Args:
-        config: The config blob.
-        manifest: The manifest, whose layers are there.
-        storage: Where to.
-        before: The tags, each with the digest it has now.
-        evidence: What to say of how the kit was made.
-        control: Progress and cancelling.
-    """
-    storage.write_blob(config, control)
-    control.check()
-    if evidence.statements:
-        # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
-        storage.put_manifest(manifest)
-        evidence.attach(storage, manifest.descriptor, control)
-    for replaced in {*before.values()} - {"", manifest.digest}:
-        storage.keep_present(replaced)
-    storage.put_manifest(manifest, [tag for tag, digest in before.items() if digest != manifest.digest])
 
 
 def source_date_epoch() -> datetime | None:

@@ -1,0 +1,64 @@
+"""What is in a store or a repository."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from kitops_core.errors import IntegrityError
+from kitops_core.kits.stored_kit import read_kit
+from kitops_core.record import ModelKitRecord
+from kitops_core.reference import Reference, parse_reference
+from kitops_core.session import Session
+from kitops_core.storage import Storage
+
+if TYPE_CHECKING:
+    from kitops_core.storage.local import LocalRepository
+
+
+def list_kits(
+    session: Session,
+    repository: str = "",
+    *,
+    untagged: bool = False,
+) -> list[ModelKitRecord]:
+    """See :meth:`kitops_core.Client.list_kits`."""
+    if repository:
+        reference = parse_reference(repository)
+        with closing(session.storage(reference, "registry" if reference.in_registry else "store")) as storage:
+            return _records(storage, reference)
+    from kitops_core.storage.local import LocalRepository
+
+    local = session.store
+    records = []
+    for name in local.repositories():
+        registry_name, _, path = name.partition("/")
+        with closing(LocalRepository(local, name)) as storage:
+            tagged = _records(storage, Reference(registry_name, path))
+            records += tagged
+            if untagged:
+                records += _untagged(storage, Reference(registry_name, path), {record.digest for record in tagged})
+    return records
+
+
+def _records(storage: Storage, reference: Reference) -> list[ModelKitRecord]:
+    records = []
+    for name in storage.tags():
+        try:
+            manifest = storage.manifest(name)
+            records.append(read_kit(storage, manifest).record(reference.with_tag(name)))
+        except IntegrityError:
+            continue  # an image or an index beside the kits is not an error of this listing
+    return records
+
+
+def _untagged(storage: LocalRepository, reference: Reference, tagged: set[str]) -> list[ModelKitRecord]:
+    records = []
+    for descriptor in storage.manifests():
+        if descriptor.digest not in tagged:
+            try:
+                manifest = storage.manifest(descriptor.digest)
+                records.append(read_kit(storage, manifest).record(reference))
+            except IntegrityError:
+                continue
+    return records
