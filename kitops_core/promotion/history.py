@@ -43,7 +43,6 @@ class ChannelHistory:
         records: The promotions and rollbacks that moved the tag, the last move first; :attr:`PromotionRecord.gap` of
             one says where the history has a gap.
         drift: Whether something else moved the tag: it is not where the last of our moves put it.
-        own_tags: The tags of our own in the repository (:mod:`kitops_core.oci.own_tags`), as far as they were listed.
     """
 
     channel: str
@@ -51,7 +50,6 @@ class ChannelHistory:
     digest: str
     records: tuple[PromotionRecord, ...]
     drift: bool
-    own_tags: frozenset[str] = frozenset()
 
     @property
     def line(self) -> list[PromotionRecord]:
@@ -191,7 +189,7 @@ class HistoryReader:
         return any(self._follows(head, record) for head in self._records_on(digest))
 
     def _history(self, digest: str, records: Sequence[PromotionRecord], drift: bool) -> ChannelHistory:
-        return ChannelHistory(self._channel, self._reference, digest, tuple(records), drift, self._own_tags)
+        return ChannelHistory(self._channel, self._reference, digest, tuple(records), drift)
 
     # --- the line ----------------------------------------------------------------------------------------------
 

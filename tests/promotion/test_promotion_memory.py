@@ -133,18 +133,29 @@ def test_a_record_that_the_registry_lost_is_named_as_a_gap(project: Project, pro
     assert [record.record for record in found] == [newest.record, oldest.record]
 
 
-def test_a_promotion_within_a_repository_asks_the_registry_no_more_than_it_has_to(tmp_path: Path) -> None:
-    with interleaved(api=True, drops_untagged=False) as model:
+@pytest.mark.parametrize(
+    ("api", "elsewhere", "expected"),
+    [
+        (True, "", [14, 14, 14]),  # the first looks whether there is a log, the others read the record before
+        (True, "-prod", [20, 19, 19]),
+        (False, "", [19, 19, 19]),  # the list is verified; and what it left out is found by the tags
+        (False, "-prod", [25, 26, 26]),
+    ],
+)
+def test_a_promotion_asks_the_registry_no_more_than_it_has_to(
+    tmp_path: Path, api: bool, elsewhere: str, expected: list[int]
+) -> None:
+    with interleaved(api=api, drops_untagged=False) as model:
         project = new_project(tmp_path / "project", "127.0.0.1:1")
         project.pack("1.0", "dev")
-        project.channels(dev={}, prod={"from": "dev"})
+        project.channels(dev={}, prod={"from": "dev", "target": f"{project.kit}{elsewhere}"})
         costs = []
         for version in ("1.0", "2.0", "3.0"):
             project.pack(version, "dev")
             before = model.requests
             project.promote("dev", "prod")
             costs.append(model.requests - before)
-    assert costs == [14, 14, 14]  # the first looks whether there is a log, the others read the record before
+    assert costs == expected
 
 
 @pytest.mark.slow
