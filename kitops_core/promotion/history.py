@@ -129,7 +129,7 @@ def channel_history(
         policy: The promotion policy.
         channel: The channel's name.
         places: Where repositories are opened.
-        newest_only: Read the last record only, and the log only where it is not plain which that is.
+        newest_only: Read the last record only, and see in the log that it is the last.
         digest: What the channel's tag is known to point at.
         earlier: A digest that was in the channel; its records count though no other leads to them.
 
@@ -164,7 +164,7 @@ class HistoryReader:
     def all(self, digest: str | None = None, earlier: str = "") -> ChannelHistory:
         """Everything; see :func:`channel_history`."""
         log = self._logged()
-        head, drift, digest = self._head(digest, check=True)
+        head, drift, digest = self._head(digest)
         line = [*self._walk(head)]
         if not line and earlier:
             line, drift = [*self._walk(self._best(earlier))], True
@@ -179,9 +179,9 @@ class HistoryReader:
         records = sorted(line, key=lambda record: (record.number, not record.overwritten), reverse=True)
         return self._history(digest, records, drift)
 
-    def newest(self, digest: str | None = None, *, check: bool = False) -> ChannelHistory:
-        """The last record; with ``check`` the log says whether something else moved the tag back."""
-        head, drift, digest = self._head(digest, check)
+    def newest(self, digest: str | None = None) -> ChannelHistory:
+        """The last record only."""
+        head, drift, digest = self._head(digest)
         return self._history(digest, [head] if head else [], drift)
 
     def leads_to(self, digest: str, record: PromotionRecord) -> bool:
@@ -193,16 +193,15 @@ class HistoryReader:
 
     # --- the line ----------------------------------------------------------------------------------------------
 
-    def _head(self, digest: str | None, check: bool) -> tuple[PromotionRecord | None, bool, str]:
+    def _head(self, digest: str | None) -> tuple[PromotionRecord | None, bool, str]:
         """The record of the last move, whether something else moved the tag since, and what the tag has."""
-        if check:
-            self._logged()  # before the tag is looked at, which then is as new or newer
+        self._logged()  # before the tag is looked at, which then is as new or newer
         found = digest_of(self._storage, self._reference.target) if digest is None else digest
         head = self._best(found) if found else None
         if head is None:
             last = self._last_logged() or (None if digest == "" else self._last_anywhere(found))
             return last, last is not None and last.digest != found, found
-        last = self._last_logged() if check else None
+        last = self._last_logged()
         if last is not None and last.number > head.number and self._follows(last, head):
             return last, True, found
         return head, False, found
