@@ -43,7 +43,6 @@ class ChannelHistory:
         records: The promotions and rollbacks that moved the tag, the last move first; :attr:`PromotionRecord.gap` of
             one says where the history has a gap.
         drift: Whether something else moved the tag: it is not where the last of our moves put it.
-        own_tags: The tags of our own in the repository (:mod:`kitops_core.oci.own_tags`), as far as they were listed.
     """
 
     channel: str
@@ -51,7 +50,6 @@ class ChannelHistory:
     digest: str
     records: tuple[PromotionRecord, ...]
     drift: bool
-    own_tags: frozenset[str] = frozenset()
 
     @property
     def line(self) -> list[PromotionRecord]:
@@ -131,7 +129,7 @@ def channel_history(
         policy: The promotion policy.
         channel: The channel's name.
         places: Where repositories are opened.
-        newest_only: Read the last record only, and the log only where it is not plain which that is.
+        newest_only: Read the last record only, and see in the log that it is the last.
         digest: What the channel's tag is known to point at.
         earlier: A digest that was in the channel; its records count though no other leads to them.
 
@@ -166,7 +164,7 @@ class HistoryReader:
     def all(self, digest: str | None = None, earlier: str = "") -> ChannelHistory:
         """Everything; see :func:`channel_history`."""
         log = self._logged()
-        head, drift, digest = self._head(digest, check=True)
+        head, drift, digest = self._head(digest)
         line = [*self._walk(head)]
         if not line and earlier:
             line, drift = [*self._walk(self._best(earlier))], True
@@ -181,9 +179,9 @@ class HistoryReader:
         records = sorted(line, key=lambda record: (record.number, not record.overwritten), reverse=True)
         return self._history(digest, records, drift)
 
-    def newest(self, digest: str | None = None, *, check: bool = False) -> ChannelHistory:
-        """The last record; with ``check`` the log says whether something else moved the tag back."""
-        head, drift, digest = self._head(digest, check)
+    def newest(self, digest: str | None = None) -> ChannelHistory:
+        """The last record only."""
+        head, drift, digest = self._head(digest)
         return self._history(digest, [head] if head else [], drift)
 
     def leads_to(self, digest: str, record: PromotionRecord) -> bool:
@@ -191,20 +189,19 @@ class HistoryReader:
         return any(self._follows(head, record) for head in self._records_on(digest))
 
     def _history(self, digest: str, records: Sequence[PromotionRecord], drift: bool) -> ChannelHistory:
-        return ChannelHistory(self._channel, self._reference, digest, tuple(records), drift, self._own_tags)
+        return ChannelHistory(self._channel, self._reference, digest, tuple(records), drift)
 
     # --- the line ----------------------------------------------------------------------------------------------
 
-    def _head(self, digest: str | None, check: bool) -> tuple[PromotionRecord | None, bool, str]:
+    def _head(self, digest: str | None) -> tuple[PromotionRecord | None, bool, str]:
         """The record of the last move, whether something else moved the tag since, and what the tag has."""
-        if check:
-            self._logged()  # before the tag is looked at, which then is as new or newer
+        self._logged()  # before the tag is looked at, which then is as new or newer
         found = digest_of(self._storage, self._reference.target) if digest is None else digest
         head = self._best(found) if found else None
         if head is None:
             last = self._last_logged() or (None if digest == "" else self._last_anywhere(found))
             return last, last is not None and last.digest != found, found
-        last = self._last_logged() if check else None
+        last = self._last_logged()
         if last is not None and last.number > head.number and self._follows(last, head):
             return last, True, found
         return head, False, found

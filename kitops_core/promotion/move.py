@@ -233,7 +233,7 @@ class Move:
 
         try:
             if candidate.storage.place == self.storage.place:
-                if kept_tag(manifest.digest) not in past.own_tags:
+                if kept_tag(manifest.digest) not in self.storage.seen_tags():
                     self.storage.keep(manifest)
                 self._put_record(attach())
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -103,6 +103,9 @@ class Storage(Protocol):
 
     def own_tags(self) -> Iterator[str]:
         """The tags of our own, sorted; none where manifests stay without a tag."""
+
+    def seen_tags(self) -> Collection[str]:
+        """All tags as they were when something had to list them anyway; none where nothing had to, and locally."""
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here."""

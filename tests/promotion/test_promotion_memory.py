@@ -115,6 +115,18 @@ def test_a_tag_that_something_else_moved_back_is_drift(project: Project, promote
     assert [record.digest for record in history(project)] == promoted[::-1]
 
 
+def test_a_promotion_after_something_else_moved_the_tag_back_is_the_one_after_our_last(
+    project: Project, promoted: list[str]
+) -> None:
+    other = repository(project)
+    other._manifests.put(other._manifests.fetch(promoted[0]), "prod")
+    project.promote("dev", "prod")
+    newest, *older = history(project)
+    assert (newest.digest, newest.previous_digest, newest.drift) == (promoted[2], promoted[0], promoted[2])
+    assert [record.digest for record in older] == promoted[::-1]
+    assert not any(record.overwritten for record in [newest, *older])
+
+
 def test_the_history_goes_on_after_something_else_removed_the_tag(project: Project, promoted: list[str]) -> None:
     repository(project).untag("prod")
     assert project.client().channels(project.policy)[1].drift == promoted[2]
@@ -133,18 +145,29 @@ def test_a_record_that_the_registry_lost_is_named_as_a_gap(project: Project, pro
     assert [record.record for record in found] == [newest.record, oldest.record]
 
 
-def test_a_promotion_within_a_repository_asks_the_registry_no_more_than_it_has_to(tmp_path: Path) -> None:
-    with interleaved(api=True, drops_untagged=False) as model:
+@pytest.mark.parametrize(
+    ("api", "elsewhere", "expected"),
+    [
+        (True, "", [14, 14, 14]),  # the log tells that the kit is kept
+        (True, "-prod", [20, 20, 20]),
+        (False, "", [19, 19, 19]),  # the list is verified; and what it left out is found by the tags
+        (False, "-prod", [25, 26, 26]),
+    ],
+)
+def test_a_promotion_asks_the_registry_no_more_than_it_has_to(
+    tmp_path: Path, api: bool, elsewhere: str, expected: list[int]
+) -> None:
+    with interleaved(api=api, drops_untagged=False) as model:
         project = new_project(tmp_path / "project", "127.0.0.1:1")
         project.pack("1.0", "dev")
-        project.channels(dev={}, prod={"from": "dev"})
+        project.channels(dev={}, prod={"from": "dev", "target": f"{project.kit}{elsewhere}"})
         costs = []
         for version in ("1.0", "2.0", "3.0"):
             project.pack(version, "dev")
             before = model.requests
             project.promote("dev", "prod")
             costs.append(model.requests - before)
-    assert costs == [14, 14, 14]  # the first looks whether there is a log, the others read the record before
+    assert costs == expected
 
 
 @pytest.mark.slow

@@ -186,8 +186,7 @@ def check(world: World) -> None:
     for writer in writers:
         if isinstance(writer.result, Promotion) and writer.result.record:
             assert writer.result.record in by_record
-            if not strangers:
-                assert not by_record[writer.result.record].overwritten
+            assert not by_record[writer.result.record].overwritten
     put_otherwise = {digest for digest, who in moves if who in strangers}
     wrote = {(who, digest) for digest, who in moves}
     killed = {writer.name for writer in writers if writer.killed}

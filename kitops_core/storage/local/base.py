@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kitops_core.errors import IntegrityError, LostRaceError, NotFoundError
@@ -56,6 +56,10 @@ class DirectoryStorage(ABC):
     def own_tags(self) -> Iterator[str]:
         """None."""
         return iter(())
+
+    def seen_tags(self) -> Collection[str]:
+        """None."""
+        return ()
 
     @abstractmethod
     def _prepare_write(self, control: Control) -> None:

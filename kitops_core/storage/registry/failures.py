@@ -132,9 +132,10 @@ def failure(doing: str, problem: Problem, login_hint: str = "") -> KitOpsError:
         return NotFoundError(text)
     if code == "DIGEST_INVALID":
         return RefusedDigestError(text, hint="the bytes changed on the way, or a proxy altered them; try again")
-    immutable = "alreadyexists" in code.lower() or (code == "TAG_INVALID" and "immutable" in problem.words.lower())
-    if status in (409, 412) or immutable:
+    if status in (409, 412) or "alreadyexists" in code.lower():
         return ConflictError(text, hint="the tag may be immutable there: use a new tag")
+    if code == "TAG_INVALID":  # some registries take no tag that looks like a digest
+        return DeniedError(text, hint="its rules for names of tags are stricter than OCI's: change them, or the tag")
     return RegistryError(text, status=status, code=code, hint=_hint(problem))
 
 

@@ -33,7 +33,7 @@ from kitops_core.errors import (
 from kitops_core.events import Control, Event
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest, sha256_digest
-from kitops_core.oci.referrers_tag import fallback_tag, is_referrers_tag, own_tag, referrer_of
+from kitops_core.oci.referrers_tag import fallback_tag, own_tag, referrer_of
 from kitops_core.parallel import run_all
 from kitops_core.storage.limits import MAX_REFERRERS_BYTES, check_referrers
 from kitops_core.storage.registry.endpoint import Endpoint
@@ -62,7 +62,7 @@ class Referrers:
         self._without_api = endpoint.transport.without_referrers
         self._lists: bool | None = None  # whether the registry lists what is put; None until something was
         self._entries: dict[str, Entry] = {}
-        self._tags: tuple[str, ...] = ()
+        self._tags: frozenset[str] = frozenset()
         self._tags_at = -_TAGS_LAST
         self._looking = threading.Lock()
         self._warned: set[str] = set()
@@ -93,7 +93,12 @@ class Referrers:
             at: When they began to be listed, by :func:`time.monotonic`.
         """
         with self._looking:
-            self._tags, self._tags_at = tuple(filter(is_referrers_tag, tags)), at
+            self._tags, self._tags_at = frozenset(tags), at
+
+    @property
+    def seen_tags(self) -> frozenset[str]:
+        """All tags of the repository when it was last looked at them; none where it was not."""
+        return self._tags
 
     def put(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them where the registry does not do that itself.
@@ -205,20 +210,20 @@ class Referrers:
         with self._looking:
             if afresh or time.monotonic() - self._tags_at > _TAGS_LAST:
                 at = time.monotonic()
-                self._tags, self._tags_at = self._referrers_tags(), at
+                self._tags, self._tags_at = self._all_tags(), at
             tags = self._tags
-        return [referrer for tag in tags if (referrer := referrer_of(tag, digest))]
+        return sorted(referrer for tag in tags if (referrer := referrer_of(tag, digest)))
 
-    def _referrers_tags(self) -> tuple[str, ...]:
+    def _all_tags(self) -> frozenset[str]:
         try:
-            return tuple(tag for tag in list_tags(self._endpoint, self._control) if is_referrers_tag(tag))
+            return frozenset(list_tags(self._endpoint, self._control))
         except NotFoundError:  # there is no such repository yet
-            return ()
+            return frozenset()
         except (DeniedError, RegistryError) as error:
             if not _refused(error):
                 raise
             self._warn(f"what the list of referrers leaves out cannot be found: {error.message}")
-            return ()
+            return frozenset()
 
     def _read_entries(self, digest: str, referrers: Iterable[str]) -> list[Entry]:
         """What the list should say of referrers, without those that are gone or attached to something else."""

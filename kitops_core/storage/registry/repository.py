@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
 from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
@@ -218,6 +218,10 @@ class RegistryRepository:
         tags = list_tags(self._endpoint, self._control)
         self._referrers.saw(tags, at)
         return filter(is_own_tag, tags)
+
+    def seen_tags(self) -> Collection[str]:
+        """All tags as they were when something had to list them anyway; none where nothing had to."""
+        return self._referrers.seen_tags
 
     def subjects(self) -> Iterator[str]:
         """Digests of the manifests that something is attached to, as referrers' tags tell them; none with the API.

@@ -34,10 +34,8 @@ def swap(
     attempt.look()
     control.check()
     writing()
-    if expected == manifest.digest:  # nothing to move
-        written()
-        return
-    attempt.write()
+    if expected != manifest.digest:  # else there is nothing to move, but others may not know who says so
+        attempt.write()
     written()
     attempt.watch(settle)
 
@@ -78,7 +76,7 @@ class _Swap:
             raise _DoneError
         if found != self._expected:
             raise LostRaceError.at(self._where, self._expected, found)
-        self._looked = looked
+        self._looked = self._written = looked
         # Where conditions are kept to, the swap is atomic. A weak entity tag never matches (RFC 9110, 13.1.1).
         strong = entity_tag and not entity_tag.startswith("W/")
         self._headers = {"If-None-Match": "*"} if not found else {"If-Match": entity_tag} if strong else {}

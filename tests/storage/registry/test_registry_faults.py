@@ -428,6 +428,17 @@ def test_an_immutable_tag_is_a_conflict_however_a_registry_says_so(
     assert faults.count("PUT", "manifests/v1") == before + 1  # trying again would not help
 
 
+def test_a_tag_whose_name_a_registry_does_not_take_is_told_from_one_that_fails(
+    faults: FaultProxy, repository: RegistryRepository
+) -> None:
+    faults.fault("PUT", "manifests/v1", answer(400, error_body("TAG_INVALID", "tag name invalid")), times=99)
+    with pytest.raises(DeniedError, match="tag name invalid") as caught:
+        put_kit(repository, ("v1",))
+    assert caught.value.exit_code == 5
+    assert "names of tags" in caught.value.hint
+    assert faults.count("PUT", "manifests/v1") == 1
+
+
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
