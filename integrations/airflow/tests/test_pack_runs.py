@@ -43,6 +43,34 @@ def test_what_a_function_returns_is_pushed_and_announced_with_its_digest(registr
     assert record["tags"][0].startswith("manual__")  # a run id, made into a tag
 
 
+def test_a_function_may_have_a_directory_of_its_own_which_goes_with_the_task(registry: str) -> None:
+    with dag("workdir") as made:
+
+        @task.kitops_pack(reference=f"{registry}/workdir/churn:dev")
+        def fit(number: int, workdir: Path) -> Path:
+            (workdir / "model.onnx").write_bytes(b"weights")
+            return workdir
+
+        fit.expand(number=[1, 2])
+    dag_run = run(made)
+    first, second = (result(dag_run, "fit", map_index=index) for index in range(2))
+    assert first["kit"] == {"name": "churn"}
+    assert second["digest"] == first["digest"]  # and its directory was another one
+
+
+@pytest.mark.parametrize("returned", ["bundle", {"model": "out/model.onnx"}, {"datasets": {"eval": "eval.csv"}}])
+def test_a_path_that_other_runs_may_share_is_refused(registry: str, returned: Any, said: Callable[[], str]) -> None:
+    with dag("shared_path") as made:
+
+        @task.kitops_pack(reference=f"{registry}/shared-path/churn:1", retries=3)
+        def fit() -> Any:
+            return returned
+
+        fit()
+    assert states(run(made)) == {"fit": "failed"}
+    assert "relative to the worker's directory: runs at one time share it: take a parameter workdir" in said()
+
+
 def test_contents_by_name_keep_their_parameters(registry: str, model: Path) -> None:
     with dag("by_name") as made:
 

@@ -15,7 +15,7 @@ from kitops_core import InvalidInputError
 if TYPE_CHECKING:
     from kitops_core import Contents
 
-_FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
+FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def packable(source: Any) -> Iterator[str | Contents]:
                     f"contents by name have no '{unknown[0]}'",
                     hint="they have " + ", ".join(Contents.__dataclass_fields__),
                 )
-            files = {key: stage.all(value) for key, value in source.items() if key in _FILES}
+            files = {key: stage.all(value) for key, value in source.items() if key in FILES}
             yield Contents(**{**source, **files})
         elif isinstance(source, (str, os.PathLike)) and str(source):
             yield os.fspath(stage.one(source))
