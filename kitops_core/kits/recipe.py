@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Manifest, build_manifest
 from kitops_core.oci.media_types import LayerType
+from kitops_core.session import digest_of
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
@@ -124,17 +125,19 @@ def store_kit(
     config: BytesSource,
     manifest: Manifest,
     storage: Storage,
-    before: Mapping[str, str],
+    before: Iterable[str],
     evidence: PackEvidence,
     control: Control,
-) -> None:
+) -> dict[str, str]:
     """Config, manifest, evidence, then the tags, those that have this kit already left alone.
+
+    Returns the tags as they were when they moved: another writer may have moved one since ``before`` was read.
 
     Args:
         config: The config blob.
         manifest: The manifest, whose layers are there.
         storage: Where to.
-        before: The tags, each with the digest it has now.
+        before: The tags.
         evidence: What to say of how the kit was made.
         control: Progress and cancelling.
     """
@@ -144,9 +147,11 @@ def store_kit(
         # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
         storage.put_manifest(manifest)
         evidence.attach(storage, manifest.descriptor, control)
-    for replaced in {*before.values()} - {"", manifest.digest}:
-        storage.keep_present(replaced)
-    storage.put_manifest(manifest, [tag for tag, digest in before.items() if digest != manifest.digest])
+    replaced = {tag: digest_of(storage, tag) for tag in before}
+    for digest in {*replaced.values()} - {"", manifest.digest}:
+        storage.keep_present(digest)
+    storage.put_manifest(manifest, [tag for tag, digest in replaced.items() if digest != manifest.digest])
+    return replaced
 
 
 def source_date_epoch() -> datetime | None:

@@ -64,8 +64,10 @@ def write_kit(
     before: Mapping[str, str],
     evidence: PackEvidence,
     control: Control,
-) -> Manifest:
+) -> tuple[Manifest, Mapping[str, str]]:
     """Blobs, manifest, evidence, then the tags; no blob and no tag where the tags hold this very kit already.
+
+    Returns the manifest, and the tags with the digest that each had when it moved.
 
     Args:
         recipe: How the layers become a kit.
@@ -83,14 +85,14 @@ def write_kit(
                 layer.remember(storage)
                 control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
             evidence.attach(storage, manifest.descriptor, control)
-            return manifest
+            return manifest, before
     run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
     config, manifest = recipe.assemble([layer.finished() for layer in layers])
     if set(before.values()) == {manifest.digest}:
         evidence.attach(storage, manifest.descriptor, control)
     else:
-        store_kit(config, manifest, storage, before, evidence, control)
-    return manifest
+        before = store_kit(config, manifest, storage, before, evidence, control)
+    return manifest, before
 
 
 def kit_record(
