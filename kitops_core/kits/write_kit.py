@@ -64,7 +64,7 @@ def write_kit(
     before: Mapping[str, str],
     evidence: PackEvidence,
     control: Control,
-) -> tuple[Manifest, Mapping[str, str]]:
+) -> tuple[Manifest, dict[str, str]]:
     """Blobs, manifest, evidence, then the tags; no blob and no tag where the tags hold this very kit already.
 
     Returns the manifest, and the tags with the digest that each had when it moved.
@@ -85,14 +85,14 @@ def write_kit(
                 layer.remember(storage)
                 control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
             evidence.attach(storage, manifest.descriptor, control)
-            return manifest, before
+            return manifest, dict(before)
     run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
     config, manifest = recipe.assemble([layer.finished() for layer in layers])
     if set(before.values()) == {manifest.digest}:
         evidence.attach(storage, manifest.descriptor, control)
     else:
         before = store_kit(config, manifest, storage, before, evidence, control)
-    return manifest, before
+    return manifest, dict(before)
 
 
 def kit_record(

@@ -87,9 +87,7 @@ def report_staging() -> None:
 @dag(schedule=STAGING, start_date=START, max_active_runs=1)
 def approve_churn() -> None:
     """Ask a person whether what is in staging goes to prod; the page of ``approve`` shows what they approve."""
-    promote_with_approval(
-        "prod", asset=STAGING, policy=str(HOME / "promotion.yaml"), signer=str(HOME / "release.key")
-    )
+    promote_with_approval("prod", asset=STAGING, policy=str(HOME / "promotion.yaml"), signer=str(HOME / "release.key"))
 
 
 train_churn()

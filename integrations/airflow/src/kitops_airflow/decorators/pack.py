@@ -88,6 +88,6 @@ def _check_absolute(returned: Any) -> None:
             values += value
         elif isinstance(value, (str, os.PathLike)) and "://" not in str(value) and not os.path.isabs(value):
             raise InvalidInputError(
-                f"the function returned '{value}', which is relative to the worker's directory: runs at one time share it",
+                f"the function returned '{value}', relative to the worker's directory: runs at one time share it",
                 hint=f"take a parameter {WORKDIR}, a directory of the task's own, and return what is in it",
             )

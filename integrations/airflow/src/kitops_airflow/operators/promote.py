@@ -78,7 +78,7 @@ class _Promoter(KitOpsOperator):
         given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
         if not isinstance(given, str):
             return given
-        dag_file = getattr(self.dag, "fileloc", "") or "" if self.has_dag() else ""
+        dag_file = getattr(getattr(self, "_dag", None), "fileloc", "") or ""  # it may have no DAG yet
         beside = Path(dag_file).parent / os.path.expanduser(given)
         return load_policy(beside if beside.is_file() else given)
 
