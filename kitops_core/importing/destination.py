@@ -58,7 +58,7 @@ class Destination:
         evidence = prepare_evidence(self.session, provenance, kitfile, None)
         with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
             before = {tag: digest_of(storage, tag) for tag in tags}
-            manifest = write_kit(kit, layers, storage, before, evidence, self.session.control)
+            manifest, before = write_kit(kit, layers, storage, before, evidence, self.session.control)
         records = [layer.record() for layer in layers]
         return kit_record(target, tags, manifest, kitfile, records, before, evidence, origin=origin)
 

@@ -96,8 +96,7 @@ def assemble(
     config, manifest = kit.config_and_manifest(finished)
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         _check_blobs(storage, records, session.control)
-        before = {tag: digest_of(storage, tag) for tag in all_tags}
-        store_kit(config, manifest, storage, before, evidence, session.control)
+        before = store_kit(config, manifest, storage, all_tags, evidence, session.control)
     return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
 
 

@@ -49,7 +49,7 @@ def pack(
     kit.config_and_manifest([layer.finished() for layer in layers])
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         before = {tag: digest_of(storage, tag) for tag in all_tags}
-        manifest = write_kit(kit, layers, storage, before, evidence, session.control)
+        manifest, before = write_kit(kit, layers, storage, before, evidence, session.control)
     records = [layer.record() for layer in layers]
     return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.parallel import run_all
 from kitops_core.record import LayerRecord, ModelKitRecord
 from kitops_core.reference import Reference
+from kitops_core.session import digest_of
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ def write_kit(
     before: Mapping[str, str],
     evidence: PackEvidence,
     control: Control,
-) -> Manifest:
+) -> tuple[Manifest, dict[str, str]]:
     """Blobs, manifest, evidence, then the tags; no blob and no tag where the tags hold this very kit already.
+
+    Returns the manifest, and the tags with the digest that each had when it moved.
 
     Args:
         kit: The kit that the layers make.
@@ -84,31 +87,33 @@ def write_kit(
                 layer.remember(storage)
                 control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
             evidence.attach(storage, manifest.descriptor, control)
-            return manifest
+            return manifest, dict(before)
     run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
     config, manifest = kit.config_and_manifest([layer.finished() for layer in layers])
     if set(before.values()) == {manifest.digest}:
         evidence.attach(storage, manifest.descriptor, control)
     else:
-        store_kit(config, manifest, storage, before, evidence, control)
-    return manifest
+        before = store_kit(config, manifest, storage, before, evidence, control)
+    return manifest, dict(before)
 
 
 def store_kit(
     config: BytesSource,
     manifest: Manifest,
     storage: Storage,
-    before: Mapping[str, str],
+    tags: Iterable[str],
     evidence: PackEvidence,
     control: Control,
-) -> None:
+) -> dict[str, str]:
     """Config, manifest, evidence, then the tags, those that have this kit already left alone.
+
+    Returns the tags as they were when they moved: another writer may have moved one since they were first looked at.
 
     Args:
         config: The config blob.
         manifest: The manifest, whose layers are there.
         storage: Where to.
-        before: The tags, each with the digest it has now.
+        tags: The tags.
         evidence: What to say of how the kit was made.
         control: Progress and cancelling.
     """
@@ -118,9 +123,11 @@ def store_kit(
         # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
         storage.put_manifest(manifest)
         evidence.attach(storage, manifest.descriptor, control)
-    for replaced in {*before.values()} - {"", manifest.digest}:
-        storage.keep_present(replaced)
-    storage.put_manifest(manifest, [tag for tag, digest in before.items() if digest != manifest.digest])
+    replaced = {tag: digest_of(storage, tag) for tag in tags}
+    for digest in {*replaced.values()} - {"", manifest.digest}:
+        storage.keep_present(digest)
+    storage.put_manifest(manifest, [tag for tag, digest in replaced.items() if digest != manifest.digest])
+    return replaced
 
 
 def kit_record(

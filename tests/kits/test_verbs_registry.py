@@ -86,6 +86,22 @@ def test_only_the_layer_that_changed_is_sent(bundle: Path, name: str) -> None:
     assert second.sent == second.layers[1].size
 
 
+def test_of_two_that_push_one_tag_the_later_says_what_it_replaced(bundle: Path, name: str) -> None:
+    kitops.pack(bundle, f"{name}:1", push=True)
+    (bundle / "src" / "train.py").write_text("print('ours')\n")
+    others: list[str] = []
+
+    def meanwhile(event: Event) -> None:
+        if event.name == "src" and not others:
+            others.append("")
+            other = kitops.Contents(docs=[bundle / "README.md"])
+            others[0] = kitops.pack(other, f"{name}:1", push=True).digest
+
+    with kitops.Client(on_event=meanwhile) as ours:
+        record = ours.pack(bundle, f"{name}:1", push=True)
+    assert (record.changed, record.previous_digest) == (True, others[0])
+
+
 def test_another_repository_of_the_registry_takes_the_layers_without_sending(bundle: Path, name: str) -> None:
     kitops.pack(bundle, f"{name}:1", push=True)
     second = kitops.pack(bundle, f"{name}-prod:1", push=True)

@@ -9,13 +9,12 @@ from airflow.sdk import dag
 from kitops_airflow import modelkit_asset, promote_with_approval
 
 STAGING = modelkit_asset("registry.example.com/ml/churn", tag="staging")
-PROD = modelkit_asset("registry.example.com/ml/churn", tag="prod")
 
 
 @dag(schedule=STAGING, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), max_active_runs=1)
 def approve_churn() -> None:
     """Plan, ask, promote."""
-    promote_with_approval("prod", asset=STAGING, policy="promotion.yaml", outlets=[PROD])
+    promote_with_approval("prod", asset=STAGING, policy="promotion.yaml")
 
 
 approve_churn()

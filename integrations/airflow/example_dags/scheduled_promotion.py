@@ -6,9 +6,7 @@ from datetime import datetime, timezone
 
 from airflow.sdk import dag
 
-from kitops_airflow import KitPromoteOperator, modelkit_asset
-
-PROD = modelkit_asset("registry.example.com/ml/churn", tag="prod")
+from kitops_airflow import KitPromoteOperator
 
 
 @dag(schedule="@hourly", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False, max_active_runs=1)
@@ -18,7 +16,6 @@ def promote_churn() -> None:
         task_id="to_prod",
         to="prod",
         policy="promotion.yaml",
-        outlets=[PROD],
         skip_refused=True,  # not soaked yet: not a failure
         skip_unchanged=True,  # nothing new: no event for those who wait for prod
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from airflow.sdk import dag, task
 from kitops_airflow import KitPromoteOperator, modelkit_asset
 
 CHURN = modelkit_asset("registry.example.com/ml/churn")
-STAGING = modelkit_asset("registry.example.com/ml/churn", tag="staging")
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -21,8 +19,8 @@ def train_churn() -> None:
     """Train, pack and push."""
 
     @task.kitops_pack(asset=CHURN, tags=["{{ run_id }}", "dev"])
-    def fit() -> dict[str, Any]:
-        model = Path(tempfile.mkdtemp()) / "model.bin"
+    def fit(workdir: Path) -> dict[str, Any]:
+        model = workdir / "model.bin"
         model.write_bytes(b"weights")  # train here
         return {"name": "churn", "model": str(model), "parameters": {"max_depth": 8}, "metrics": {"accuracy": 0.94}}
 
@@ -32,7 +30,7 @@ def train_churn() -> None:
 @dag(schedule=CHURN, start_date=START, max_active_runs=1)
 def release_churn() -> None:
     """Promote the very kit that was pushed."""
-    KitPromoteOperator(task_id="to_staging", asset=CHURN, to="staging", policy="promotion.yaml", outlets=[STAGING])
+    KitPromoteOperator(task_id="to_staging", asset=CHURN, to="staging", policy="promotion.yaml")
 
 
 train_churn()

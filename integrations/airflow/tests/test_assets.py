@@ -96,6 +96,20 @@ def test_how_an_asset_is_watched_is_in_its_uri_so_that_no_file_can_take_its_watc
         KitPromoteOperator(task_id="promote", to="prod", outlets=[ways[0]])
 
 
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="names and groups are Airflow 3's")
+@pytest.mark.parametrize("how", [{"name": "churn"}, {}, {"name": "churn", "group": "modelkit"}])
+def test_one_uri_has_one_name_and_another_is_a_mistake_in_the_dag(how: dict[str, str]) -> None:
+    by_hand = Asset(uri="oci://r.example.com/ml/churn", **how)
+    others = Asset(name="image", uri="oci://r.example.com/image:v1")
+    with dag("twins"):
+        with pytest.raises(ValueError, match="is made by hand"):
+            KitPackPushOperator(task_id="pack", reference="r.example.com/ml/churn:1", outlets=[by_hand])
+        assert (
+            others
+            in KitPackPushOperator(task_id="both", reference="r.example.com/ml/churn:1", outlets=[others]).outlets
+        )
+
+
 def test_airflows_factory_makes_the_same_asset_with_the_digest_beside_it() -> None:
     made = create_asset(reference="registry.example.com/ml/churn", extra={"digest": DIGEST})
     assert made.uri == modelkit_asset("registry.example.com/ml/churn").uri

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from airflow.providers.common.compat.sdk import AssetAlias, task
 from dag_runs import dag, events, result, run, states
@@ -41,6 +42,34 @@ def test_what_a_function_returns_is_pushed_and_announced_with_its_digest(registr
     assert source["run"] == dag_run.run_id
     assert source["url"].startswith("http")
     assert record["tags"][0].startswith("manual__")  # a run id, made into a tag
+
+
+def test_a_function_may_have_a_directory_of_its_own_which_goes_with_the_task(registry: str) -> None:
+    with dag("workdir") as made:
+
+        @task.kitops_pack(reference=f"{registry}/workdir/churn:dev")
+        def fit(number: int, workdir: Path) -> Path:
+            (workdir / "model.onnx").write_bytes(b"weights")
+            return workdir
+
+        fit.expand(number=[1, 2])
+    dag_run = run(made)
+    first, second = (result(dag_run, "fit", map_index=index) for index in range(2))
+    assert first["kit"] == {"name": "churn"}
+    assert second["digest"] == first["digest"]  # and its directory was another one
+
+
+@pytest.mark.parametrize("returned", ["bundle", {"model": "out/model.onnx"}, {"datasets": {"eval": "eval.csv"}}])
+def test_a_path_that_other_runs_may_share_is_refused(registry: str, returned: Any, said: Callable[[], str]) -> None:
+    with dag("shared_path") as made:
+
+        @task.kitops_pack(reference=f"{registry}/shared-path/churn:1", retries=3)
+        def fit() -> Any:
+            return returned
+
+        fit()
+    assert states(run(made)) == {"fit": "failed"}
+    assert "relative to the worker's directory: runs at one time share it: take a parameter workdir" in said()
 
 
 def test_contents_by_name_keep_their_parameters(registry: str, model: Path) -> None:
@@ -150,6 +179,42 @@ def test_a_mistake_is_told_with_its_remedy_and_not_tried_again(
     dag_run = run(made)
     assert states(dag_run) == {"pack": "failed"}  # and not up_for_retry
     assert "contents by name have no 'modle': they have model, parts" in said()
+
+
+def test_numbers_of_numpy_are_measured_and_the_event_is_plain_json(registry: str, model: Path) -> None:
+    churn = modelkit_asset(f"{registry}/numbers/churn")
+    with dag("numbers") as made:
+
+        @task.kitops_pack(asset=churn, tags=["dev"])
+        def fit() -> dict[str, Any]:
+            return {
+                "model": model / "model.onnx",
+                "parameters": {"depth": numpy.int64(8), "rate": numpy.float32(0.5)},
+                "metrics": {"accuracy": numpy.float64(0.94), "gain": numpy.float32(0.5)},
+            }
+
+        fit()
+    assert states(run(made)) == {"fit": "success"}
+    (extra,) = events(churn.uri)
+    assert json.loads(json.dumps(extra, allow_nan=False)) == extra
+    assert kitops.metrics(f"{registry}/numbers/churn:dev") == {"accuracy": 0.94, "gain": 0.5}
+
+
+def test_a_figure_that_is_no_number_is_refused_before_anything_is_sent(
+    registry: str, model: Path, said: Callable[[], str]
+) -> None:
+    with dag("no_number") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source=str(model),
+            reference=f"{registry}/nan/churn:1",
+            metrics={"loss": numpy.nan},
+            retries=3,
+        )
+    assert states(run(made)) == {"pack": "failed"}
+    assert "the metric 'loss' is 'nan', not a finite number" in said()
+    with pytest.raises(kitops.NotFoundError):
+        kitops.open(f"{registry}/nan/churn:1")
 
 
 def test_the_record_is_plain_json(registry: str, model: Path) -> None:

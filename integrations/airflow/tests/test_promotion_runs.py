@@ -76,7 +76,7 @@ def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
         with dag(f"promote_{name}") as made:
             verify = KitVerifyOperator(task_id="verify", asset=modelkit_asset(kit), keys=str(tmp_path / "release.pub"))
             promote = KitPromoteOperator(
-                task_id="promote", asset=modelkit_asset(kit), to="staging", policy=policy, signer=key, outlets=[staging]
+                task_id="promote", asset=modelkit_asset(kit), to="staging", policy=policy, signer=key
             )
             verify >> promote
         dag_run = run(made)
@@ -92,7 +92,7 @@ def test_a_kit_goes_into_a_channel_by_the_digest_of_its_event_and_back(
     assert (told[1].tag, told[1].previous_digest) == ("staging", first["digest"])
 
     with dag("promote_back") as made:
-        KitRollbackOperator(task_id="back", channel="staging", policy=policy, signer=key, outlets=[staging])
+        KitRollbackOperator(task_id="back", channel="staging", policy=policy, signer=key)
     assert result(run(made), "back")["digest"] == first["digest"]
     assert len(events(staging.uri)) == 3
     history = kitops.history("staging", policy=policy)
@@ -162,6 +162,20 @@ def test_a_kit_is_named_without_its_registry_or_by_the_channel_that_has_it(
                 kitops_conn_id="named",
             )
         assert result(run(made), "promote")["candidate"] == f"{kit}@{packed['digest']}"
+
+
+def test_what_is_announced_is_the_channels_asset_where_it_is_known_and_nothing_else_is_given(tmp_path: Path) -> None:
+    (tmp_path / "promotion.yaml").write_text("kit: r.example.com/ml/churn\nchannels: {dev: {}, prod: {from: dev}}\n")
+    policy, other = str(tmp_path / "promotion.yaml"), modelkit_asset("r.example.com/ml/other")
+    prod = modelkit_asset("r.example.com/ml/churn", tag="prod")
+    with dag("known", default_args={"policy": policy}):
+        assert KitPromoteOperator(task_id="promote", to="prod").outlets == [prod]
+        assert KitRollbackOperator(task_id="back", channel="prod").outlets == [prod]
+        assert KitPromoteOperator(task_id="given", to="prod", outlets=[other]).outlets == [other]
+        assert KitPromoteOperator(task_id="plan", to="prod", dry_run=True).outlets == []
+        assert KitPromoteOperator(task_id="run_knows", to="{{ params.to }}").outlets == []
+        assert KitPromoteOperator(task_id="worker_knows", to="prod", policy="elsewhere.yaml").outlets == []
+        assert KitPromoteOperator.partial(task_id="mapped", to="prod").expand(reference=["a", "b"]).outlets == []
 
 
 def test_a_dry_run_with_outlets_is_a_mistake_in_the_dag() -> None:

@@ -26,7 +26,6 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 CHURN = modelkit_asset(REPOSITORY)
 STAGING = modelkit_asset(REPOSITORY, tag="staging")
-PROD = modelkit_asset(REPOSITORY, tag="prod")
 
 
 @dag(schedule=None, start_date=START, params={"rounds": 200})
@@ -34,7 +33,7 @@ def train_churn() -> None:
     """Fit a small model, and push it as a ModelKit with what was measured."""
 
     @task.kitops_pack(asset=CHURN, tags=["{{ run_id }}", "dev"], signer=str(HOME / "release.key"))
-    def fit(params: dict[str, Any]) -> dict[str, Any]:
+    def fit(params: dict[str, Any], workdir: Path) -> dict[str, Any]:
         points = random.Random(7)  # noqa: S311 - a model, not a secret
         customers = [(points.uniform(0, 24), points.uniform(0, 8)) for _ in range(400)]
         rows = [(months, calls, calls * 3 > months) for months, calls in customers]
@@ -45,15 +44,13 @@ def train_churn() -> None:
                 for index, value in enumerate((1.0, months, calls)):
                     weights[index] += 0.01 * (left - guess) * value
         right = sum((weights[0] + weights[1] * months + weights[2] * calls > 0) == left for months, calls, left in rows)
-        bundle = HOME / "bundle"
-        bundle.mkdir(exist_ok=True)
-        (bundle / "model.json").write_text(json.dumps(weights))
-        (bundle / "README.md").write_text("# Churn\n\nWho leaves: a logistic regression over months and calls.\n")
+        (workdir / "model.json").write_text(json.dumps(weights))
+        (workdir / "README.md").write_text("# Churn\n\nWho leaves: a logistic regression over months and calls.\n")
         return {
             "name": "churn",
             "version": "1.0.0",
-            "model": str(bundle / "model.json"),
-            "docs": [str(bundle / "README.md")],
+            "model": workdir / "model.json",
+            "docs": [workdir / "README.md"],
             "parameters": {"rate": 0.01, "rounds": params["rounds"]},
             "metrics": {"accuracy": right / len(rows)},
         }
@@ -71,7 +68,6 @@ def release_churn() -> None:
         to="staging",
         policy=str(HOME / "promotion.yaml"),
         signer=str(HOME / "release.key"),
-        outlets=[STAGING],
     )
     verify >> promote
 
@@ -91,9 +87,7 @@ def report_staging() -> None:
 @dag(schedule=STAGING, start_date=START, max_active_runs=1)
 def approve_churn() -> None:
     """Ask a person whether what is in staging goes to prod; the page of ``approve`` shows what they approve."""
-    promote_with_approval(
-        "prod", asset=STAGING, policy=str(HOME / "promotion.yaml"), signer=str(HOME / "release.key"), outlets=[PROD]
-    )
+    promote_with_approval("prod", asset=STAGING, policy=str(HOME / "promotion.yaml"), signer=str(HOME / "release.key"))
 
 
 train_churn()

@@ -110,17 +110,29 @@ def check_asset(asset: object) -> None:
 
 
 def check_outlets(outlets: Iterable[object]) -> None:
-    """Refuse outlets whose events somebody else makes, when the DAG is parsed.
+    """Refuse outlets whose events somebody else makes, and twins of ours by another name, when the DAG is parsed.
 
     Raises:
-        ValueError: An outlet is a watched asset.
+        ValueError: An outlet is a watched asset, or has the URI of one of ours and was not made like it.
     """
-    for outlet in outlets:
+    found = list(outlets)
+    ours = {outlet.uri for outlet in found if is_modelkit(outlet)}  # type: ignore[attr-defined]
+    for outlet in found:
+        if isinstance(outlet, Asset) and outlet.uri in ours and not _is_as_made(outlet):
+            raise ValueError(
+                f"{outlet.uri} is made by hand: Airflow would take it for another asset with the same "
+                "URI, and fail the tasks of one of them. Make it with modelkit_asset"
+            )
         if is_modelkit(outlet) and WATCH in parse_qs(urlsplit(outlet.uri).query):  # type: ignore[attr-defined]
             raise ValueError(
                 f"{outlet.uri} is watched: its events come from the registry. "  # type: ignore[attr-defined]
                 "Announce the asset without watch=True; the watcher sees the tag move"
             )
+
+
+def _is_as_made(asset: Asset) -> bool:
+    """Whether name and group are those that :func:`modelkit_asset` gives; Airflow 2 has neither."""
+    return is_modelkit(asset) and getattr(asset, "name", asset.uri) == asset.uri
 
 
 def _watcher(

@@ -13,7 +13,7 @@ from typing import Any
 import kitops_core as kitops
 from kitops_core import InvalidInputError
 
-_FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
+FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def packable(source: Any) -> Iterator[str | kitops.Contents]:
                     f"contents by name have no '{unknown[0]}'",
                     hint="they have " + ", ".join(kitops.Contents.__dataclass_fields__),
                 )
-            files = {key: stage.all(value) for key, value in source.items() if key in _FILES}
+            files = {key: stage.all(value) for key, value in source.items() if key in FILES}
             yield kitops.Contents(**{**source, **files})
         elif isinstance(source, (str, os.PathLike)) and str(source):
             yield os.fspath(stage.one(source))

@@ -32,7 +32,7 @@ def promote_with_approval(
         group_id: The group's id; by default ``promote_to_<channel>``.
         reference: The kit; by default what is in the channel's upstream now.
         asset: Instead of ``reference``: take the kit that the asset's newest event names.
-        outlets: Assets of the channel that get an event once the kit was promoted.
+        outlets: Assets that get an event once the kit was promoted; by default the channel's.
         approval: Further arguments of Airflow's ``ApprovalOperator``: ``assigned_users``, ``response_timeout``,
             ``notifiers``, ….
         **kwargs: Further arguments of both :class:`~kitops_airflow.operators.promote.KitPromoteOperator`.
@@ -63,7 +63,7 @@ def promote_with_approval(
             reference=f"{{{{ {planned}['candidate'] }}}}",
             expect=f"{{{{ {planned}['previous_digest'] or 'absent' }}}}",
             approval=approve.task_id,
-            outlets=outlets or [],
+            outlets=outlets,
             **kwargs,
         )
         plan >> approve >> promote

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, conf
 
 import kitops_core as kitops
+from kitops_airflow.assets import modelkit_asset
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
-from kitops_core import load_policy, parse_reference
+from kitops_core import KitOpsError, load_policy, parse_reference
 from kitops_core.orchestrate.metadata import promotion_metadata
 from kitops_core.orchestrate.review import gate_figures, plan_text
 
@@ -24,12 +25,15 @@ class _Promoter(KitOpsOperator):
     """What promoting and rolling back share.
 
     Args:
+        into: The channel.
         policy: The promotion policy, or its file; by default ``[kitops] policy``. A relative path is looked for beside
             the DAG's file first, then in the working directory.
         expect: What the channel must have now: a digest, or ``absent``. Anything goes where it is empty.
         dry_run: Only say what would be done; a gate that refuses fails the task all the same.
         signer: The private key that signs the record: a path on the worker, or ``env://NAME``; never the key itself.
         note: A sentence for the record.
+        outlets: Assets that get an event; by default the channel's, where channel and policy are known when the DAG is
+            parsed, and none for a dry run.
     """
 
     template_fields: Sequence[str] = ("policy", "expect", "note")
@@ -37,14 +41,16 @@ class _Promoter(KitOpsOperator):
     def __init__(
         self,
         *,
+        into: str,
         policy: str | kitops.PromotionPolicy = "",
         expect: str = "",
         dry_run: bool = False,
         signer: str = "",
         note: str = "",
+        outlets: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, **({} if outlets is None else {"outlets": outlets}))
         if dry_run and self.outlets:
             raise ValueError(
                 f"{self.task_id}: a dry run changes nothing, so it has no outlets: Airflow would announce it"
@@ -55,15 +61,33 @@ class _Promoter(KitOpsOperator):
         self.only_look = dry_run
         self.signer = signer
         self.note = note
+        if outlets is None and not dry_run:
+            self.outlets = self._channels_asset(into)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As Airflow's; mapped tasks announce only what is given: Airflow must know it before they are made."""
+        return super().partial(**{"outlets": [], **kwargs})
 
     def load_policy(self) -> kitops.PromotionPolicy:
         """The promotion policy."""
         given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
         if not isinstance(given, str):
             return given
-        dag_file = getattr(self.dag, "fileloc", "") or ""
+        dag_file = getattr(getattr(self, "_dag", None), "fileloc", "") or ""  # it may have no DAG yet
         beside = Path(dag_file).parent / os.path.expanduser(given)
         return load_policy(beside if beside.is_file() else given)
+
+    def _channels_asset(self, channel: str) -> list[Asset]:
+        """The channel's asset, where channel and policy are known now."""
+        if not isinstance(channel, str) or not (isinstance(self.policy, str) or hasattr(self.policy, "channels")):
+            return []  # another task will say
+        try:
+            target = self.load_policy().target(channel)
+            return [modelkit_asset(target.name, tag=target.tag)]
+        except KitOpsError as error:  # the policy is on the workers only, or a template names it or the channel
+            self.log.debug("%s announces nothing: %s", self.task_id, error.message)
+            return []
 
     def done(
         self,
@@ -106,7 +130,7 @@ class KitPromoteOperator(_Promoter, KitReader):
     fails it too, told apart as ``KitOpsLostRaceError``. Nothing was changed then. Let no two promotions into one
     channel run at a time: ``max_active_runs=1``, or a pool.
 
-    Outlets that are assets of the channel, ``modelkit_asset(…, tag="prod")``, get an event with the kit's record.
+    The channel's asset, ``modelkit_asset(…, tag="prod")``, gets an event with the kit's record.
 
     Args:
         to: The channel.
@@ -136,7 +160,7 @@ class KitPromoteOperator(_Promoter, KitReader):
         approval: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(into=to, **kwargs)
         self.to = to
         self.approval = approval
         self.skip_refused = skip_refused
@@ -196,7 +220,7 @@ class KitRollbackOperator(_Promoter):
     template_fields: Sequence[str] = ("channel", "to", *_Promoter.template_fields)
 
     def __init__(self, *, channel: str, to: str = "", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(into=channel, **kwargs)
         self.channel = channel
         self.to = to
 
