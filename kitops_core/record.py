@@ -16,6 +16,7 @@ class Source:
     Attributes:
         orchestrator: ``airflow``, ``prefect``, ``dagster`` or another name.
         pipeline: The DAG, flow or job.
+        deployment: The deployment of it that ran, where the orchestrator has such.
         run: The run's id.
         task: The task, step or op in it.
         url: Where a person can look at the run.
@@ -27,6 +28,7 @@ class Source:
 
     orchestrator: str = ""
     pipeline: str = ""
+    deployment: str = ""
     run: str = ""
     task: str = ""
     url: str = ""

@@ -20,6 +20,7 @@ class Build:
         builder: URI of who built it.
         orchestrator: What ran the pipeline.
         pipeline: The DAG, flow or job.
+        deployment: The deployment of it that ran.
         task: The task in it.
         run: The run's id.
         url: Where the run can be looked at.
@@ -36,6 +37,7 @@ class Build:
     builder: str = ""
     orchestrator: str = ""
     pipeline: str = ""
+    deployment: str = ""
     task: str = ""
     run: str = ""
     url: str = ""
@@ -62,6 +64,7 @@ def read_build(predicate: Mapping[str, Any]) -> Build:
         builder=_text(_map(run.get("builder")).get("id")),
         orchestrator=_text(outside.get("orchestrator")),
         pipeline=_text(outside.get("pipeline")),
+        deployment=_text(outside.get("deployment")),
         task=_text(outside.get("task")),
         run=_text(metadata.get("invocationId")),
         url=_run_url(run.get("byproducts")),
