@@ -16,7 +16,6 @@ class Source:
     Attributes:
         orchestrator: ``airflow``, ``prefect``, ``dagster`` or another name.
         pipeline: The DAG, flow or job.
-        deployment: The deployment of it that ran, where the orchestrator has such.
         run: The run's id.
         task: The task, step or op in it.
         url: Where a person can look at the run.
@@ -24,11 +23,11 @@ class Source:
         git_url: The git repository, without credentials.
         git_dirty: Whether the code differed from the commit.
         actor: Who started it, as the orchestrator knows them.
+        deployment: The deployment of the pipeline that ran, where the orchestrator has such.
     """
 
     orchestrator: str = ""
     pipeline: str = ""
-    deployment: str = ""
     run: str = ""
     task: str = ""
     url: str = ""
@@ -36,6 +35,7 @@ class Source:
     git_url: str = ""
     git_dirty: bool = False
     actor: str = ""
+    deployment: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set."""

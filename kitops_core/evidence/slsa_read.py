@@ -20,7 +20,6 @@ class Build:
         builder: URI of who built it.
         orchestrator: What ran the pipeline.
         pipeline: The DAG, flow or job.
-        deployment: The deployment of it that ran.
         task: The task in it.
         run: The run's id.
         url: Where the run can be looked at.
@@ -32,12 +31,12 @@ class Build:
         repository: URL of the git repository.
         commit: The commit.
         dirty: Whether files differed from the commit; ``None`` where nobody knows.
+        deployment: The deployment of the pipeline that ran.
     """
 
     builder: str = ""
     orchestrator: str = ""
     pipeline: str = ""
-    deployment: str = ""
     task: str = ""
     run: str = ""
     url: str = ""
@@ -49,6 +48,7 @@ class Build:
     repository: str = ""
     commit: str = ""
     dirty: bool | None = None
+    deployment: str = ""
 
 
 def read_build(predicate: Mapping[str, Any]) -> Build:

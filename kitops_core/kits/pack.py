@@ -40,7 +40,9 @@ def pack(
     """See :meth:`kitops_core.Client.pack`."""
     target, all_tags = parse_target(reference, tags)
     how = how or Packing()
-    context, description, where = load_contents(source, kitfile, target.repository.rpartition("/")[2])
+    # A person's directory is called as the project; a pipeline's is called bundle, or anything.
+    name = target.repository.rpartition("/")[2] if session.run.orchestrator else ""
+    context, description, where = load_contents(source, kitfile, name)
     check_packable(description, how.model_pack, where)
     directory = Path() if isinstance(source, Contents) else Path(source)
     evidence = prepare_evidence(session, provenance, description, directory)
@@ -71,7 +73,7 @@ def load_contents(
 ) -> tuple[Context, KitfileData, str]:
     """The files, the Kitfile that describes them, and what to call it in errors.
 
-    Where nothing in a directory says what the kit is called, it is ``name``: directories are called ``bundle``.
+    Where nothing in a directory says what the kit is called, it is ``name``, or what the directory is called.
 
     Raises:
         SourceError: There is no such directory, or nothing in it.
