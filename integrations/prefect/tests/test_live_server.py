@@ -93,7 +93,7 @@ class Served:
         def there() -> str | None:
             asked = self.api.filter_flow_run_input(run, f"{kind}-approval-", limit=100, exclude_keys=set())
             shown = [str(found.value) for found in asked if found.key.endswith("-description")]
-            return next((text for text in shown if f"→ `{about}`" in text), None)
+            return next((text for text in shown if f"| candidate | `{about}` |" in text), None)
 
         return self.wait(there, f"run {run} asks nothing about {about}")
 
@@ -156,7 +156,7 @@ def test_what_a_person_approves_is_what_is_promoted(served: Served, project: Pro
     before, planned = project.digest("prod"), project.digest("staging")
     run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="suspend")
     description = served.question(run, "suspended", planned)
-    assert f"`{before}` → `{planned}`" in description
+    assert f"| now | `{before}` |" in description
     assert "## Gates" in description
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in description
     project.pack("3.0.0")
