@@ -23,6 +23,7 @@ class Source:
         git_url: The git repository, without credentials.
         git_dirty: Whether the code differed from the commit.
         actor: Who started it, as the orchestrator knows them.
+        deployment: The deployment of the pipeline that ran, where the orchestrator has such.
     """
 
     orchestrator: str = ""
@@ -34,6 +35,7 @@ class Source:
     git_url: str = ""
     git_dirty: bool = False
     actor: str = ""
+    deployment: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set."""

@@ -107,6 +107,7 @@ def provenance_predicate(provenance: Provenance, source: Source, inputs: Sequenc
     outside = {
         "orchestrator": source.orchestrator,
         "pipeline": source.pipeline,
+        "deployment": source.deployment,
         "task": source.task,
         "parameters": parameters,
     }

@@ -31,6 +31,7 @@ class Build:
         repository: URL of the git repository.
         commit: The commit.
         dirty: Whether files differed from the commit; ``None`` where nobody knows.
+        deployment: The deployment of the pipeline that ran.
     """
 
     builder: str = ""
@@ -47,6 +48,7 @@ class Build:
     repository: str = ""
     commit: str = ""
     dirty: bool | None = None
+    deployment: str = ""
 
 
 def read_build(predicate: Mapping[str, Any]) -> Build:
@@ -62,6 +64,7 @@ def read_build(predicate: Mapping[str, Any]) -> Build:
         builder=_text(_map(run.get("builder")).get("id")),
         orchestrator=_text(outside.get("orchestrator")),
         pipeline=_text(outside.get("pipeline")),
+        deployment=_text(outside.get("deployment")),
         task=_text(outside.get("task")),
         run=_text(metadata.get("invocationId")),
         url=_run_url(run.get("byproducts")),

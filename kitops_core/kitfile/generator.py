@@ -44,6 +44,7 @@ def generate(
     authors: Sequence[str] = (),
     depth: int = 0,
     ignored: Callable[[str, bool], bool] | None = None,
+    fallback_name: str = "",
 ) -> Kitfile:
     """Look at a directory and describe it. Only names, sizes and the heads of a few files are read.
 
@@ -54,6 +55,7 @@ def generate(
         authors: The package's authors.
         depth: How many levels of subdirectories are taken file by file; those below are taken whole. -1: all.
         ignored: Told a path in the kit and whether it is a directory, says whether packing will leave it out.
+        fallback_name: The package's name where nothing else says one, instead of the directory's.
 
     Raises:
         SourceError: ``directory`` is not a directory, or something in it cannot be listed.
@@ -61,7 +63,7 @@ def generate(
     root = Path(directory)
     listing = list_directory(root, ignored or (lambda _path, _is_directory: False))
     package = Package(name=name, description=description, authors=list(authors))
-    return describe(listing, starts_in(root), package, depth=depth, fallback_name=root.resolve().name)
+    return describe(listing, starts_in(root), package, depth=depth, fallback_name=fallback_name or root.resolve().name)
 
 
 def describe(listing: Listing, read: ReadStart, package: Package, *, depth: int, fallback_name: str = "") -> Kitfile:

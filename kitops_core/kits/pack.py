@@ -39,7 +39,9 @@ def pack(
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.pack`."""
     target, all_tags = parse_target(reference, tags)
-    context, description, where = load_contents(source, kitfile)
+    # A person's directory is called as the project; a pipeline's is called bundle, or anything.
+    name = target.repository.rpartition("/")[2] if session.run.orchestrator else ""
+    context, description, where = load_contents(source, kitfile, name)
     kit = KitToPack(description, how or Packing())
     kit.check(where)
     directory = Path() if isinstance(source, Contents) else Path(source)
@@ -67,9 +69,11 @@ def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[
 
 
 def load_contents(
-    source: str | os.PathLike[str] | Contents, kitfile: str | os.PathLike[str] | Kitfile | None
+    source: str | os.PathLike[str] | Contents, kitfile: str | os.PathLike[str] | Kitfile | None, name: str = ""
 ) -> tuple[Context, KitfileData, str]:
     """The files, the Kitfile that describes them, and what to call it in errors.
+
+    Where nothing in a directory says what the kit is called, it is ``name``, or what the directory is called.
 
     Raises:
         SourceError: There is no such directory, or nothing in it.
@@ -91,7 +95,7 @@ def load_contents(
     context = Context.from_directory(directory)
     given = kitfile if kitfile is not None else find_kitfile(directory)
     if given is None:
-        description = generate_kitfile(directory)
+        description = generate_kitfile(directory, fallback_name=name)
         if not description.entries():
             raise SourceError(f"'{directory}' has nothing to pack", hint="is it the right directory?")
         return context, description.data(), f"the Kitfile generated for '{directory}'"

@@ -27,7 +27,7 @@ _KINDS = {
     "application/vnd.cyclonedx+json": "bill of materials",
 }
 _BUILD_FACTS = (
-    *("builder", "orchestrator", "pipeline", "task", "run", "url", "user"),
+    *("builder", "orchestrator", "pipeline", "deployment", "task", "run", "url", "user"),
     *("started", "finished", "repository", "commit"),
 )
 _LONGEST = 300

@@ -18,6 +18,7 @@ _LABELS = {
     "builder": "Builder",
     "orchestrator": "Orchestrator",
     "pipeline": "Pipeline",
+    "deployment": "Deployment",
     "task": "Task",
     "run": "Run",
     "url": "Run page",

@@ -20,13 +20,22 @@ def generate_kitfile(
     description: str = "",
     authors: Sequence[str] = (),
     depth: int = 0,
+    fallback_name: str = "",
 ) -> Kitfile:
-    """See :func:`kitops_core.generate_kitfile`."""
+    """See :func:`kitops_core.generate_kitfile`; a kit that nothing names is called ``fallback_name``."""
     from kitops_core.kitfile.generator import generate
     from kitops_core.layers.context import Context
 
     ignored = _ignored(Context.from_directory(directory).rules())
-    return generate(Path(directory), name=name, description=description, authors=authors, depth=depth, ignored=ignored)
+    return generate(
+        Path(directory),
+        name=name,
+        description=description,
+        authors=authors,
+        depth=depth,
+        ignored=ignored,
+        fallback_name=fallback_name,
+    )
 
 
 def _ignored(rules: IgnoreRules) -> Callable[[str, bool], bool]:

@@ -119,6 +119,17 @@ def test_a_directory_without_a_kitfile_gets_one(bundle: Path) -> None:
         assert kit.read("src/train.py") == b"print('train')\n"
 
 
+@pytest.mark.parametrize(("orchestrator", "name"), [("", "bundle"), ("airflow", "churn")])
+def test_a_kit_that_nothing_names_is_called_as_its_directory_and_in_a_pipeline_as_its_repository(
+    bundle: Path, orchestrator: str, name: str
+) -> None:
+    (bundle / "Kitfile").unlink()
+    with kitops.Client(run=kitops.Source(orchestrator=orchestrator)) as client:
+        client.pack(bundle, "ml/churn:1")
+    with kitops.open("ml/churn:1") as kit:
+        assert kit.kitfile.package.name == name
+
+
 def test_contents_by_name_come_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.onnx").write_bytes(b"weights")

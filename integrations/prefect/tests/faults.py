@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,6 +20,18 @@ def busy_at_first(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, str]]:
 
     busy(monkeypatch, refuses)
     return refused
+
+
+def away(monkeypatch: pytest.MonkeyPatch, seconds: float = 1.5) -> None:
+    """A fault: for a while the Prefect server takes no connection, as one that is restarted."""
+    until = time.monotonic() + seconds
+
+    def refuses(request: httpx.Request) -> bool:
+        if time.monotonic() < until:
+            raise httpx.ConnectError("connection refused", request=request)
+        return False
+
+    busy(monkeypatch, refuses)
 
 
 def busy(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[httpx.Request], bool]) -> None:

@@ -81,13 +81,17 @@ def test_with_a_repository_block_a_tag_or_digest_is_enough(registry: str, bundle
     assert churn.reference() == name
 
 
-def test_credentials_of_a_block_open_a_registry_that_wants_them(auth_registry: Served, bundle: Path) -> None:
+def test_credentials_of_a_block_open_a_registry_that_wants_them(
+    auth_registry: Served, bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("ERROR", logger="prefect.prefect_kitops")
     name = repository(auth_registry.address)
     block = OCIRegistry(host=auth_registry.address, username=USERNAME, password=PASSWORD)
     digest = pack(bundle, f"{name}:dev", registry=block).digest
     assert resolve(f"{name}:dev", registry=block).digest == digest
     with pytest.raises(kitops.DeniedError):
         resolve(f"{name}:dev")
+    assert "or give `registry` a saved block, as in 'oci-registry/NAME'" in caplog.text
 
 
 def test_a_docker_config_on_the_machine_opens_a_registry(auth_registry: Served, bundle: Path, tmp_path: Path) -> None:

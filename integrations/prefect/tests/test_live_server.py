@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
+from prefect.states import AwaitingRetry
 
 sys.path.append(str(Path(__file__).parents[1] / "demo"))
 
@@ -91,7 +93,7 @@ class Served:
         def there() -> str | None:
             asked = self.api.filter_flow_run_input(run, f"{kind}-approval-", limit=100, exclude_keys=set())
             shown = [str(found.value) for found in asked if found.key.endswith("-description")]
-            return next((text for text in shown if f"→ `{about}`" in text), None)
+            return next((text for text in shown if f"| candidate | `{about}` |" in text), None)
 
         return self.wait(there, f"run {run} asks nothing about {about}")
 
@@ -131,11 +133,30 @@ def test_a_push_starts_the_promotion_of_its_digest_and_another_tag_starts_nothin
     assert len(served.runs("modelkit-promotion/on-push")) == 1
 
 
+def test_twenty_pushes_in_a_row_end_on_the_last_and_never_go_back(served: Served) -> None:
+    begun = len(served.runs("modelkit-promotion/on-push"))
+    digests = served.push(*[f"dev:2.{number}.0" for number in range(20)])
+
+    def ended() -> list[FlowRun] | None:
+        runs = served.runs("modelkit-promotion/on-push")
+        final = [run for run in runs if run.state and run.state.is_final()]
+        return runs if len(final) == len(runs) == begun + len(digests) else None
+
+    runs = served.wait(ended, "not every push started a promotion that ended")
+    assert {run.state.name for run in runs if run.state} <= {"Completed", "Superseded"}
+    assert served.pushed.digest("staging") == digests[-1]
+    moved = [digests.index(record.digest) for record in kitops.history("staging", policy=served.pushed.policy)[:-1]]
+    assert moved == sorted(moved, reverse=True)
+    record = kitops.history("staging", policy=served.pushed.policy)[0]
+    assert record.actor == f"automation 'ModelKit pushed: {served.pushed.kit}:dev'"
+    assert (record.run.pipeline, record.run.deployment) == ("modelkit-promotion", "on-push")
+
+
 def test_what_a_person_approves_is_what_is_promoted(served: Served, project: Project) -> None:
     before, planned = project.digest("prod"), project.digest("staging")
     run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="suspend")
     description = served.question(run, "suspended", planned)
-    assert f"`{before}` → `{planned}`" in description
+    assert f"| now | `{before}` |" in description
     assert "## Gates" in description
     assert "| field | `package.version` | `1.0.0` | `2.0.0` |" in description
     project.pack("3.0.0")
@@ -170,6 +191,11 @@ def test_what_a_person_rejects_changes_nothing(served: Served, project: Project)
     assert served.answer(run, decision="reject", approver="dana", note="not on a Friday") == "ACCEPT"
     assert "not on a Friday" in served.until(run, "Failed")
     assert project.digest("prod") == before
+    served.api.set_flow_run_state(run, AwaitingRetry(scheduled_time=datetime.now(timezone.utc)))  # as "Retry" does
+    served.question(run, "paused", project.digest("staging"))
+    assert served.answer(run, decision="approve", approver="dana") == "ACCEPT"
+    served.until(run, "Completed")
+    assert project.digest("prod") == project.digest("staging")
 
 
 def test_a_check_that_fails_gives_the_channel_back_what_it_had(served: Served, project: Project) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from channels import Project
-from faults import busy, busy_at_first
+from faults import away, busy, busy_at_first
 from prefect import flow, task
 from prefect.deployments.runner import EntrypointType
 from prefect.transactions import atransaction, transaction
@@ -22,6 +22,7 @@ from prefect_kitops import (
     ModelKitRepository,
     apromote_modelkit,
     modelkit_promotion,
+    pack_modelkit,
     promote_modelkit,
     rollback_modelkit,
 )
@@ -237,6 +238,25 @@ def test_a_prefect_server_that_is_busy_does_not_stop_a_promotion(
     assert {"set_state", "increment-with-lease"} <= {path.rpartition("/")[2] for _, path in refused}
     monkeypatch.undo()
     assert events_of(kit.asset_key, wait_for="kitops.modelkit.promoted")[-1]["resource"]["kitops.digest"] == second
+
+
+def test_a_prefect_server_that_is_restarted_does_not_stop_a_task(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = two_promotions(project)
+    host, _, name = project.kit.partition("/")
+    block = f"restarted-{name.rpartition('-')[2]}"
+    ModelKitRepository(registry=host, repository=name, policy=str(project.policy)).save(block)
+
+    @flow
+    def release() -> tuple[ModelKitRef, ModelKitRef]:
+        away(monkeypatch)
+        promoted = promote_modelkit("dev", to="staging", registry=block)
+        away(monkeypatch)
+        return promoted, pack_modelkit(project.root / "bundle", "again", registry=block)
+
+    promoted, packed = release()
+    assert project.digest("staging") == promoted.digest == packed.digest == second
 
 
 def test_runs_that_move_one_channel_wait_for_each_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from conftest import write_bundle
 from hub_server import hub_server
 from prefect.deployments.steps.core import run_steps
 from readme import snippet
+from registry_fixture import PASSWORD, USERNAME, Served
 from runs import repository
 
 import kitops_core as kitops
@@ -49,6 +50,11 @@ def test_the_flow_packs_a_kit_and_pulls_it(project: str) -> None:
         assert kit.digest == digest
     assert Path("serving/model.bin").read_text() == "a tree of depth 9"
     kitops.promote("dev", "staging", policy="promotion.yaml")  # the metric that its gate wants is attached
+
+
+def test_one_mapped_function_makes_many_kits(project: str) -> None:
+    kits = run(shown("mapped", project))["train_all"](["north", "south"])
+    assert [kit.partition("@")[0] for kit in kits] == [f"{project}/north:1.0", f"{project}/south:1.0"]
 
 
 def test_a_model_of_the_hub_is_imported(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,10 +105,11 @@ def test_the_promotion_goes_through_the_gates(project: str) -> None:
 
 
 def test_the_deployment_file_packs_pulls_and_is_triggered(
-    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    auth_registry: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    OCIRegistry(host=project.partition("/")[0]).save("example", overwrite=True)
-    monkeypatch.chdir("my-model")
+    project = repository(auth_registry.address)
+    OCIRegistry(host=auth_registry.address, username=USERNAME, password=PASSWORD).save("example", overwrite=True)
+    monkeypatch.chdir(write_bundle(tmp_path / "my-model", b"weights"))
     file = yaml.safe_load(shown("deployment", project))
     built = asyncio.run(run_steps(file["build"]))
     # What `prefect deploy` does between the two: outputs of build steps are put into the pull steps it stores.
@@ -113,14 +120,18 @@ def test_the_deployment_file_packs_pulls_and_is_triggered(
 
     from prefect.cli.deploy._triggers import _initialize_deployment_triggers
 
-    from prefect_kitops import modelkit_promotion, modelkit_pushed_trigger
+    from prefect_kitops import modelkit_promotion, modelkit_pushed_trigger, pack_modelkit
 
     deployment = file["deployments"][0]
     [trigger] = _initialize_deployment_triggers("churn-to-staging-weekly", deployment["triggers"])
     ours = modelkit_pushed_trigger(project, "dev")
     for field in ("expect", "match", "match_related", "parameters"):
         assert getattr(trigger, field) == getattr(ours, field)
-    assert set(deployment["parameters"]) <= set(modelkit_promotion.parameters.properties)
+    assert f'name="{deployment["name"]}"' not in shown("automation", project), "each overwrites what has its name"
+    Path("promotion.yaml").write_text(shown("policy", project))
+    pack_modelkit(".", f"{project}:dev", metrics={"accuracy": 0.95}, registry="oci-registry/example", card=False)
+    promoted = modelkit_promotion(**{**deployment["parameters"], "approval": "none"})
+    assert promoted.reference.startswith(f"{project}:staging@")
 
 
 def test_lineage_is_printed(project: str, capsys: pytest.CaptureFixture[str]) -> None:

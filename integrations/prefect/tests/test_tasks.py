@@ -173,6 +173,78 @@ def test_a_decorated_function_materializes_what_it_returns(registry: str, tmp_pa
     assert event["payload"]["tags"] == ["dev", "1.0"]
 
 
+def test_one_mapped_function_makes_as_many_kits_as_its_arguments_name(registry: str, tmp_path: Path) -> None:
+    name = repository(registry)
+
+    @materialize_modelkit(f"{name}/{{region}}:v{{version}}", tags=["{version}-{kind}"], card=False)
+    def churn(region: str, version: int = 1, kind: str = "tree+boost") -> Path:
+        directory = tmp_path / f"of {region}" / "bundle"
+        directory.mkdir(parents=True)
+        (directory / "model.bin").write_text(region)
+        return directory
+
+    @flow
+    def train() -> list[ModelKitRef]:
+        return churn.map([f"region-{index}" for index in range(20)] + ["EU north"]).result()
+
+    *kits, odd = train()
+    assert [kit.repository for kit in kits] == [f"{name}/region-{index}" for index in range(20)]
+    assert {kit.tag for kit in kits} == {"v1"}
+    assert kits[0].tags == ("v1", kits[0].tags[1])
+    assert kits[0].tags[1].startswith("1-tree_boost-")
+    assert odd.repository.startswith(f"{name}/eu-north-")
+    with kitops.open(kits[3].reference, where="registry") as kit:
+        assert kit.kitfile.package.name == "region-3", "the repository's name, not that of a folder called bundle"
+    assert asset_event(kits[7].asset_key)["payload"]["tag"] == "v1"
+
+
+def test_a_name_that_is_no_argument_is_refused_where_the_function_is_defined() -> None:
+    with pytest.raises(kitops.InvalidInputError, match="names the argument 'model', which the function does not have"):
+
+        @materialize_modelkit("registry.example.com/ml/{model}:dev")
+        def churn(region: str) -> str:
+            return region
+
+
+def test_runs_of_one_mapped_task_that_write_one_tag_are_warned(
+    registry: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = repository(registry)
+    sources = [write_bundle(tmp_path / f"m{index}", bytes([index])) for index in range(2)]
+
+    @flow
+    def train() -> None:
+        pack_modelkit.map(sources, [f"{name}:a", f"{name}:b"], card=False).result()
+        pack_modelkit(sources[0], f"{name}-other:a", card=False)
+        assert "in this flow run writes" not in caplog.text
+        pack_modelkit.map(sources, f"{name}:c", card=False).result()
+
+    train()
+    assert f"another run of pack-modelkit in this flow run writes {name}:c, too" in caplog.text
+
+
+@pytest.mark.parametrize("twin", [pack_modelkit, apack_modelkit])
+def test_results_persist_where_that_is_asked_for_and_nowhere_else(registry: str, bundle: Path, twin: Any) -> None:
+    name = repository(registry)
+
+    def persisted(task: Any) -> bool:
+        @flow
+        def train() -> Any:
+            return task(bundle, f"{name}:dev", card=False, return_state=True)
+
+        @flow
+        async def atrain() -> Any:
+            return await task(bundle, f"{name}:dev", card=False, return_state=True)
+
+        metadata = (asyncio.run(atrain()) if twin is apack_modelkit else train()).data.metadata
+        return metadata.storage_key is not None and Path(metadata.storage_key).exists()
+
+    kept = twin.with_options(persist_result=True)
+    assert [persisted(twin), persisted(kept), persisted(kept)] == [False, True, True]
+    events = events_of(f"oci://{name}", wait_for=SUCCEEDED, count=3)
+    assert len([event for event in events if event["event"] == SUCCEEDED]) == 3, "no run took the result of another"
+
+
 def test_kits_among_the_arguments_are_parents_and_upstream_assets(registry: str, bundle: Path, tmp_path: Path) -> None:
     base, tuned = repository(registry), repository(registry)
 

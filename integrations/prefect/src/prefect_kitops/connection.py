@@ -13,7 +13,7 @@ from kitops_core.orchestrate.names import page_of
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.registry import OCIRegistry
 from prefect_kitops.repository import ModelKitRepository
-from prefect_kitops.running import CANCEL
+from prefect_kitops.running import CANCEL, patiently
 from prefect_kitops.source import current_source
 
 Block: TypeAlias = ModelKitRepository | OCIRegistry
@@ -120,7 +120,7 @@ def load_block(name: str) -> Block:
 
     full = name if "/" in name else f"{ModelKitRepository.get_block_type_slug()}/{name}"
     try:
-        loaded = AnyBlock.load(full, _sync=True)  # type: ignore[call-arg]
+        loaded = patiently(lambda: AnyBlock.load(full, _sync=True))  # type: ignore[call-arg]
     except ValueError as error:
         raise kitops.NotFoundError(
             f"no block '{full}' was saved in this Prefect",

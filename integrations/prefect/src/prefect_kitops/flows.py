@@ -29,7 +29,7 @@ from prefect_kitops.artifacts import artifact_key
 from prefect_kitops.connection import Connection, connect
 from prefect_kitops.promotion import candidate, overtaken, promote_modelkit
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import hints, run_logger
+from prefect_kitops.running import description_of, hints, patiently, run_logger
 from prefect_kitops.tasks import pin
 
 
@@ -53,7 +53,8 @@ def modelkit_promotion(
     it ends as ``Superseded``, and the run of the newer push promotes.
 
     The kit is pinned to a digest first, and what a person approves is what is promoted: where the channel moved while
-    they thought about it, the run fails instead, and an answer counts for no other digest.
+    they thought about it, the run fails instead, and an answer counts for no other digest. A run that failed and is
+    retried plans anew and asks again.
 
     Args:
         to: The channel.
@@ -86,7 +87,7 @@ def modelkit_promotion(
     if approval == "suspend":
         with hints():
             _check_suspends()
-    plan = plan_promotion(reference, to, policy, registry)
+    plan = plan_promotion(reference, to, policy, registry, _tries())
     if latest and plan["superseded"]:
         return _superseded(plan, plan["superseded"])
     expect, actor = "", ""
@@ -118,6 +119,9 @@ def modelkit_promotion(
     return kit
 
 
+modelkit_promotion.description = description_of(modelkit_promotion.fn)
+
+
 def _superseded(plan: dict[str, Any], why: str) -> ModelKitRef:
     """The end of a run whose kit another one overtook: no failure, a state of its own, and the kit as its result."""
     state: Any = Completed(name="Superseded", message=why, data=ModelKitRef.model_validate(plan["kit"]))
@@ -125,14 +129,17 @@ def _superseded(plan: dict[str, Any], why: str) -> ModelKitRef:
 
 
 @task(name="plan-promotion", task_run_name="plan {to}", persist_result=True, cache_policy=DEFAULT)
-def plan_promotion(reference: str, to: str, policy: str = "", registry: str | list[str] = "") -> dict[str, Any]:
-    """What a promotion would do, once for each flow run: a run that was suspended sees the same plan again.
+def plan_promotion(
+    reference: str, to: str, policy: str = "", registry: str | list[str] = "", tries: int = 0
+) -> dict[str, Any]:
+    """What a promotion would do, once for each try of a flow run: one that was suspended sees the same plan again.
 
     Args:
         reference: The kit, a channel's name, or empty for what is in the channel's upstream now.
         to: The channel.
         policy: The promotion policy's file.
         registry: Names of saved blocks.
+        tries: How often the run was retried.
 
     Returns:
         The ``kit``, its pinned ``reference``, the channel's ``previous_digest``, whether anything ``moves``, what kit
@@ -163,7 +170,18 @@ def plan_promotion(reference: str, to: str, policy: str = "", registry: str | li
         "previous_digest": promotion.previous_digest,
         "moves": moves,
         "markdown": markdown,
+        "tries": tries,
     }
+
+
+def _tries() -> int:
+    """How often the run was retried: what failed is planned anew, and an answer does not count for the next try."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None:
+        return 0
+    with get_client(sync_client=True) as client:
+        return sum(state.name == "AwaitingRetry" for state in client.read_flow_run_states(run.id))
 
 
 def _candidate(reference: str, to: str, policy: kitops.PromotionPolicy, connection: Connection) -> kitops.Reference:
@@ -204,16 +222,16 @@ def _check_suspends() -> None:
 def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval:
     question = PromotionApproval.with_initial_data(description=plan["markdown"])
     wait = suspend_flow_run if approval == "suspend" else pause_flow_run
-    # The answer counts for this move only. A suspended run may come back where the plan of before is not to be found,
-    # and plan anew; where that is another move it asks anew, too.
-    move = hashlib.sha256(f"{plan['previous_digest']} {plan['reference']}".encode()).hexdigest()
+    # The answer counts for this move and this try only. A suspended run may come back where the plan of before is not
+    # to be found, and plan anew; where that is another move it asks anew, too.
+    move = hashlib.sha256(f"{plan['previous_digest']} {plan['reference']} {plan['tries']}".encode()).hexdigest()
     return wait(wait_for_input=question, timeout=seconds, key=f"approval-{move[:12]}")
 
 
 def _find_deployment(name: str) -> None:
     with get_client(sync_client=True) as client:
         try:
-            client.read_deployment_by_name(name)
+            patiently(lambda: client.read_deployment_by_name(name))
         except (ObjectNotFound, ValueError) as error:
             raise kitops.NotFoundError(
                 f"there is no deployment '{name}' to check with", hint="write flow/deployment"

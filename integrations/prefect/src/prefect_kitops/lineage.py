@@ -18,6 +18,8 @@ from prefect_kitops.events import PREFIX
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.tasks import pin
 
+_WINDOW = timedelta(days=14)
+"""How long a time Prefect Cloud searches at once."""
 _MATERIALIZED = "prefect.asset.materialization."
 
 
@@ -139,26 +141,21 @@ def _asset(node: kitops.Node) -> str:
 def _events(kit: ModelKitRef, days: float) -> Iterator[KitEvent]:
     from prefect.client.orchestration import get_client
 
-    since = datetime.now(timezone.utc) - timedelta(days=days)
-    query = {
-        "filter": {
-            "occurred": {"since": since.isoformat()},
-            "event": {"prefix": [PREFIX, _MATERIALIZED]},
-            "resource": {"id": [kit.asset_key]},
-            "order": "ASC",
-        },
-        "limit": 50,
-    }
+    now = datetime.now(timezone.utc)
+    since = now - timedelta(days=days)
     with get_client(sync_client=True) as client:
-        page = client.request("POST", "/events/filter", json=query).json()
-        while True:
-            for event in page["events"]:
-                if _digest(event) == kit.digest:
-                    yield _kit_event(event)
-            if not page.get("next_page"):
-                return
-            # The server writes its own address into the link; what counts is where we reach it.
-            page = client.request("GET", "/events/filter/next", params=_query(page["next_page"])).json()
+        while since < now:
+            until = since + _WINDOW
+            occurred = {"since": since.isoformat()} | ({"until": until.isoformat()} if until < now else {})
+            about = {"event": {"prefix": [PREFIX, _MATERIALIZED]}, "resource": {"id": [kit.asset_key]}, "order": "ASC"}
+            query = {"filter": {"occurred": occurred, **about}, "limit": 50}
+            page = client.request("POST", "/events/filter", json=query).json()
+            while page:
+                yield from (_kit_event(event) for event in page["events"] if _digest(event) == kit.digest)
+                # The server writes its own address into the link; what counts is where we reach it.
+                rest = page.get("next_page")
+                page = rest and client.request("GET", "/events/filter/next", params=_query(rest)).json()
+            since = until
 
 
 def _query(url: str) -> dict[str, str]:

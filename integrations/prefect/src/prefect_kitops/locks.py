@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 
-from prefect_kitops.running import run_logger
+from prefect_kitops.running import patiently, run_logger
 
 LOCK_SECONDS = 3600.0
 """How long a run waits for the others."""
@@ -37,7 +37,7 @@ def modelkit_lock(reference: str, *, timeout_seconds: float = LOCK_SECONDS) -> I
     """
     name = lock_name(reference)
     freed = f"if there is none, `prefect global-concurrency-limit delete {name}` frees it"
-    if _make(name):
+    if patiently(lambda: _make(name)):
         run_logger().info("%s", f"waiting for the run that has locked {reference}; {freed}")
     held = concurrency(name, timeout_seconds=timeout_seconds, strict=True)
     try:

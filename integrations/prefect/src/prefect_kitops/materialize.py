@@ -9,15 +9,15 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, cast
 
-from prefect.cache_policies import NO_CACHE
 from prefect.tasks import MaterializingTask
 
 import kitops_core as kitops
 from prefect_kitops.assets import MADE_BY, Upstream, materializes
 from prefect_kitops.connection import Registry, connect
 from prefect_kitops.packing import pack_kit
+from prefect_kitops.pattern import check_pattern, fill, fill_tag
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import hints, in_thread, worth_retrying
+from prefect_kitops.running import OwnResult, hints, in_thread, worth_retrying
 from prefect_kitops.source import plain_arguments
 
 P = ParamSpec("P")
@@ -46,8 +46,9 @@ def materialize_modelkit(
 
     Args:
         reference: Where to; with a ``ModelKitRepository`` a tag is enough. Where it has no tag, the first of ``tags``
-            is the tag.
-        tags: Further tags.
+            is the tag. ``{name}`` stands for the function's argument of that name, made legal for where it stands, so
+            that one mapped function makes many kits: ``registry.example.com/ml/{name}:{version}``.
+        tags: Further tags, with arguments as in ``reference``.
         kitfile: A Kitfile to use instead of the directory's.
         how: Compression, layer format and what else decides the digest.
         upstream: What it is made from besides the kits among the arguments: kits, and other assets by key
@@ -64,23 +65,31 @@ def materialize_modelkit(
         ...     train(data, out="bundle")
         ...     return "bundle"
     """
-    target, *others = _targets(reference, tags)
 
     def decorator(
         function: Callable[P, str | os.PathLike[str] | kitops.Contents | Awaitable[Any]],
     ) -> MaterializingTask[P, ModelKitRef]:
         signature = inspect.signature(function)
+        for text in (reference, *tags):
+            check_pattern(text, signature.parameters)
 
-        def begin() -> None:  # before the work: a failure is an event too
+        def names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            filled = fill(reference, bound.arguments, tag_only=registry is not None)
+            return _targets(filled, [fill_tag(tag, bound.arguments) for tag in tags])
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # before the work: a failure is an event too
             with hints():
                 connection = connect(registry)
-                place = connection.reference(target)
+                place = connection.reference(names(args, kwargs)[0])
                 materializes(place, connection.url(place))
 
         def finish(made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelKitRef:
             with hints():
                 source, metrics = _made(function.__name__, made)
                 arguments = signature.bind(*args, **kwargs).arguments
+                target, *others = names(args, kwargs)
                 return pack_kit(
                     source,
                     target,
@@ -99,7 +108,7 @@ def materialize_modelkit(
 
             @wraps(function)
             async def run_async(*args: P.args, **kwargs: P.kwargs) -> ModelKitRef:
-                await in_thread(begin)
+                await in_thread(lambda: begin(args, kwargs))
                 made = await function(*args, **kwargs)
                 return await in_thread(lambda: finish(made, args, kwargs))
 
@@ -108,12 +117,12 @@ def materialize_modelkit(
 
             @wraps(function)
             def run(*args: P.args, **kwargs: P.kwargs) -> ModelKitRef:
-                begin()
+                begin(args, kwargs)
                 return finish(function(*args, **kwargs), args, kwargs)
 
             wrapped = cast(Callable[P, Any], run)
 
-        options = {"cache_policy": NO_CACHE, "retry_condition_fn": worth_retrying, **task_options}
+        options = {"cache_policy": OwnResult(), "retry_condition_fn": worth_retrying, **task_options}
         return MaterializingTask(wrapped, assets=[], materialized_by=MADE_BY, **options)
 
     return decorator

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from prefect.context import TaskRunContext
 
 import kitops_core as kitops
 from kitops_core.orchestrate.metadata import record_metadata
@@ -50,6 +53,7 @@ def make_kit(
     """
     connection = connect(registry)
     place = connection.reference(reference)
+    _note_overwriting(place)
     with Progress(f"packing {reference}") as progress:
         client = connection.client(signer=signer, on_event=progress.update)
         materializes(place, connection.url(place), upstream_assets(upstream))
@@ -68,6 +72,26 @@ def make_kit(
         if card:
             publish_card(kit, connection, client)
     return kit
+
+
+_written: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+_MAX_WRITTEN = 1000
+
+
+def _note_overwriting(place: kitops.Reference) -> None:
+    """Warn where several runs of one task in one flow run write the same tag, as a mapped one does by mistake."""
+    context = TaskRunContext.get()
+    if context is None or not context.task_run.flow_run_id:
+        return
+    run, written = str(context.task_run.id), f"{place.name}:{place.tag or 'latest'}"
+    if _written.setdefault((str(context.task_run.flow_run_id), context.task.task_key, written), run) != run:
+        run_logger().warning(
+            "%s",
+            f"another run of {context.task.name} in this flow run writes {written}, too, and the last one keeps it: "
+            "give each run a name or tag of its own",
+        )
+    while len(_written) > _MAX_WRITTEN:
+        _written.popitem(last=False)
 
 
 def pack_kit(

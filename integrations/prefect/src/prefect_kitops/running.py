@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from httpx import ConnectError
 from prefect import task
-from prefect.cache_policies import NO_CACHE
+from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger, get_run_logger
@@ -27,8 +31,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _MAX_RUN_NAME = 80
 
+SERVER_SECONDS = 60.0
+"""How long a Prefect server that does not take connections is waited for."""
+
 CANCEL: ContextVar[kitops.Cancel | None] = ContextVar("modelkit_cancel", default=None)
 """The switch that stops the work of the task at hand."""
+
+
+@dataclass
+class OwnResult(CachePolicy):
+    """No run takes the result of another, and where results are to persist, they do.
+
+    With ``NO_CACHE`` Prefect stores none, whatever ``persist_result`` says; any other policy makes results persist
+    unasked. So this one has a key for each run where they are to persist, and counts as ``NO_CACHE`` to Prefect.
+    """
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        """The name of the run's result, or ``None`` where it is not to persist."""
+        return f"modelkit-{task_ctx.task_run.id}" if task_ctx.persist_result else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (OwnResult, type(NO_CACHE)))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def twins(
@@ -44,7 +71,7 @@ def twins(
         run_name: How their runs are called.
         **options: More options of :func:`prefect.task`.
     """
-    options = {"cache_policy": NO_CACHE, "retry_condition_fn": worth_retrying, "task_run_name": run_name, **options}
+    options = {"cache_policy": OwnResult(), "retry_condition_fn": worth_retrying, "task_run_name": run_name, **options}
 
     def make(function: Callable[P, R]) -> tuple[Task[P, R], Task[P, Coroutine[Any, Any, R]]]:
         @wraps(function)
@@ -59,9 +86,18 @@ def twins(
         own = name.replace("-", "_")
         here.__name__ = here.__qualname__ = own
         beside.__name__ = beside.__qualname__ = f"a{own}"
+        options["description"] = description_of(function)
         return task(name=name, **options)(here), task(name=name, **options)(beside)
 
     return make
+
+
+def description_of(function: Callable[..., Any]) -> str:
+    """What Prefect's pages say of a task or a deployment: its docstring without arguments, in Markdown.
+
+    Prefect reads what it says of each parameter from the docstring itself.
+    """
+    return (inspect.getdoc(function) or "").partition("\n\nArgs:")[0].replace("``", "`")
 
 
 def in_run() -> bool:
@@ -77,14 +113,31 @@ def run_logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
         return get_logger("prefect_kitops")
 
 
+def patiently(work: Callable[[], R]) -> R:
+    """Ask Prefect's API, and again while its server cannot be reached: it may be restarted.
+
+    Prefect's own clients wait for a server only once they were connected to it.
+    """
+    until = time.monotonic() + SERVER_SECONDS
+    while True:
+        try:
+            return work()
+        except ConnectError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(1)
+
+
 @contextmanager
 def hints() -> Iterator[None]:
     """Log what a user can do about an error of the engine; Prefect itself shows only the error's message."""
     try:
         yield
     except kitops.KitOpsError as error:
-        if error.hint:
-            run_logger().error("%s", f"{error.message}: {error.hint}")
+        block = ", or give `registry` a saved block, as in 'oci-registry/NAME'"
+        hint = error.hint + (block if isinstance(error, kitops.DeniedError) and "`kitops login" in error.hint else "")
+        if hint:
+            run_logger().error("%s", f"{error.message}: {hint}")
         raise
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import kitops_core as kitops
 from kitops_core.orchestrate.names import ASSET_SCHEME
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 _PLAIN = (str, int, float, bool, type(None))
 _MAX_TEXT = 1000
 
 
 def current_source() -> kitops.Source:
-    """The flow run and task run at hand; empty outside of any."""
+    """The flow run and task run at hand, and who started them; empty outside of any."""
     from prefect.context import FlowRunContext, TaskRunContext
     from prefect.utilities.urls import url_for
 
@@ -26,10 +31,32 @@ def current_source() -> kitops.Source:
     return kitops.Source(
         orchestrator="prefect",
         pipeline=flow.flow.name if flow and flow.flow else "",
+        deployment=_deployment_name(flow_run.deployment_id) if flow_run and flow_run.deployment_id else "",
         run=run,
         task=task.task.name if task else "",
         url=url_for("flow-run" if flow_run_id else "task-run", obj_id=run) or "",
+        actor=_started_by(flow_run),
     )
+
+
+@lru_cache(maxsize=64)
+def _deployment_name(deployment: UUID) -> str:
+    """The deployment's name, or its id where the server does not say."""
+    from prefect.client.orchestration import get_client
+
+    try:
+        with get_client(sync_client=True) as client:
+            return client.read_deployment(deployment).name
+    except Exception:  # nothing fails for a name
+        return str(deployment)
+
+
+def _started_by(run: FlowRun | None) -> str:
+    """Who started a run, where Prefect knows: a user of Prefect Cloud, or an automation."""
+    by = run.created_by if run else None
+    if by is None or not by.display_value or by.type not in ("USER", "SERVICE", "AUTOMATION"):
+        return ""
+    return f"automation '{by.display_value}'" if by.type == "AUTOMATION" else by.display_value
 
 
 def provenance_of(
@@ -53,6 +80,7 @@ def provenance_of(
         parameters=dict(parameters),
         inputs=[*dict.fromkeys(str(parent) for parent in parents), *others],
         metrics=dict(metrics),
+        user=current_source().actor,
         started=run.start_time if run else None,
     )
 
