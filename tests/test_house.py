@@ -107,6 +107,12 @@ def test_every_package_has_a_place_and_none_imports_one_above_it() -> None:
     assert arrows_up(edges, ORDER) == []
 
 
+def test_the_guide_says_what_every_package_holds() -> None:
+    guide = (ROOT.parent / "CONTRIBUTING.md").read_text()
+    places = (f"{package}{'/' if (ROOT / package).is_dir() else '.py'}`" for package in ORDER if package)
+    assert [place for place in places if place not in guide] == []
+
+
 def test_no_module_has_more_than_400_lines() -> None:
     sizes = {name: len(path.read_text().splitlines()) for name, path in modules(ROOT).items()}
     assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}

@@ -149,6 +149,12 @@ class TestUnpackWithVerify:
         ok("unpack", name, "-d", tmp_path / "out", "--verify", "other.pub", "--verify", "release.pub")
         assert (tmp_path / "out" / "model.bin").stat().st_size == 5000
 
+    def test_unpacks_what_was_packed_with_a_key(self, name: str, project: Path, tmp_path: Path) -> None:
+        (project / "model.bin").write_bytes(b"another model")
+        ok("pack", project, "-t", name, "--sign-key", "release.key", *(["--push"] if "/" in name else []))
+        ok("unpack", name, "-d", tmp_path / "out", "--verify", "release.pub")
+        assert (tmp_path / "out" / "model.bin").read_bytes() == b"another model"
+
     def test_leaves_the_target_as_it_was_where_it_is_not(self, name: str, tmp_path: Path) -> None:
         ok("sign", name, "--sign-key", "other.key")
         ran = kit("unpack", name, "-d", tmp_path / "out", "--verify", "release.pub")

@@ -88,6 +88,21 @@ def test_contents_by_name_keep_their_parameters(registry: str, model: Path) -> N
         assert kit.kitfile.model.parameters == {"max_depth": 8}
 
 
+@pytest.mark.parametrize("provenance", [True, False])
+def test_the_kits_among_what_it_is_made_from_are_its_parents(registry: str, model: Path, provenance: bool) -> None:
+    base = f"{registry}/made-from/base"
+    pinned = f"{base}@{kitops.pack(model, f'{base}:1', push=True).digest}"
+    with dag(f"made_from_{provenance}") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source=str(model),
+            reference=f"{registry}/made-from/churn:{provenance}",
+            inputs=[pinned, "s3://data/churn.parquet"],
+            provenance=provenance,
+        )
+    assert result(run(made), "pack")["parents"] == [pinned]
+
+
 def test_packing_the_same_files_again_says_so_and_can_end_as_skipped(registry: str, model: Path) -> None:
     reference = f"{registry}/again/churn:1.0"
     for name, expected in (("first", "success"), ("second", "skipped")):

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from fault_proxy import FaultProxy, Handler, Reply, Seen
 from registry_fixture import PASSWORD, USERNAME, Served
 from runs import QUIET, metadata
 
@@ -43,6 +44,11 @@ def policy_file(directory: Path, text: str) -> Path:
     return directory / "promotion.yaml"
 
 
+def two_channels(kit: str, target: str) -> str:
+    """A policy whose channels are in two registries."""
+    return f"kit: {kit}\nchannels: {{dev: {{}}, prod: {{from: dev, target: '{target}'}}}}\n"
+
+
 def test_a_kit_packed_with_a_signer_passes_a_gate_and_only_figures_that_it_counts_are_shown(
     registry: str, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,14 +71,32 @@ def test_a_kit_packed_with_a_signer_passes_a_gate_and_only_figures_that_it_count
     assert metadata(instance, "churn")["kitops/metric/accuracy"] == 0.51
 
 
+def test_the_password_of_one_registry_is_not_told_to_another_that_asks_for_one(
+    auth_registry: Served, faults: FaultProxy, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def asks(handler: Handler, seen: Seen) -> Reply:
+        told.append(handler.headers.get("Authorization", ""))
+        return Reply(401, {"WWW-Authenticate": 'Basic realm="elsewhere"'}, b"")
+
+    for method in ("GET", "HEAD", "POST", "PUT"):
+        faults.fault(method, ".*", asks, times=100)
+    first = f"{auth_registry.address}/{uuid.uuid4().hex[:8]}"
+    policy = policy_file(tmp_path, two_channels(f"{first}/churn", f"{faults.address}/x/churn"))
+    assets = [churn, *promotion_assets(churn, policy)]
+    own = KitOpsResource(registry=first, username=USERNAME, password=PASSWORD)
+    assert materialize(assets, own, instance, "churn", "churn/dev")
+    assert not materialize(assets, own, instance, "churn/prod")
+    assert set(told) == {""}
+
+
 def test_one_promotion_goes_from_a_registry_with_a_login_to_an_open_one(
     auth_registry: Served, registry: str, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     login = {"username": USERNAME, "password": PASSWORD}
     first, second = f"{auth_registry.address}/{uuid.uuid4().hex[:8]}", f"{registry}/{uuid.uuid4().hex[:8]}/churn"
-    policy = policy_file(
-        tmp_path, f"kit: {first}/churn\nchannels:\n  dev: {{}}\n  prod: {{from: dev, target: '{second}'}}\n"
-    )
+    policy = policy_file(tmp_path, two_channels(f"{first}/churn", second))
     assets = [churn, *promotion_assets(churn, policy)]
     own = KitOpsResource(registry=first, **login)
     assert materialize(assets, own, instance, "churn", "churn/dev", "churn/prod")

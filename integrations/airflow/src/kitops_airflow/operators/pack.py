@@ -13,7 +13,7 @@ from kitops_airflow.context import run_provenance
 from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.sources import packable
 from kitops_airflow.uris import reference_of
-from kitops_core import InvalidInputError, parse_reference
+from kitops_core import InvalidInputError, is_digest, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
 from kitops_core.orchestrate.names import tag_of
 
@@ -28,8 +28,8 @@ class KitPackOperator(KitOpsOperator):
         tags: Further tags. What tags cannot have is replaced: a run id can be one.
         kitfile: A Kitfile to use instead of the directory's.
         how: Compression and what else decides the digest: ``Packing(compression="zstd")``.
-        parents: References of kits this one is made from.
-        inputs: What else it is made from: URIs, perhaps with ``@sha256:…``, or files.
+        inputs: What it is made from: references of kits, URIs, perhaps with ``@sha256:…``, or files. The kits are
+            parents in its record.
         metrics: What was measured, by name; gates can ask for it. Contents by name may bring ``metrics`` too.
         provenance: Whether to attach how the kit was made: DAG, run, task, try, URL, inputs and commit. The digest is
             the same without.
@@ -40,7 +40,7 @@ class KitPackOperator(KitOpsOperator):
         The kit's record: plain JSON with ``digest``, ``reference``, ``changed``, ``layers`` and more.
     """
 
-    template_fields: Sequence[str] = ("source", "reference", "tags", "kitfile", "parents", "inputs", "metrics")
+    template_fields: Sequence[str] = ("source", "reference", "tags", "kitfile", "inputs", "metrics")
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "tags": "json", "metrics": "json"}
     push = False
 
@@ -52,7 +52,6 @@ class KitPackOperator(KitOpsOperator):
         tags: str | Sequence[str] = (),
         kitfile: Any = None,
         how: kitops.Packing | None = None,
-        parents: str | Sequence[str] = (),
         inputs: str | Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
         provenance: bool = True,
@@ -65,7 +64,6 @@ class KitPackOperator(KitOpsOperator):
         self.tags = tags
         self.kitfile = kitfile
         self.how = how
-        self.parents = parents
         self.inputs = inputs
         self.metrics = metrics
         self.provenance = provenance
@@ -99,12 +97,11 @@ class KitPackOperator(KitOpsOperator):
 
     def origin(self, context: Any, metrics: Mapping[str, float]) -> dict[str, Any]:
         """What the kit was made from, and how."""
-        parents = listed(self.parents)
-        inputs = [*parents, *listed(self.inputs)]
-        return {
-            "parents": parents,
-            "provenance": run_provenance(context, metrics, inputs) if self.provenance else None,
-        }
+        inputs = listed(self.inputs)
+        if self.provenance:
+            return {"provenance": run_provenance(context, metrics, inputs)}
+        kits = [item for item in inputs if "://" not in item and is_digest(item.rpartition("@")[2])]
+        return {"parents": kits}
 
     def _target(self, context: Any) -> tuple[str, list[str]]:
         """The reference with its first tag, and the further tags."""
