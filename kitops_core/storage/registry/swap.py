@@ -122,7 +122,7 @@ class _Swap:
         with self._unless_blind():
             found, _ = self._manifests.look(self._tag, self._control)
         if found != self._manifest.digest:
-            raise LostRaceError.at(self._where, self._expected, found, "was written, but then overwritten: it is")
+            raise LostRaceError.at(self._where, self._expected, found, "was there, but then overwritten: it is")
         if gap >= settle:
             detail = (
                 f"moving the tag took {gap:.1f} s: a writer that came in between and watched for less "

@@ -310,6 +310,16 @@ def test_a_tag_that_moves_just_after_is_a_lost_race(place: Place) -> None:
     assert caught.value.found == place.other.digest == now(place.direct)
 
 
+def test_a_tag_that_was_there_already_is_watched_as_well(place: Place) -> None:
+    """For who looked before may not have known that somebody stands by what it has."""
+    place.storage.swap_tag(place.old, TAG, place.old.digest)
+    assert place.requests() == ["HEAD", "HEAD"]
+    place.faults.fault("HEAD", TAG, place.overwritten())
+    with pytest.raises(LostRaceError, match="overwritten") as caught:
+        place.storage.swap_tag(place.old, TAG, place.old.digest)
+    assert caught.value.found == place.other.digest
+
+
 def test_a_condition_that_fails_is_a_lost_race(place: Place) -> None:
     place.faults.fault("PUT", TAG, place.moved(answer(412, ERROR)))
     with pytest.raises(LostRaceError) as caught:
