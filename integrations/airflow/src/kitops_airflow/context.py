@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitops_core import Source
 
 if TYPE_CHECKING:
-    from kitops_core import Event, Provenance
+    from kitops_core import Provenance
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -53,15 +53,3 @@ def run_provenance(context: Mapping[str, Any], metrics: Mapping[str, float], inp
         parameters["map_index"] = ti.map_index
     started = getattr(ti, "start_date", None)
     return Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)
-
-
-def logged(log: Any) -> Callable[[Event], None]:
-    """A callback that writes to the task's log what became of each blob, and every retry."""
-
-    def on_event(event: Event) -> None:
-        if event.phase == "finish":
-            log.info("%s %s, %s bytes", event.name, event.outcome or "done", event.done)
-        elif event.phase in ("retry", "warning"):
-            log.warning("%s: %s", event.name, event.detail)
-
-    return on_event
