@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from kitops_core.events import Event
 from kitops_core.wording import size_text
@@ -13,7 +13,17 @@ LINE_EVERY = 10.0
 """Seconds between two lines about one blob."""
 
 
-def logged(log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> Callable[[Event], None]:
+class Log(Protocol):
+    """What a logger of Python's, and those that orchestrators have instead, can do."""
+
+    def info(self, message: str, /, *args: object) -> None:
+        """Say how it goes."""
+
+    def warning(self, message: str, /, *args: object) -> None:
+        """Say what may be wrong."""
+
+
+def logged(log: Log, *, clock: Callable[[], float] = time.monotonic) -> Callable[[Event], None]:
     """A callback for a client that writes to a log; calls come one at a time.
 
     Args:

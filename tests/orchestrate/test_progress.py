@@ -38,7 +38,8 @@ def test_a_blob_that_begins_again_is_not_faster_than_it_is(caplog: pytest.LogCap
     now = 0.0
     caplog.set_level(logging.INFO)
     on_event = logged(logging.getLogger("kits"), clock=lambda: now)
-    for now, done in ((0.0, 50 * MIB), (5.0, 90 * MIB), (6.0, 0), (16.0, 10 * MIB)):
+    for seconds, done in ((0.0, 50 * MIB), (5.0, 90 * MIB), (6.0, 0), (16.0, 10 * MIB)):
+        now = seconds
         on_event(Event("advance", "model.bin", done, 100 * MIB))
     assert [record.getMessage() for record in caplog.records] == [
         "model.bin: 10.0 MiB of 100 MiB, 1.0 MiB/s, 90 s left"
