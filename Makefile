@@ -68,6 +68,18 @@ test-airflow-old: $(UV) registry
 	$(UV) pip install --quiet --python .venv-airflow-old --group integrations/airflow/pyproject.toml:dev
 	.venv-airflow-old/bin/python -m pytest -W ignore -n 2 --dist loadfile -c integrations/airflow/pyproject.toml integrations/airflow/tests
 
+# Each Airflow 3 that a user may have, and the one that who installs it today gets: units and dag.test().
+.PHONY: test-airflow-versions test-airflow-3.1 test-airflow-3.2 test-airflow-newest
+test-airflow-versions: test-airflow-3.1 test-airflow-3.2 test-airflow-newest
+test-airflow-3.1: AIRFLOW_VERSION = ==3.1.*
+test-airflow-3.2: AIRFLOW_VERSION = ==3.2.*
+test-airflow-3.1 test-airflow-3.2 test-airflow-newest: $(UV) registry
+	$(UV) venv --quiet --clear --no-python-downloads --python 3.11 .venv-$@
+	$(UV) pip install --quiet --python .venv-$@ --editable . --editable "integrations/airflow[openlineage]" \
+		"apache-airflow$(AIRFLOW_VERSION)" --group integrations/airflow/pyproject.toml:dev
+	.venv-$@/bin/python -m pytest -W ignore -n 2 --dist loadfile -c integrations/airflow/pyproject.toml \
+		integrations/airflow/tests --ignore integrations/airflow/tests/test_live.py
+
 .PHONY: test-prefect
 test-prefect: $(UV) registry
 	$(PREFECT) pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests

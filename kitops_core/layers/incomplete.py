@@ -26,6 +26,7 @@ _MAX_HEADER = 100_000_000  # what the safetensors library takes at most
 # ggml-common.h of ggml). Of other tensors only the first byte is asked for.
 _GGUF_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _GGUF_STRING, _GGUF_ARRAY = 8, 9
+_GGUF_START = 24  # magic, version, and how many tensors and values there are
 _GGUF_BLOCKS = {
     **{0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 30: (1, 2)},
     **{10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292)},
@@ -51,7 +52,7 @@ def check_complete(layers: Sequence[LayerPlan], *, allow_pointers: bool = False)
                     problems.append(f"'{os.fsdecode(name)}' is a Git LFS pointer, not the file itself")
                     pointers = True
                 elif (wanted := _wanted_bytes(name, path)) > size:
-                    problems.append(f"'{os.fsdecode(name)}' has {size} bytes, and its header says {wanted}")
+                    problems.append(f"'{os.fsdecode(name)}' has {size} bytes, and its header asks for {wanted} or more")
             except OSError as error:
                 raise SourceError(f"'{os.fsdecode(name)}' cannot be read: {error.strerror}") from None
     if problems:
@@ -119,7 +120,7 @@ class _Gguf:
 
     def wanted_bytes(self) -> int:
         """How long the file has to be at least; 0 where it is no GGUF that we can read."""
-        if self._file.read(4) != b"GGUF":
+        if self._file.read(4) != b"GGUF" or self._end < _GGUF_START:
             return 0
         try:
             version, tensors, values = self._read("<IQQ")

@@ -172,6 +172,19 @@ class LiveAirflow:
 
         self.until(noted, f"the scheduler notes that {dag_id}.{task_id} parked")
 
+    def asked(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """What a task asks a person, once it does."""
+        ask = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self.until(lambda: self.call("GET", ask)["state"] in ("awaiting_input", "deferred"), "it asks")
+        return dict(self.call("GET", f"{ask}/-1/hitlDetails"))
+
+    def approve(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Answer it."""
+        self.asked(dag_id, run_id, task_id)
+        self.parked(dag_id, run_id, task_id)
+        ask = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+        self.call("PATCH", ask, {"chosen_options": ["Approve"], "params_input": {}})
+
     def succeed(self, dag_id: str, run_id: str) -> None:
         """Wait for a run, which must end well; where it does not, its tasks' logs say why."""
         if self.run_state(dag_id, run_id) != "success":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 from registry_fixture import PASSWORD, USERNAME, Served
 
+import kitops_core as kitops
 from kitops_airflow import KitOpsHook
 from kitops_airflow.connection import read_connection
 from kitops_core import InvalidInputError, RegistryOptions
@@ -54,6 +56,21 @@ def test_a_name_without_a_registry_is_completed(monkeypatch: pytest.MonkeyPatch)
     hook = KitOpsHook()
     assert str(hook.reference("churn:1.0")) == "registry.example.com/ml/churn:1.0"
     assert str(hook.reference("other.example.com/churn:1.0")) == "other.example.com/churn:1.0"
+
+
+def test_it_may_say_who_signs_where_a_task_does_not(
+    monkeypatch: pytest.MonkeyPatch, registry: str, tmp_path: Path
+) -> None:
+    private, public = kitops.generate_key_pair(b"")
+    monkeypatch.setenv("COSIGN_PASSWORD", "")
+    monkeypatch.setenv("RELEASE_KEY", private.decode())
+    set_connection(monkeypatch, host=registry, extra={"signer": "env://RELEASE_KEY"})
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    with KitOpsHook().get_conn() as client:
+        client.pack(tmp_path, f"{registry}/signs/churn:1", push=True)
+        assert client.verify(f"{registry}/signs/churn:1", keys=[public.decode()], where="registry").signers
+    with pytest.raises(InvalidInputError, match="signer is a private key"):
+        read_connection(connection(host=registry, extra={"signer": private.decode()}))
 
 
 def test_its_fields_become_options() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from dag_runs import dag, result, run
 from registry_fixture import PASSWORD, USERNAME, Served
 
 import kitops_core as kitops
@@ -17,7 +20,10 @@ from kitops_core.errors import DeniedError
 
 DIGEST = "sha256:" + "a" * 64
 
-pytestmark = pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="ObjectStoragePath is another there")
+pytestmark = [
+    pytest.mark.usefixtures("airflow_database"),
+    pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="ObjectStoragePath is another there"),
+]
 
 
 @pytest.fixture
@@ -26,6 +32,28 @@ def kit(registry: str, model: Path) -> str:
     (model / "src" / "train.py").write_text("pass\n")
     packed = kitops.pack(model, f"{registry}/fs/churn:1.0", push=True)
     return f"modelkit://{registry}/fs/churn@{packed.digest}"
+
+
+def test_airflow_knows_the_paths_of_kits_without_a_warning(kit: str) -> None:
+    code = f"from airflow.sdk import ObjectStoragePath; print(ObjectStoragePath('{kit}/README.md').read_text())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "# Churn" in done.stdout
+    assert "modelkit" not in done.stdout + done.stderr
+
+
+def test_a_path_goes_from_task_to_task(kit: str) -> None:
+    with dag("handed_on") as made:
+
+        @task
+        def where() -> ObjectStoragePath:
+            return ObjectStoragePath(f"{kit}/README.md")
+
+        @task
+        def read(path: ObjectStoragePath) -> str:
+            return path.read_text()
+
+        read(where())
+    assert result(run(made), "read") == "# Churn\n"
 
 
 def test_a_file_of_a_kit_is_read_by_its_path(kit: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from fault_proxy import fault_proxy
 from live_airflow import LiveAirflow, live_airflow
+from readme import snippet
 from registry_fixture import PASSWORD, USERNAME, Served
 from test_stopping import slowly
 
@@ -22,6 +24,12 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
+FILE = "integrations/airflow/README.md"
+TRAIN = """
+def train(data, out):
+    out.write_bytes(b"weights")
+    return 0.94
+"""
 LARGE_BYTES = 256 * 1024 * 1024
 
 
@@ -36,6 +44,12 @@ def airflow(registry: str, auth_registry: Served, scratch: Path) -> Iterator[Liv
     (scratch / "promotion.yaml").write_text(
         f"kit: {registry}/live/churn\nchannels: {{dev: {{}}, prod: {{from: dev}}}}\n"
     )
+    shutil.copytree(Path(__file__).parent / "live", scratch / "dags")
+    readme = [snippet(name, FILE) for name in ("dag", "event", "approval")]
+    (scratch / "dags" / "readme.py").write_text("\n\n".join([TRAIN, *readme, "report()", "release()", ""]))
+    (scratch / "dags" / "promotion.yaml").write_text(snippet("channels", FILE))
+    for path in (scratch / "dags").glob("*.*"):
+        path.write_text(path.read_text().replace("registry.example.com", registry))
     (scratch / "large").mkdir()
     (scratch / "large" / "model.bin").write_bytes(bytes(LARGE_BYTES))
     with fault_proxy(registry) as proxy:
@@ -54,7 +68,7 @@ def airflow(registry: str, auth_registry: Served, scratch: Path) -> Iterator[Liv
             "KITOPS_HOME": str(scratch / "home/kits"),
         }
         connection = {"conn_type": "kitops", "host": auth_registry.address, "login": USERNAME, "password": PASSWORD}
-        with live_airflow(scratch / "home", Path(__file__).parent / "live", extra) as running:
+        with live_airflow(scratch / "home", scratch / "dags", extra) as running:
             running.call("POST", "/connections", {"connection_id": "secured", **connection})
             yield running
 
@@ -93,6 +107,21 @@ def test_a_pushed_kit_is_an_asset_event_and_the_dag_that_waits_reads_its_digest(
         assert "dev" in json.load(page)["tags"]
 
 
+def test_the_readme_leads_from_training_without_a_date_to_production(airflow: LiveAirflow, registry: str) -> None:
+    run = airflow.trigger("train_churn")
+    airflow.succeed("train_churn", run)
+    digest = airflow.xcom("train_churn", run, "fit")["digest"]
+    for name in ("release_churn", "report"):
+        airflow.succeed(name, airflow.finished(name, 1)[0]["dag_run_id"])
+    release = airflow.until(lambda: airflow.runs("release"), "staging starts the approval")[0]["dag_run_id"]
+    airflow.approve("release", release, "promote_to_prod.approve")
+    airflow.succeed("release", release)
+    with kitops.open(f"{registry}/ml/churn:prod") as kit:
+        assert kit.digest == digest
+    record = airflow.xcom("release", release, "promote_to_prod.promote")
+    assert record["previous_digest"] == ""
+
+
 def test_a_tag_moved_by_another_program_starts_a_dag_once_even_over_a_restart(
     airflow: LiveAirflow, registry: str, scratch: Path
 ) -> None:
@@ -111,17 +140,14 @@ def test_a_tag_moved_by_another_program_starts_a_dag_once_even_over_a_restart(
 def test_what_a_person_approves_is_promoted_and_the_watcher_tells_of_it(airflow: LiveAirflow, registry: str) -> None:
     before = len(airflow.finished("deploy", 3))
     run = airflow.trigger("approve")
-    ask = f"/dags/approve/dagRuns/{run}/taskInstances/promote_to_prod.approve"
-    airflow.until(lambda: airflow.call("GET", ask)["state"] in ("awaiting_input", "deferred"), "it asks")
-    asked = airflow.call("GET", f"{ask}/-1/hitlDetails")
+    asked = airflow.asked("approve", run, "promote_to_prod.approve")
     planned = airflow.xcom("approve", run, "promote_to_prod.plan")
     assert planned["digest"] in asked["body"]
     assert planned["previous_digest"] in asked["body"]
     with kitops.open(f"{registry}/live/churn:prod") as kit:
         assert kit.digest == planned["previous_digest"]  # nothing moved yet
 
-    airflow.parked("approve", run, "promote_to_prod.approve")
-    airflow.call("PATCH", f"{ask}/-1/hitlDetails", {"chosen_options": ["Approve"], "params_input": {}})
+    airflow.approve("approve", run, "promote_to_prod.approve")
     airflow.succeed("approve", run)
     with kitops.open(f"{registry}/live/churn:prod") as kit:
         assert kit.digest == planned["digest"]

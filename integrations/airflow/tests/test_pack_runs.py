@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy
 import pytest
 from airflow.providers.common.compat.sdk import AssetAlias, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from dag_runs import dag, events, result, run, states
 
 import kitops_core as kitops
@@ -26,12 +28,17 @@ def test_what_a_function_returns_is_pushed_and_announced_with_its_digest(registr
         def fit(directory: str) -> str:
             return directory
 
-        fit(str(model))
+        @task(inlets=[churn])
+        def page(**context: Any) -> Any:  # what the asset's page shows
+            return context["asset_state_store"][churn].get("digest") if "asset_state_store" in context else None
+
+        fit(str(model)) >> page()
     dag_run = run(made)
 
-    assert states(dag_run) == {"fit": "success"}
+    assert states(dag_run) == {"fit": "success", "page": "success"}
     (extra,) = events(churn.uri)
     record = result(dag_run, "fit")
+    assert result(dag_run, "page") == (record["digest"] if AIRFLOW_V_3_3_PLUS else None)
     assert extra == record
     with kitops.open(f"{registry}/announced/churn:dev") as kit:
         assert kit.digest == record["digest"]
@@ -175,6 +182,23 @@ def test_files_of_an_object_store_are_packed(registry: str, model: Path) -> None
         assert kit.read("model.onnx") == b"weights"
 
 
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://conn@bucket/model", "s3://conn@bucket/model: .*: install apache-airflow-providers-amazon\\[s3fs\\]"),
+        ("nowhere://x/model", "nowhere://x/model: .*: install the provider of that store"),
+        ("file:///gone/model", "file:///gone/model: .*is there such a file"),
+    ],
+)
+def test_what_is_wrong_with_an_object_store_is_told_with_its_url_and_what_to_install(
+    url: str, message: str, said: Callable[[], str]
+) -> None:
+    with dag("no_store") as made:
+        KitPackPushOperator(task_id="pack", source=url, reference="r.example.com/store/none:1.0")
+    assert states(run(made)) == {"pack": "failed"}
+    assert re.search(message, said())
+
+
 def test_a_kit_for_this_worker_goes_to_its_local_store_and_is_announced_to_nobody(model: Path) -> None:
     with dag("local") as made:
         pack = KitPackOperator(task_id="pack", source=str(model), reference="local-churn:dev")
@@ -219,13 +243,12 @@ def test_a_figure_that_is_no_number_is_refused_before_anything_is_sent(
     registry: str, model: Path, said: Callable[[], str]
 ) -> None:
     with dag("no_number") as made:
-        KitPackPushOperator(
-            task_id="pack",
-            source=str(model),
-            reference=f"{registry}/nan/churn:1",
-            metrics={"loss": numpy.nan},
-            retries=3,
-        )
+
+        @task.kitops_pack(reference=f"{registry}/nan/churn:1", retries=3)
+        def pack() -> dict[str, Any]:
+            return {"model": model / "model.onnx", "metrics": {"loss": numpy.nan}}
+
+        pack()
     assert states(run(made)) == {"pack": "failed"}
     assert "the metric 'loss' is 'nan', not a finite number" in said()
     with pytest.raises(kitops.NotFoundError):

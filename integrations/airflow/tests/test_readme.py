@@ -49,7 +49,14 @@ def load(registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load
 
 
 def here(text: str, registry: str) -> str:
-    return text.replace("registry.example.com", registry).replace("/data/", f"{Path.cwd()}/")
+    return (
+        text.replace("registry.example.com", registry)
+        .replace("/data/", f"{Path.cwd()}/")
+        .replace(
+            "s3://models@scratch",
+            f"file://{Path.cwd()}/scratch",  # Airflow's own provider of object stores
+        )
+    )
 
 
 def made(dag: Any) -> DAG:
@@ -123,6 +130,13 @@ def test_a_model_of_the_hub_is_imported(load: Load, registry: str, monkeypatch: 
 def test_one_file_of_a_kit_is_read_by_its_path(load: Load, registry: str, model: Path) -> None:
     packed = kitops.pack(model, f"{registry}/ml/churn:card", push=True)
     assert load("path", digest=packed.digest)["card"] == "# Churn\n"
+
+
+def test_what_one_worker_leaves_in_an_object_store_another_packs(load: Load, registry: str, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    names = load("dag", "workers")
+    dag_run = run(made(names["two_workers"]))
+    assert result(dag_run, "evaluate") == ["model.onnx"]
 
 
 def test_shards_are_packed_by_mapped_tasks(load: Load, registry: str) -> None:

@@ -74,7 +74,7 @@ def test_a_file_that_is_broken_is_a_sentence(format_: str, harm: str) -> None:
         assert loaded(broken, suffix, format_) == onnx.ModelProto()
         return
     if (format_, harm) == ("safetensors", "cut short"):  # its header says so, and it is not even packed
-        with pytest.raises(SourceError, match=r"'model\.safetensors' has \d+ bytes, and its header says"):
+        with pytest.raises(SourceError, match=r"'model\.safetensors' has \d+ bytes, and its header asks for"):
             loaded(broken, suffix, format_)
         return
     with pytest.raises(InvalidInputError, match=rf"'model{suffix}' of other.*@sha256:"):

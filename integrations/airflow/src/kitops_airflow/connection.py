@@ -25,12 +25,14 @@ class RegistryConnection:
         registry: Host and port; empty where the connection names none.
         namespace: What repositories named without a registry are below.
         options: How to talk to the registry, with the connection's credentials.
+        signer: Where the private key is that signs where a task names none; never the key itself.
     """
 
     conn_id: str
     registry: str
     namespace: str
     options: kitops.RegistryOptions
+    signer: str = ""
 
 
 def read_connection(connection: Connection) -> RegistryConnection:
@@ -43,6 +45,11 @@ def read_connection(connection: Connection) -> RegistryConnection:
     extra = _extra(connection, conn_id)
     registry, namespace, plain_http = _address(connection, conn_id)
     given = {name: _value(name, value, conn_id) for name, value in extra.items() if value not in (None, "")}
+    signer = given.pop("signer", "")
+    if "PRIVATE KEY" in signer:
+        raise InvalidInputError(
+            f"connection '{conn_id}': signer is a private key", hint="name its file on the worker, or env://NAME"
+        )
     if None not in (plain_http, given.get("plain_http")) and plain_http is not given["plain_http"]:
         raise InvalidInputError(
             f"connection '{conn_id}': plain_http is {str(given['plain_http']).lower()}, and the host begins with "
@@ -70,7 +77,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
         raise InvalidInputError(
             f"connection '{conn_id}' has credentials, and no registry that they are for", hint="set its host"
         )
-    return RegistryConnection(conn_id, registry, namespace, options)
+    return RegistryConnection(conn_id, registry, namespace, options, signer)
 
 
 def secrets(options: kitops.RegistryOptions) -> list[str]:

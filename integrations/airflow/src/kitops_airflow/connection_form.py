@@ -28,6 +28,11 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "credential_files": _field(
         "Credential files", "string", "Files of docker login or podman login to look into first, with : in between."
     ),
+    "signer": _field(
+        "Signer",
+        "string",
+        "Where the private key is that signs, if a task names none: a path on the worker, env://NAME.",
+    ),
     "proxy": _field(
         "Proxy", "string", "URL of a proxy; empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.", format="password"
     ),

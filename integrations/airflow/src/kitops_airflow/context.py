@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import kitops_core as kitops
@@ -51,15 +51,3 @@ def run_provenance(
         parameters["map_index"] = ti.map_index
     started = getattr(ti, "start_date", None)
     return kitops.Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)
-
-
-def logged(log: Any) -> Callable[[kitops.Event], None]:
-    """A callback that writes to the task's log what became of each blob, and every retry."""
-
-    def on_event(event: kitops.Event) -> None:
-        if event.phase == "finish":
-            log.info("%s %s, %s bytes", event.name, event.outcome or "done", event.done)
-        elif event.phase in ("retry", "warning"):
-            log.warning("%s: %s", event.name, event.detail)
-
-    return on_event

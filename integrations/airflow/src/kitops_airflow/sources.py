@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import kitops_core as kitops
-from kitops_core import InvalidInputError
+from kitops_core import InvalidInputError, KitOpsError, SourceError
 
+_INSTALL = {
+    "s3": "apache-airflow-providers-amazon[s3fs]",
+    "gs": "apache-airflow-providers-google",
+    "abfs": "apache-airflow-providers-microsoft-azure",
+    "abfss": "apache-airflow-providers-microsoft-azure",
+}
 FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
 
@@ -60,6 +66,10 @@ class _Stage:
         if not _is_remote(path):
             local: str = os.fspath(path)
             return local
+        with _named(path):
+            return self._copied(path)
+
+    def _copied(self, path: Any) -> Path:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         remote = ObjectStoragePath(path)
@@ -79,6 +89,28 @@ class _Stage:
         if isinstance(paths, (list, tuple)):
             return [self.one(path) for path in paths]
         return None if paths is None else self.one(paths)
+
+
+@contextmanager
+def _named(path: Any) -> Iterator[None]:
+    """What goes wrong inside the block names the URL, and what is to be installed where that is it.
+
+    Raises:
+        SourceError: There is nothing, or it cannot be read now: another try may mend it.
+        InvalidInputError: There is no such file system on this worker.
+    """
+    url = str(path)
+    try:
+        yield
+    except KitOpsError:
+        raise
+    except (ImportError, ValueError) as error:
+        extra = _INSTALL.get(url.partition("://")[0], "the provider of that store, with fsspec")
+        raise InvalidInputError(f"{url}: {error}", hint=f"install {extra} on the worker") from error
+    except Exception as error:  # each store has errors of its own
+        raise SourceError(
+            f"{url}: {str(error) or type(error).__name__}", hint="is there such a file, to read?"
+        ) from error
 
 
 def _is_remote(path: Any) -> bool:

@@ -29,7 +29,8 @@ class KitOpsHook(BaseHook):
     Args:
         kitops_conn_id: The connection, or several: each is for its own registry, and the first completes references
             that name none. A registry that no connection is for is talked to with the credentials of ``docker login``.
-        signer: Where the private key is that signs kits and what is said about them.
+        signer: Where the private key is that signs kits and what is said about them; by default what the first
+            connection says that names one.
         run: The run that works.
         keep_trying: Seconds a registry that is away is waited for, instead of what the connections say.
         on_event: Called with progress.
@@ -124,7 +125,7 @@ class KitOpsHook(BaseHook):
         return LineageClient(
             self,
             registries=self._registries(),
-            signer=self.signer or None,
+            signer=self.signer or next((found.signer for found in self.connections if found.signer), None),
             run=self.run,
             on_event=self.on_event,
             cancel=self.cancel,

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
 import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
-from kitops_airflow.context import logged, run_source
+from kitops_airflow.context import run_source
 from kitops_airflow.events import ModelKitEvent, alias_extra
 from kitops_airflow.failures import airflow_failures
 from kitops_airflow.hooks.kitops import KitOpsHook
@@ -19,6 +19,7 @@ from kitops_airflow.links import ModelKitLink
 from kitops_airflow.uris import reference_of
 from kitops_core import Cancel, InvalidInputError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
+from kitops_core.orchestrate.progress import logged
 
 
 class KitOpsOperator(BaseOperator):
@@ -97,12 +98,21 @@ class KitOpsOperator(BaseOperator):
                 context["outlet_events"][outlet].add(asset, extra=alias_extra(record))
             elif is_modelkit(outlet) and _is_of(outlet, record):
                 context["outlet_events"][outlet].extra.update(record_metadata(record))
+                self._show(context, outlet, record)
             elif is_modelkit(outlet) and not context["outlet_events"][outlet].extra:
                 self.log.warning(
                     "outlet %s is not what was written, %s: its event, which Airflow makes all the same, has no digest",
                     outlet.uri,
                     record.reference,
                 )
+
+    def _show(self, context: Any, asset: Asset, record: ModelKitRecord) -> None:
+        """Show the digest on the asset's own page, which has a place for it from Airflow 3.3 on."""
+        if (stores := context.get("asset_state_store")) is not None:
+            try:
+                stores[asset].set("digest", record.digest)
+            except Exception as error:  # the kit is pushed, and a page is no reason to fail
+                self.log.warning("%s: the digest is not on its page: %s", asset.uri, error)
 
     def _link(self, pinned: str) -> str:
         """Remember the kit for the link on the task's page."""

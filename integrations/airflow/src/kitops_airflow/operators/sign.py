@@ -17,7 +17,8 @@ class KitSignOperator(KitReader):
     Args:
         reference: The kit: ``registry/repository:tag`` or ``@digest``.
         asset: Instead of ``reference``: take the kit that the asset's newest event names.
-        signer: The private key: a path on the worker, or ``env://NAME``; never the key itself.
+        signer: The private key: a path on the worker, or ``env://NAME``; never the key itself. By default what the
+            connection says.
 
     Returns:
         What was signed: ``digest``, ``reference`` pinned to it, and ``signature``, the digest of the signature.
@@ -25,7 +26,7 @@ class KitSignOperator(KitReader):
 
     template_fields: Sequence[str] = ("reference", "signer")
 
-    def __init__(self, *, signer: str, **kwargs: Any) -> None:
+    def __init__(self, *, signer: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.signer = signer
 
