@@ -106,7 +106,7 @@ class KitOpsOperator(BaseOperator):
                     record.reference,
                 )
 
-    def _show(self, context: Any, asset: Asset, record: ModelKitRecord) -> None:
+    def _show(self, context: Any, asset: Asset, record: kitops.ModelKitRecord) -> None:
         """Show the digest on the asset's own page, which has a place for it from Airflow 3.3 on."""
         if (stores := context.get("asset_state_store")) is not None:
             try:
