@@ -62,11 +62,15 @@ def safetensors(tensors: dict[str, tuple[int, int]]) -> bytes:
 def test_weights_shorter_than_their_header_says_are_an_error(tmp_path: Path, missing: int) -> None:
     whole = safetensors({"b": (40, 100), "a": (0, 40)})
     assert pack(tmp_path, {"m/w.safetensors": whole}).changed
-    with pytest.raises(SourceError, match=f"'m/w.safetensors' has {len(whole) - missing} bytes, and its header asks for"):
+    with pytest.raises(
+        SourceError, match=f"'m/w.safetensors' has {len(whole) - missing} bytes, and its header asks for"
+    ):
         pack(tmp_path, {"m/w.safetensors": whole[:-missing]})
 
 
-@pytest.mark.parametrize("content", [b"", b"GGUF", b"not weights", b"\x10" + bytes(7) + b"{broken json....", b"\xff" * 64])
+@pytest.mark.parametrize(
+    "content", [b"", b"GGUF", b"not weights", b"\x10" + bytes(7) + b"{broken json....", b"\xff" * 64]
+)
 def test_what_only_has_their_name_is_no_concern_of_ours(tmp_path: Path, content: bytes) -> None:
     assert pack(tmp_path, {"m/w.safetensors": content, "m/w.gguf": content}).changed
 
