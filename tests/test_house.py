@@ -15,20 +15,8 @@ TESTS = Path(__file__).parent
 INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integrations").glob("*/src/*")}
 MAX_LINES = 400
 ORDER = (
-    *(
-        "errors",
-        "lanes",
-        "events",
-        "version",
-        "reference",
-        "record",
-        "wording",
-        "parallel",
-        "links",
-        "junk",
-        "secret_files",
-    ),
-    *("oci", "kitfile", "layers", "storage", "registries", "signing", "session"),
+    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel"),
+    *("oci", "files", "kitfile", "layers", "storage", "registries", "signing", "session"),
     *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),
 )

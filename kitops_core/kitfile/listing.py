@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from kitops_core.errors import SourceError
-from kitops_core.junk import is_junk
+from kitops_core.files.junk import is_junk
+from kitops_core.files.links import follow
+from kitops_core.files.secrets import READ_BYTES, is_secret_file
 from kitops_core.kitfile.data import KITFILE_NAMES
-from kitops_core.links import follow
-from kitops_core.secret_files import READ_BYTES, is_secret_file
 
 ReadStart = Callable[[str, int], bytes]
 """Reads the file at a path of the kit, or as many bytes of its start as asked for; empty where it cannot be read."""

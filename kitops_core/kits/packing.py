@@ -20,8 +20,8 @@ class Packing:
         model_pack: Write a CNCF ModelPack instead of a ModelKit.
         created: A time to stamp into the manifest, which changes its digest; ``SOURCE_DATE_EPOCH`` sets it too.
         allow_lfs_pointers: Take Git LFS pointers among models and datasets as they are, rather than for an error.
-        all_files: Pack caches, environments and version control inside directories too (:mod:`kitops_core.junk`).
-        allow_secrets: Pack files that hold credentials (:mod:`kitops_core.secret_files`) inside directories too.
+        all_files: Pack caches, environments and version control inside directories too (:mod:`kitops_core.files.junk`).
+        allow_secrets: Pack files that hold credentials (:mod:`kitops_core.files.secrets`) inside directories too.
     """
 
     compression: CompressionName = "none"

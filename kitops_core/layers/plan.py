@@ -1,8 +1,8 @@
 """From a Kitfile's paths to layers: which files each holds and how large it will be, before a byte is read.
 
-The rules are the reference CLI's, but for symbolic links (:mod:`kitops_core.links`) and junk
-(:mod:`kitops_core.junk`). A layer for a path has all below that path, and the headers of the directories above it.
-Left out are what ``.kitignore`` matches, the Kitfile and the ``.kitignore`` themselves, sockets and devices, and what
+The rules are the reference CLI's, but for symbolic links (:mod:`kitops_core.files.links`) and junk
+(:mod:`kitops_core.files.junk`). A layer for a path has all below it, and the headers of the directories above it. Left
+out are what ``.kitignore`` matches, the Kitfile and the ``.kitignore`` themselves, sockets and devices, and what
 starts with the path of another layer that does not itself start this layer's path. That comparison is one of strings,
 as there: beside a layer for ``model``, a layer for ``.`` has no ``model2`` either.
 """
@@ -150,7 +150,7 @@ def plan(
         others: Paths of entries that are packed elsewhere: their files, which need not be here, are left out.
         layer_format: With ``raw``, an entry that is one file becomes a layer of just its bytes. An MCP bundle always
             does.
-        all_files: Take junk (:mod:`kitops_core.junk`) too.
+        all_files: Take junk (:mod:`kitops_core.files.junk`) too.
         control: Stops the walk, and is told of symbolic links and of layers without a file.
 
     Raises:

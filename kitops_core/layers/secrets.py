@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from kitops_core.errors import SourceError
+from kitops_core.files.secrets import READ_BYTES, is_secret_file
 from kitops_core.layers.context import problems_error
 from kitops_core.layers.plan import LayerPlan
 from kitops_core.layers.snapshot import Folder
-from kitops_core.secret_files import READ_BYTES, is_secret_file
 
 _HINT = "leave it out with .kitignore, name it in the Kitfile itself, or pack it with --allow-secrets"
 

@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from kitops_core.events import Control
-from kitops_core.junk import is_junk
+from kitops_core.files.junk import is_junk
+from kitops_core.files.links import follow
 from kitops_core.layers.ignore import IgnoreRules
-from kitops_core.links import follow
 
 MODE, SIZE, MTIME, CTIME, INODE, DEVICE = range(6)
 FIELDS = 6

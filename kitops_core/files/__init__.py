@@ -1,0 +1,1 @@
+"""What lies in the directories that people pack: symbolic links, junk, credentials."""
