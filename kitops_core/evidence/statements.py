@@ -101,6 +101,7 @@ def write_statement(
     key: SigningKey | None = None,
     control: Control | None = None,
     created: datetime | None = None,
+    mount_from: Sequence[str] = (),
 ) -> tuple[Manifest, Evidence]:
     """Write the blobs of a statement that is to be attached; it is attached once the storage has the manifest too.
 
@@ -111,6 +112,7 @@ def write_statement(
         key: Sign with it, as cosign does.
         control: Progress and cancelling.
         created: The time to stamp on the referrer, ``None`` for now.
+        mount_from: Names of other repositories that have the empty config.
 
     Returns:
         The referrer's manifest, and what will be read back from it.
@@ -131,7 +133,7 @@ def write_statement(
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotations[media_types.ANNOTATION_CREATED] = when
     layer = storage.write_blob(BytesSource(data, kind, predicate_name(statement.predicate_type)), control).descriptor
-    manifest = _write_config(storage, subject, layer, kind, annotations, control)
+    manifest = _write_config(storage, subject, layer, kind, annotations, control, mount_from)
     return manifest, Evidence(
         digest=manifest.digest,
         subject=subject.digest,
@@ -193,11 +195,12 @@ def _write_config(
     artifact_type: str,
     annotations: Mapping[str, str],
     control: Control,
+    mount_from: Sequence[str] = (),
 ) -> Manifest:
     config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
     return build_manifest(
         artifact_type=artifact_type,
-        config=storage.write_blob(config, control).descriptor,
+        config=storage.write_blob(config, control, mount_from=mount_from).descriptor,
         layers=[layer],
         annotations=annotations,
         subject=Descriptor(subject.media_type, subject.digest, subject.size),

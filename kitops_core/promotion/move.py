@@ -56,8 +56,9 @@ from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statement
-from kitops_core.kits.copy_graph import copy_manifest
+from kitops_core.kits.copy_graph import Attached, copy_manifest
 from kitops_core.oci.manifest import Manifest
+from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import kept_tag, log_tag
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gate_result import GateResult
@@ -227,8 +228,10 @@ class Move:
         record: list[Manifest] = []
         said = self._record(planned, candidate.found, past)
 
+        known = candidate.attached()
+
         def attach() -> list[Manifest]:
-            record.append(self._write_record(said, candidate.found))
+            record.append(self._write_record(said, candidate.found, known))
             return record
 
         try:
@@ -237,7 +240,6 @@ class Move:
                     self.storage.keep(manifest)
                 self._put_record(attach())
             else:
-                known = candidate.attached()
                 copy_manifest(
                     candidate.storage,
                     self.storage,
@@ -372,11 +374,14 @@ class Move:
             drift=past.recorded if past.drift else "",
         )
 
-    def _write_record(self, record: PromotionRecord, found: FoundKit) -> Manifest:
+    def _write_record(self, record: PromotionRecord, found: FoundKit, known: Attached | None) -> Manifest:
         """Write the record to the target's repository; it is attached once its manifest is there too."""
+        read = known.manifests.values() if known else ()
+        homes = [found.storage.name] if any(one.config.digest == EMPTY_DIGEST for one in read) else []
         statement = statement_for(record.digest, PROMOTION, record.to_predicate(), name=self.target.name)
         subject = found.manifest.descriptor
-        return write_statement(self.storage, subject, statement, key=self.terms.key, control=self.control)[0]
+        key, control = self.terms.key, self.control
+        return write_statement(self.storage, subject, statement, key=key, control=control, mount_from=homes)[0]
 
     def _result(
         self, action: Literal["promote", "rollback"], candidate: Candidate, gates: Sequence[GateResult]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 from interleaved import interleaved
 from promotions import QUICK, Project, new_project
 from referrers_server import referrers_server
@@ -168,6 +169,19 @@ def test_a_promotion_asks_the_registry_no_more_than_it_has_to(
             project.promote("dev", "prod")
             costs.append(model.requests - before)
     assert costs == expected
+
+
+def test_all_that_is_sent_into_another_repository_of_the_registry_is_the_record(
+    tmp_path: Path, either_faults: FaultProxy
+) -> None:
+    project = new_project(tmp_path / "project", either_faults.address)
+    gates = [{"metric": {"name": "accuracy", "min": 0.9}}]
+    project.channels(dev={}, prod={"from": "dev", "target": f"{project.kit}-prod", "gates": gates})
+    project.pack("1.0", "dev", provenance=kitops.Provenance(metrics={"accuracy": 0.9}))
+    either_faults.seen.clear()
+    project.promote("dev", "prod")
+    assert either_faults.count("HEAD", "/blobs/") == 0
+    assert either_faults.count("PUT", "/blobs/") == 1
 
 
 @pytest.mark.slow
