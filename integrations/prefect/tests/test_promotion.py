@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from channels import Project
 from faults import away, busy, busy_at_first
 from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.deployments.runner import EntrypointType
 from prefect.transactions import atransaction, transaction
 from runs import artifacts, events_of
@@ -238,6 +241,33 @@ def test_a_prefect_server_that_is_busy_does_not_stop_a_promotion(
     assert {"set_state", "increment-with-lease"} <= {path.rpartition("/")[2] for _, path in refused}
     monkeypatch.undo()
     assert events_of(kit.asset_key, wait_for="kitops.modelkit.promoted")[-1]["resource"]["kitops.digest"] == second
+
+
+def test_a_rejected_promotion_that_is_retried_asks_again(project: Project) -> None:
+    _, second = two_promotions(project)
+    retried = modelkit_promotion.with_options(retries=2, retry_delay_seconds=0)  # being resumed counts as one
+
+    def answer(number: int, **given: str) -> None:
+        """Answer the question of this number, once the run waits for it."""
+        deadline = time.monotonic() + 60
+        with get_client(sync_client=True) as client:
+            while time.monotonic() < deadline:
+                for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"like_": "promote to staging"})):
+                    asked = client.filter_flow_run_input(run.id, "paused-approval-", limit=10, exclude_keys=set())
+                    questions = [item for item in asked if item.key.endswith("-description")]
+                    mine = any(second in str(item.value) for item in questions)
+                    if mine and len(questions) == number and run.state and run.state.is_paused():
+                        assert client.resume_flow_run(run.id, run_input=given).status.value == "ACCEPT"
+                        return
+                time.sleep(0.5)
+        pytest.fail(f"question {number} was not asked")
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(retried, to="staging", policy=str(project.policy), approval="pause", approval_seconds=120)
+        answer(1, decision="reject", approver="dana")
+        answer(2, decision="approve", approver="kim")
+        assert done.result(120).digest == project.digest("staging") == second
+    assert kitops.history("staging", policy=project.policy)[0].actor == "kim"
 
 
 def test_a_prefect_server_that_is_restarted_does_not_stop_a_task(
