@@ -22,16 +22,26 @@ def dag(name: str, **kwargs: Any) -> Iterator[DAG]:
         yield made
 
 
+def dag_bag() -> Any:
+    """Airflow's ``DagBag`` and ``sync_bag_to_db``, wherever this Airflow has them."""
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:  # before 3.2
+        from airflow.models import dagbag
+    return dagbag.DagBag, getattr(dagbag, "sync_bag_to_db", None)
+
+
 def store(made: DAG) -> None:
     """Write a DAG and its assets to Airflow's database, as the DAG processor does."""
     if not AIRFLOW_V_3_0_PLUS:
         made.sync_to_db()
         return
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    make_bag, sync_bag_to_db = dag_bag()
 
     DagBundlesManager().sync_bundles_to_db()
-    bag = DagBag(os.devnull)
+    bag = make_bag(os.devnull)
     made.relative_fileloc = f"{made.dag_id}.py"
     made.fileloc = os.path.join(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], made.relative_fileloc)
     Path(made.fileloc).write_text("# its code is in the test\n")

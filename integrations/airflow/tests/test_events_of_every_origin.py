@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,14 +29,27 @@ BY_HAND: list[Any] = [
 ]
 
 
+class Events:
+    """Events by asset, as Airflow gives them; in 3.1 an asset cannot be the key of a dictionary."""
+
+    def __init__(self, found: dict[str, tuple[Any, Any]]) -> None:
+        self._found = found
+
+    def __getitem__(self, asset: Any) -> Any:
+        return self._found[getattr(asset, "uri", asset)][1]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (asset for asset, _ in self._found.values())
+
+
 def context(*extras: Any, asset: Asset = CHURN, inlet: Any = ()) -> dict[str, Any]:
     started = [SimpleNamespace(extra=extra) for extra in extras]
     events = (
-        {"triggering_asset_events": {asset: started}}
+        {"triggering_asset_events": Events({asset.uri: (asset, started)})}
         if AIRFLOW_V_3_0_PLUS
         else {"triggering_dataset_events": {asset.uri: started}}
     )
-    return {**events, "inlet_events": {asset: [SimpleNamespace(extra=extra) for extra in inlet]}}
+    return {**events, "inlet_events": Events({asset.uri: (asset, [SimpleNamespace(extra=extra) for extra in inlet])})}
 
 
 @pytest.mark.parametrize(("extra", "origin"), [(BY_TASK, "task"), (BY_WATCHER, "watcher"), (OVER_REST, "rest")])
@@ -73,5 +86,6 @@ def test_or_the_kit_that_the_tag_has_now_where_the_asset_is_that_of_a_tag(regist
 def test_an_event_that_came_through_an_alias_is_listed_once() -> None:
     event = SimpleNamespace(extra=BY_TASK, timestamp=1)
     again = SimpleNamespace(extra=BY_TASK, timestamp=2)
-    events = {CHURN: [event, again], AssetAlias("nightly"): [event, again]}
+    alias = AssetAlias("nightly")
+    events = Events({CHURN.uri: (CHURN, [event, again]), "nightly": (alias, [event, again])})
     assert [kit.digest for kit in ModelKitEvent.triggering({"triggering_asset_events": events})] == [DIGEST, DIGEST]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-from dag_runs import events, result, run, states, store
+from dag_runs import dag_bag, events, result, run, states, store
 from hub_server import hub_server
 from readme import snippet
 
@@ -165,9 +165,7 @@ def test_the_connection_is_one_that_airflow_takes(airflow_database: Path, monkey
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_every_example_is_a_dag_that_airflow_takes(path: Path) -> None:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(path)
+    bag = dag_bag()[0](path)
     assert bag.import_errors == {}
     assert bag.dags
     for dag in bag.dags.values():
