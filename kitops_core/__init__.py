@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kitops_core.client import Client as Client
     from kitops_core.evidence.inputs import kit_input as kit_input
     from kitops_core.promotion.policy_file import load_policy as load_policy
+    from kitops_core.reference import channel_reference as channel_reference
     from kitops_core.reference import check_tag as check_tag
     from kitops_core.reference import is_digest as is_digest
     from kitops_core.reference import parse_reference as parse_reference
@@ -33,7 +34,7 @@ _HOMES = {
     "evidence.inputs": "kit_input",
     "signing.keys": "generate_key_pair",
     "promotion.policy_file": "load_policy",
-    "reference": "check_tag is_digest parse_reference",
+    "reference": "channel_reference check_tag is_digest parse_reference",
 }
 _MODULES = {name: f"kitops_core.{module}" for module, names in _HOMES.items() for name in names.split()}
 

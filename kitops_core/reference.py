@@ -131,6 +131,21 @@ def parse_reference(text: str) -> Reference:
     return Reference(registry, repository, tag, digest)
 
 
+def channel_reference(kit: str, target: str, name: str) -> Reference:
+    """Where a channel of a promotion policy is: its repository and its tag.
+
+    Args:
+        kit: The policy's ``kit``.
+        target: The channel's ``target``, or an empty string.
+        name: The channel's name, which is its tag where the target has none.
+
+    Raises:
+        InvalidReferenceError: ``kit`` or ``target`` does not follow the grammar.
+    """
+    reference = parse_reference(target or kit)
+    return reference if target and reference.tag else reference.with_tag(name)
+
+
 def _parse_layout(text: str) -> Reference:
     rest, at, digest = text.removeprefix("oci:").partition("@")
     if at and not is_digest(digest):

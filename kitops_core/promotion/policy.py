@@ -19,7 +19,7 @@ from kitops_core.promotion.fields import Section, Text
 from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
 from kitops_core.promotion.kitfile_fields import field_problem
 from kitops_core.promotion.version_tags import template_problem
-from kitops_core.reference import Reference, check_tag, parse_reference
+from kitops_core.reference import Reference, channel_reference, check_tag, parse_reference
 
 if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey
@@ -105,9 +105,7 @@ class PromotionPolicy(Section):
         Raises:
             NotFoundError: There is no such channel.
         """
-        target = self.channel(name).target
-        reference = parse_reference(target or self.kit)
-        return reference if target and reference.tag else reference.with_tag(name)
+        return channel_reference(self.kit, self.channel(name).target or "", name)
 
     def path(self, name: str) -> Path:
         """A file the policy names, relative to the directory it was read from; to the working directory otherwise."""

@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, conf
 
 import kitops_core as kitops
 from kitops_airflow.assets import modelkit_asset
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
-from kitops_core import KitOpsError, load_policy, parse_reference
+from kitops_core import KitOpsError, channel_reference, parse_reference
 from kitops_core.orchestrate.metadata import promotion_metadata
-from kitops_core.orchestrate.review import gate_figures, plan_text
 
 DEFAULT_POLICY = "promotion.yaml"
 
@@ -71,22 +71,34 @@ class _Promoter(KitOpsOperator):
 
     def load_policy(self) -> kitops.PromotionPolicy:
         """The promotion policy."""
+        from kitops_core import load_policy  # not when a DAG is parsed: it takes longer than all the rest
+
+        given = self._policy
+        return load_policy(given) if isinstance(given, (str, Path)) else given
+
+    @property
+    def _policy(self) -> kitops.PromotionPolicy | Path | str:
         given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
         if not isinstance(given, str):
             return given
         dag_file = getattr(getattr(self, "_dag", None), "fileloc", "") or ""  # it may have no DAG yet
         beside = Path(dag_file).parent / os.path.expanduser(given)
-        return load_policy(beside if beside.is_file() else given)
+        return beside if beside.is_file() else given
 
-    def _channels_asset(self, channel: str) -> list[Asset]:
+    def _channels_asset(self, channel: Any) -> list[Asset]:
         """The channel's asset, where channel and policy are known now."""
-        if not isinstance(channel, str) or not (isinstance(self.policy, str) or hasattr(self.policy, "channels")):
-            return []  # another task will say
+        given = self._policy
         try:
-            target = self.load_policy().target(channel)
+            if not isinstance(given, (str, Path)):
+                target = given.target(channel)
+            else:  # only what is needed: the whole policy is checked by the task, and takes longer than a DAG's parsing
+                data = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
+                said = (data["channels"][channel] or {}).get("target") or ""
+                target = channel_reference(data["kit"], said, channel)
             return [modelkit_asset(target.name, tag=target.tag)]
-        except KitOpsError as error:  # the policy is on the workers only, or a template names it or the channel
-            self.log.debug("%s announces nothing: %s", self.task_id, error.message)
+        except (KitOpsError, OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+            # It is on the workers only, or another task or a template names it or the channel, or it is none.
+            self.log.debug("%s announces nothing: %s", self.task_id, error)
             return []
 
     def done(
@@ -109,6 +121,8 @@ class _Promoter(KitOpsOperator):
         self.log.info("%s %s %s, before it %s", promotion.channel, verb, promotion.digest, before)
         if not promotion.dry_run:
             self.emit(context, _in_channel(promotion, self.source_of(context)))
+        from kitops_core.orchestrate.review import gate_figures, plan_text
+
         target = parse_reference(promotion.reference)
         figures: Sequence[Mapping[str, float]] = ()
         if promotion.dry_run:
