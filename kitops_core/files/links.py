@@ -24,6 +24,11 @@ class Shown(NamedTuple):
     is_outside: bool
 
 
+def is_inside(path: bytes, roots: Sequence[bytes]) -> bool:
+    """Whether a path without links in it is one of some directories, or lies in one."""
+    return any(os.path.commonpath((root, path)) == root for root in roots)
+
+
 def follow(link: bytes, roots: Sequence[bytes]) -> Shown | None:
     """The file that a link shows; ``None`` for a link to a directory inside, whose files are packed where they are.
 
@@ -41,7 +46,7 @@ def follow(link: bytes, roots: Sequence[bytes]) -> Shown | None:
     except OSError as error:
         raise ValueError(f"is a symbolic link that cannot be followed: {error.strerror}") from None
     target = os.path.realpath(link)
-    is_outside = not any(target == root or target.startswith(root.rstrip(b"/") + b"/") for root in roots)
+    is_outside = not is_inside(target, roots)
     if stat.S_ISREG(status.st_mode):
         return Shown(status, is_outside)
     if not stat.S_ISDIR(status.st_mode):

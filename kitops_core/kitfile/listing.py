@@ -118,6 +118,7 @@ def _directory(path: str, known: dict[str, Listing]) -> Listing:
 
 def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> Listing:
     found = Listing(path)
+    read_start = starts_in(root)
     try:
         with os.scandir(root / path) as entries:
             for entry in sorted(entries, key=lambda e: os.fsencode(e.name)):
@@ -127,7 +128,7 @@ def _list(root: Path, path: str, ignored: Callable[[str, bool], bool]) -> Listin
                     continue
                 if is_directory:
                     found.directories.append(_list(root, inner, ignored))
-                elif is_secret_file(os.fsencode(inner), partial(starts_in(root), inner, READ_BYTES)):
+                elif is_secret_file(os.fsencode(inner), partial(read_start, inner, READ_BYTES)):
                     continue
                 elif entry.is_symlink():
                     if (size := _shown_size(root, inner)) is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kitops_core.errors import SourceError
+from kitops_core.files.links import is_inside
 from kitops_core.layers.ignore import IGNORE_FILE, IgnoreRules
 from kitops_core.layers.snapshot import Node
 
@@ -133,8 +134,7 @@ class Context:
 
     def _refuse_link(self, place: bytes, real: bytes) -> NoReturn:
         """Links to directories are left out of layers: a path that is one, or leads through one, has no files."""
-        root = self.node if isinstance(self.node, bytes) else b""
-        inside = root and os.path.commonpath((root, real)) == root
+        inside = is_inside(real, [self.node] if isinstance(self.node, bytes) else [])
         what = "is" if os.path.islink(place) else "leads through"
         where = "" if inside else " out of the context"
         raise ValueError(f"{what} a symbolic link{where} to '{os.fsdecode(real)}'")

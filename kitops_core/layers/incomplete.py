@@ -21,6 +21,7 @@ from kitops_core.layers.snapshot import FIELDS, SIZE
 _SECTIONS = ("model", "modelpart", "dataset")
 _POINTER = b"version https://git-lfs.github.com/spec/v1\n"  # Git LFS, docs/spec.md
 _POINTER_BYTES = range(120, 200)  # those without extensions have 126 to 145
+_WITH_HEADERS = (b".safetensors", b".gguf")
 _MAX_HEADER = 100_000_000  # what the safetensors library takes at most
 # Sizes of GGUF's plain types by their numbers, and of a block of a tensor's elements: how many, and bytes (gguf.md and
 # ggml-common.h of ggml). Of other tensors only the first byte is asked for.
@@ -65,7 +66,7 @@ def _files(layer: LayerPlan) -> Iterator[tuple[bytes, bytes, int]]:
     for folder, index in layer.members():
         if index not in folder.folders:
             name, size = folder.names[index], folder.stats[index * FIELDS + SIZE]
-            if size in _POINTER_BYTES or name.endswith((b".safetensors", b".gguf")):
+            if size in _POINTER_BYTES or name.endswith(_WITH_HEADERS):
                 yield folder.prefix + name, folder.path(name), size
 
 
@@ -79,13 +80,10 @@ def _starts_with(path: bytes, start: bytes) -> bool:
 
 def _wanted_bytes(name: bytes, path: bytes) -> int:
     """How long the file has to be by its own header; 0 where it has none that says so."""
-    if name.endswith(b".safetensors"):
-        with open(path, "rb") as file:
-            return _safetensors_bytes(file)
-    if name.endswith(b".gguf"):
-        with open(path, "rb") as file:
-            return _Gguf(file).wanted_bytes()
-    return 0
+    if not name.endswith(_WITH_HEADERS):
+        return 0
+    with open(path, "rb") as file:
+        return _safetensors_bytes(file) if name.endswith(b".safetensors") else _Gguf(file).wanted_bytes()
 
 
 def _safetensors_bytes(file: BinaryIO) -> int:

@@ -23,9 +23,10 @@ def check_secrets(layers: Sequence[LayerPlan]) -> None:
     """
     found = []
     for layer in layers:
+        named = os.fsencode(layer.path)
         for folder, index in layer.members():
             name = folder.prefix + folder.names[index]
-            if index in folder.folders or name == os.fsencode(layer.path):
+            if index in folder.folders or name == named:
                 continue
             try:
                 if is_secret_file(name, partial(_start, folder, index)):
