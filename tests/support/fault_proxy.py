@@ -249,6 +249,18 @@ class FaultProxy(ThreadingHTTPServer):
         with self.lock:
             self._faults.append((method, re.compile(path), fault, times))
 
+    def ask_for_password(self) -> list[str]:
+        """Answer 401 to all that asks for something; what each request told of credentials is added to the list."""
+        told: list[str] = []
+
+        def asks(handler: Handler, seen: Seen) -> Reply:
+            told.append(handler.headers.get("Authorization", ""))
+            return Reply(401, {"WWW-Authenticate": 'Basic realm="elsewhere"'}, b"")
+
+        for method in ("GET", "HEAD", "POST", "PUT"):
+            self.fault(method, ".*", asks, times=100)
+        return told
+
     def fault_for(self, seen: Seen) -> Fault | None:
         """The first fault set for a request, if any is left."""
         if self.every is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dag_runs import dag, result, run, states
-from fault_proxy import FaultProxy, Handler, Reply, Seen
+from fault_proxy import FaultProxy
 from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, serve_registry
 
 import kitops_core as kitops
@@ -83,14 +83,7 @@ def test_the_password_of_one_registry_is_not_told_to_another_that_asks_for_one(
     auth_registry: Served, faults: FaultProxy, model: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
 ) -> None:
     connect(monkeypatch, "secured", auth_registry.address)
-    told: list[str] = []
-
-    def asks(handler: Handler, seen: Seen) -> Reply:
-        told.append(handler.headers.get("Authorization", ""))
-        return Reply(401, {"WWW-Authenticate": 'Basic realm="elsewhere"'}, b"")
-
-    for method in ("GET", "HEAD", "POST", "PUT"):
-        faults.fault(method, ".*", asks, times=100)
+    told = faults.ask_for_password()
     with dag("asked_elsewhere") as made:
         KitPackPushOperator(
             task_id="pack", source=str(model), reference=f"{faults.address}/x/churn:1", kitops_conn_id="secured"

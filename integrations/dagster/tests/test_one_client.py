@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from fault_proxy import FaultProxy, Handler, Reply, Seen
+from fault_proxy import FaultProxy
 from registry_fixture import PASSWORD, USERNAME, Served
 from runs import QUIET, metadata
 
@@ -74,14 +74,7 @@ def test_a_kit_packed_with_a_signer_passes_a_gate_and_only_figures_that_it_count
 def test_the_password_of_one_registry_is_not_told_to_another_that_asks_for_one(
     auth_registry: Served, faults: FaultProxy, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    told: list[str] = []
-
-    def asks(handler: Handler, seen: Seen) -> Reply:
-        told.append(handler.headers.get("Authorization", ""))
-        return Reply(401, {"WWW-Authenticate": 'Basic realm="elsewhere"'}, b"")
-
-    for method in ("GET", "HEAD", "POST", "PUT"):
-        faults.fault(method, ".*", asks, times=100)
+    told = faults.ask_for_password()
     first = f"{auth_registry.address}/{uuid.uuid4().hex[:8]}"
     policy = policy_file(tmp_path, two_channels(f"{first}/churn", f"{faults.address}/x/churn"))
     assets = [churn, *promotion_assets(churn, policy)]
