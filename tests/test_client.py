@@ -84,6 +84,14 @@ def test_a_verb_is_a_method_and_a_function_with_the_same_parameters() -> None:
             assert given == own, name
 
 
+def test_pydantic_can_validate_the_calls_of_every_verb() -> None:
+    for name, function in inspect.getmembers(api, inspect.isfunction):
+        if not name.startswith("_") and function.__module__ != "functools":
+            assert pydantic.validate_call(function), name
+    with pytest.raises(pydantic.ValidationError, match="instance of SigningKey"):
+        pydantic.validate_call(kitops.sign)("churn:1", signer=3)
+
+
 def test_a_verb_can_be_validated_by_its_annotations(bundle: Path, tmp_path: Path) -> None:
     kitops.pack(bundle, "churn:1")
     unpack = pydantic.validate_call(kitops.unpack)

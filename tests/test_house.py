@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integrations").glob("*/src/*")}
 MAX_LINES = 400
 ORDER = (
-    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel"),
+    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity"),
     *("oci", "files", "kitfile", "layers", "storage", "registries", "signing", "session"),
     *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from kitops_core.by_identity import ByIdentity
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.kits.filters import parse_filters
 from kitops_core.kits.stored_kit import StoredLayer, read_kit
@@ -28,7 +29,7 @@ MAX_READ_BYTES = 1024 * 1024 * 1024
 """The largest file :meth:`ModelKit.read` takes into memory unless told otherwise."""
 
 
-class ModelKit:
+class ModelKit(ByIdentity):
     """A kit in a storage. Its tag was resolved when it was opened; from then on only the digest is used.
 
     Attributes:

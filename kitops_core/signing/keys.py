@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kitops_core.by_identity import ByIdentity
 from kitops_core.errors import InvalidInputError
 from kitops_core.signing import sealed_key
 
@@ -86,7 +87,7 @@ class PublicKey:
         return True
 
 
-class SigningKey:
+class SigningKey(ByIdentity):
     """A private key. It is never shown: not by ``repr``, not in messages.
 
     Attributes:

@@ -31,6 +31,13 @@ def test_the_annotations_of_what_users_call_can_be_read(name: str) -> None:
     assert typing.get_type_hints(getattr(called, "fn", called))
 
 
+@pytest.mark.parametrize("name", prefect_kitops.__all__)
+def test_nothing_that_users_call_takes_more_than_nine_parameters(name: str) -> None:
+    called = getattr(prefect_kitops, name)
+    called = getattr(called, "fn", called)
+    assert isinstance(called, type) or len(inspect.signature(called).parameters) <= 9
+
+
 @pytest.mark.parametrize("name", [*TWINS, "modelkit_promotion"])
 def test_what_prefects_pages_say_is_markdown_without_arguments(name: str) -> None:
     description = getattr(prefect_kitops, name).description

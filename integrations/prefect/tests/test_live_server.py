@@ -195,7 +195,7 @@ def test_a_check_that_fails_gives_the_channel_back_what_it_had(served: Served, p
     before = project.digest("prod")
     project.pack("bad-3.0.0")
     kitops.promote("dev", "staging", policy=project.policy)
-    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), check="check/smoke")
+    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), check={"deployment": "check/smoke"})
     assert "smoke" in served.until(run, "Failed")
     assert project.digest("prod") == before
     actions = [record.action for record in kitops.history("prod", policy=project.policy)]

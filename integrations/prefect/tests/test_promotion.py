@@ -29,7 +29,7 @@ from prefect_kitops import (
     promote_modelkit,
     rollback_modelkit,
 )
-from prefect_kitops.approval import PromotionCheckError, PromotionSupersededError
+from prefect_kitops.approval import PromotionCheck, PromotionCheckError, PromotionSupersededError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -134,7 +134,9 @@ def test_what_is_there_already_is_looked_at_and_not_announced_as_promoted(
     project.pack("1.0.0")
     smoke.to_deployment("unneeded", entrypoint_type=EntrypointType.MODULE_PATH).apply()
     first = modelkit_promotion(to="staging", policy=str(project.policy))
-    again = modelkit_promotion(to="staging", policy=str(project.policy), check="smoke/unneeded", check_seconds=1)
+    again = modelkit_promotion(
+        to="staging", policy=str(project.policy), check=PromotionCheck(deployment="smoke/unneeded", seconds=1)
+    )
     assert (first.digest, first.changed, again.changed) == (again.digest, True, False)
     assert names(project) == ["promoted", "promotion-unchanged"]
 
@@ -227,7 +229,9 @@ def test_a_check_that_is_not_there_or_never_runs_is_no_pass(project: Project) ->
     assert len(kitops.history("staging", policy=project.policy)) == 1
     smoke.to_deployment("never", entrypoint_type=EntrypointType.MODULE_PATH).apply()
     with pytest.raises(PromotionCheckError, match=r"smoke/never of .* ended as \w+ after 1 s"):
-        modelkit_promotion(to="staging", policy=str(project.policy), check="smoke/never", check_seconds=1)
+        modelkit_promotion(
+            to="staging", policy=str(project.policy), check=PromotionCheck(deployment="smoke/never", seconds=1)
+        )
     assert project.digest("staging") == first
 
 

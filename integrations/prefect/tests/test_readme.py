@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,18 @@ def test_the_parts_make_the_kit_of_one_pack(project: str) -> None:
     assert kit.digest == kitops.pack("large", "large:dev").digest
 
 
-def test_the_blocks_are_saved_and_used(project: str) -> None:
+def test_the_blocks_are_saved_and_used(project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, public = kitops.generate_key_pair(b"correct horse")
+    monkeypatch.setenv("COSIGN_PASSWORD", "correct horse")
+    monkeypatch.setenv("RELEASE_KEY", private.decode())
+    (tmp_path / "release.pub").write_bytes(public)
     address, _, name = project.partition("/")
     text = snippet("blocks", README).replace("registry.example.com", address).replace("ml/churn", name)
-    text = text.replace(', username="ci", password="…"', "")  # this registry is open
+    text = re.sub(r"    (username|password)=.*\n", "", text)  # this registry is open
     run(text)
     with kitops.open(f"{project}:dev", where="registry") as kit:
         assert kit.read("model.bin") == b"weights"
+        assert kitops.verify(f"{project}:dev", keys=[tmp_path / "release.pub"]).digest == kit.digest
 
 
 def test_the_automation_is_made(project: str) -> None:

@@ -73,7 +73,7 @@ def test_credentials_of_one_host_go_to_no_other(auth_registry: Served, bundle: P
         policy, dev, _ = two_registries(tmp_path, auth_registry.address, curious)
         pack_modelkit.fn(bundle, f"{dev}:dev", registry=block)
         with pytest.raises(kitops.DeniedError):
-            promote_modelkit.fn("dev", to="prod", policy=policy, registry=block, lock=False)
+            promote_modelkit.fn("dev", to="prod", policy=policy, registry=block)
         with pytest.raises(kitops.DeniedError):
             resolve_modelkit.fn(f"{curious}/ml/churn:dev", registry=block)
     assert told
@@ -86,11 +86,11 @@ def test_one_promotion_goes_across_two_registries(
     policy, dev, prod = two_registries(tmp_path, auth_registry.address, registry)
     digest = pack_modelkit.fn(bundle, f"{dev}:dev", registry=login(auth_registry)).digest
     blocks = [OCIRegistry(host=registry), login(auth_registry)]
-    assert promote_modelkit.fn("dev", to="prod", policy=policy, registry=blocks, lock=False).digest == digest
+    assert promote_modelkit.fn("dev", to="prod", policy=policy, registry=blocks).digest == digest
     assert kitops.resolve(f"{prod}:prod", where="registry") == digest
 
 
-def signed_project(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Project, str]:
+def signed_project(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Project, OCIRegistry]:
     """Channels that a kit must be signed for; the key is in the environment, its password too."""
     private, public = kitops.generate_key_pair(KEY.encode())
     (tmp_path / "release.pub").write_bytes(public)
@@ -100,15 +100,15 @@ def signed_project(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatc
     project = Project(tmp_path, registry, dev={}, staging={"from": "dev", "gates": gates})
     policy = yaml.safe_load(project.policy.read_text())
     project.policy.write_text(yaml.safe_dump({**policy, "trust": {"keys": ["release.pub"]}}, sort_keys=False))
-    return project, "env://RELEASE_KEY"
+    return project, OCIRegistry(host=registry, signer="env://RELEASE_KEY")
 
 
 def test_what_is_packed_with_a_signer_passes_the_gates_that_ask_for_its_key(
     registry: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, signer = signed_project(tmp_path, registry, monkeypatch)
-    kit = pack_modelkit.fn(bundle, f"{project.kit}:dev", metrics={"accuracy": 0.9}, signer=signer)
-    promoted = promote_modelkit.fn(kit, to="staging", policy=str(project.policy), signer=signer, lock=False)
+    project, release = signed_project(tmp_path, registry, monkeypatch)
+    kit = pack_modelkit.fn(bundle, f"{project.kit}:dev", metrics={"accuracy": 0.9}, registry=release)
+    promoted = promote_modelkit.fn(kit, to="staging", policy=str(project.policy), registry=release)
     assert promoted.digest == kit.digest == project.digest("staging")
 
 
@@ -122,7 +122,7 @@ def test_signing_after_a_pull_signs_in_the_registry(
     monkeypatch.setenv("COSIGN_PASSWORD", KEY)
     (tmp_path / "release.key").write_bytes(private)
     (tmp_path / "release.pub").write_bytes(public)
-    sign_modelkit.fn(f"{name}:dev", tmp_path / "release.key")
+    sign_modelkit.fn(f"{name}:dev", registry=OCIRegistry(host=registry, signer=str(tmp_path / "release.key")))
     assert kitops.verify(f"{name}:dev", keys=[tmp_path / "release.pub"], where="registry").digest == kit.digest
 
 
@@ -130,12 +130,13 @@ def test_signing_after_a_pull_signs_in_the_registry(
 def test_an_unsigned_figure_is_not_shown_to_who_approves_where_only_signed_ones_count(
     registry: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, signer = signed_project(tmp_path, registry, monkeypatch)
-    kit = pack_modelkit.fn(bundle, f"{project.kit}:dev", metrics={"accuracy": 0.51}, signer=signer)
+    project, release = signed_project(tmp_path, registry, monkeypatch)
+    kit = pack_modelkit.fn(bundle, f"{project.kit}:dev", metrics={"accuracy": 0.51}, registry=release)
     kitops.attest_metrics(kit.reference, {"accuracy": 0.99, "charm": 1.0})
     plan = plan_promotion(kit.reference, "staging", str(project.policy))
     assert "| accuracy | 0.51 |" in plan["markdown"]
     assert "0.99" not in plan["markdown"]
     assert "charm" not in plan["markdown"]
-    promoted = modelkit_promotion(to="staging", policy=str(project.policy), signer=signer)
+    release.save("release", overwrite=True)
+    promoted = modelkit_promotion(to="staging", policy=str(project.policy), registry="oci-registry/release")
     assert promoted.digest == kit.digest

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import write_bundle
+from hub_imports import provenance
 from prefect import flow, task
 from prefect.assets import materialize
 from runs import artifacts, events_of, repository
@@ -143,6 +144,20 @@ def test_a_failed_pack_is_a_failed_materialization(registry: str, tmp_path: Path
     with pytest.raises(kitops.SourceError):
         train()
     assert asset_event(f"oci://{name}", FAILED)
+
+
+def test_the_provenance_of_a_kit_has_what_its_flow_was_given_but_nothing_secret(registry: str, bundle: Path) -> None:
+    name = repository(registry)
+
+    @flow
+    def train(depth: int, password: str, rows: object) -> None:
+        pack_modelkit(bundle, f"{name}:dev", card=False)
+
+    train(8, "hunter2", rows=[1, 2, 3])
+    given = provenance(f"{name}:dev")["buildDefinition"]["externalParameters"]["parameters"]
+    assert given["depth"] == 8
+    assert "hunter2" not in str(given)
+    assert "rows" not in given
 
 
 def test_a_decorated_function_materializes_what_it_returns(registry: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from prefect_kitops.repository import ModelKitRepository as ModelKitRepository
 
 if TYPE_CHECKING:
     from prefect_kitops.approval import PromotionApproval as PromotionApproval
+    from prefect_kitops.approval import PromotionCheck as PromotionCheck
     from prefect_kitops.artifacts import create_modelkit_card as create_modelkit_card
     from prefect_kitops.assets import modelkit_asset as modelkit_asset
     from prefect_kitops.cache import ModelKitContent as ModelKitContent
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "approval": "PromotionApproval",
+    "approval": "PromotionApproval PromotionCheck",
     "artifacts": "create_modelkit_card",
     "assets": "modelkit_asset",
     "cache": "ModelKitContent",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import kitops_core as kitops
@@ -31,29 +30,29 @@ class Connection:
     Attributes:
         repository: The first repository among them, which completes tags and has a promotion policy.
         registries: How to talk to each registry, by host.
+        signer: The private key of the first block that has one.
     """
 
     repository: ModelKitRepository | None
     registries: kitops.Registries
+    signer: str | None = field(default=None, repr=False)
 
     def client(
         self,
         *,
-        signer: str | Path | None = None,
         on_event: Callable[[kitops.Event], None] | None = None,
         actor: str = "",
     ) -> kitops.Client:
         """A client that works for the run at hand, and stops where the run's task is cancelled.
 
         Args:
-            signer: The private key: a file, PEM text or ``env://NAME``.
             on_event: Called with progress.
             actor: Who works, where Prefect does not know.
         """
         run = current_source()
         return kitops.Client(
             registries=self.registries,
-            signer=signer or None,
+            signer=self.signer,
             run=replace(run, actor=actor) if actor else run,
             on_event=on_event,
             cancel=CANCEL.get(),
@@ -99,14 +98,15 @@ def connect(registry: Registry = None) -> Connection:
     blocks = [load_block(block) if isinstance(block, str) else block for block in given]
     repository = next((block for block in blocks if isinstance(block, ModelKitRepository)), None)
     hosts: dict[str, kitops.RegistryOptions] = {}
-    for block in blocks:
-        own = block.registry if isinstance(block, ModelKitRepository) else block
+    registries = [block.registry if isinstance(block, ModelKitRepository) else block for block in blocks]
+    for own in registries:
         options = own.options()
         if hosts.setdefault(own.host, options) != options:
             raise kitops.InvalidInputError(
                 f"two blocks say different things of {own.host}", hint="give one block for each registry"
             )
-    return Connection(repository, kitops.Registries(hosts))
+    signer = next((key for own in registries if (key := own.signing_key())), None)
+    return Connection(repository, kitops.Registries(hosts), signer)
 
 
 def load_block(name: str) -> Block:

@@ -21,6 +21,7 @@ import kitops_core as kitops
 from kitops_core.orchestrate.review import gate_figures, plan_text
 from prefect_kitops.approval import (
     PromotionApproval,
+    PromotionCheck,
     PromotionCheckError,
     PromotionRejectedError,
     PromotionSupersededError,
@@ -41,9 +42,7 @@ def modelkit_promotion(
     registry: str | list[str] = "",
     approval: Literal["none", "pause", "suspend"] = "none",
     approval_seconds: int = 7 * 24 * 3600,
-    check: str = "",
-    check_seconds: int = 3600,
-    signer: str = "",
+    check: PromotionCheck | None = None,
     note: str = "",
     latest: bool = True,
 ) -> ModelKitRef:
@@ -61,14 +60,11 @@ def modelkit_promotion(
         reference: The kit; a channel's name, or empty for what is in the channel's upstream now.
         policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
         registry: Name of a saved ``ModelKitRepository``, or names of the blocks of several registries; without one the
-            credentials of ``docker login`` are used.
+            credentials of ``docker login`` are used, and the record is not signed.
         approval: ``pause`` waits for a person with the process running; ``suspend`` ends it and needs a deployment.
         approval_seconds: How long to wait for the person.
-        check: Name of a deployment (``flow/deployment``) to run after the promotion with the kit as its parameter
-            ``reference``; where it fails, the channel gets back what it had. It does not run where nothing moved.
-        check_seconds: How long to wait for the check; one that does not end counts as failed.
-        signer: The private key that signs the record: a file or ``env://NAME``, as everybody can read a run's
-            parameters.
+        check: A deployment to run after the promotion; where it fails, the channel gets back what it had. It does not
+            run where nothing moved.
         note: A sentence for the record.
         latest: Whether a kit that the channel's upstream moved on from is left; ``False`` promotes an older one. What a
             person approved is promoted in any case.
@@ -83,7 +79,7 @@ def modelkit_promotion(
     """
     if check:
         with hints():
-            _find_deployment(check)
+            _find_deployment(check.deployment)
     if approval == "suspend":
         with hints():
             _check_suspends()
@@ -106,14 +102,13 @@ def modelkit_promotion(
                 to,
                 policy=policy,
                 expect=expect,
-                signer=signer or None,
                 actor=actor,
                 note=note,
                 registry=registry,
                 latest=latest and not expect,
             )
             if check and kit.changed:
-                _check(check, kit, check_seconds)
+                _check(check, kit)
     except PromotionSupersededError as error:
         return _superseded(plan, str(error))
     return kit
@@ -238,14 +233,14 @@ def _find_deployment(name: str) -> None:
             ) from error
 
 
-def _check(deployment: str, kit: ModelKitRef, seconds: int) -> None:
+def _check(check: PromotionCheck, kit: ModelKitRef) -> None:
     given = {"reference": kit.reference}
-    run = run_deployment(deployment, parameters=given, timeout=seconds, _sync=True)  # type: ignore[call-arg]
+    run = run_deployment(check.deployment, parameters=given, timeout=check.seconds, _sync=True)  # type: ignore[call-arg]
     assert isinstance(run, FlowRun)  # noqa: S101  for the type checker: in a sync flow it is never awaitable
     if run.state is not None and run.state.is_completed():
         return
     outcome = (run.state.name if run.state else None) or "unknown"
     if run.state is None or not run.state.is_final():
-        outcome += f" after {seconds} s"
-    run_logger().error("%s", f"{deployment} on {kit}: {outcome}")
-    raise PromotionCheckError(f"the check {deployment} of {kit} ended as {outcome}")
+        outcome += f" after {check.seconds} s"
+    run_logger().error("%s", f"{check.deployment} on {kit}: {outcome}")
+    raise PromotionCheckError(f"the check {check.deployment} of {kit} ended as {outcome}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -24,7 +23,6 @@ def _import(
     ref: str = "",
     token: SecretStr | None = None,
     kitfile: str | os.PathLike[str] | None = None,
-    signer: str | Path | None = None,
     registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
@@ -42,7 +40,6 @@ def _import(
         ref: A branch, tag or commit of the Hub's repository.
         token: A token for the Hub, as a ``Secret`` block holds it; by default ``HF_TOKEN`` where it runs.
         kitfile: A Kitfile to use instead of one made from the repository.
-        signer: The private key that signs the kit and its provenance: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
 
@@ -61,7 +58,7 @@ def _import(
             kitfile=as_path(kitfile) if kitfile is not None else None,
         )
 
-    return make_kit(reference, work, signer=signer, registry=registry, card=card)
+    return make_kit(reference, work, registry=registry, card=card)
 
 
 import_modelkit, aimport_modelkit = _import

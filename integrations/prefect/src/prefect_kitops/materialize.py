@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec, cast
 
 from prefect.tasks import MaterializingTask
@@ -32,7 +31,6 @@ def materialize_modelkit(
     kitfile: str | os.PathLike[str] | None = None,
     how: kitops.Packing | None = None,
     upstream: Sequence[Upstream] = (),
-    signer: str | Path | None = None,
     registry: Registry = None,
     card: bool = True,
     **task_options: Any,
@@ -53,7 +51,6 @@ def materialize_modelkit(
         how: Compression, layer format and what else decides the digest.
         upstream: What it is made from besides the kits among the arguments: kits, and other assets by key
             (``s3://bucket/table``).
-        signer: The private key that signs the kit and what is said about it: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
         **task_options: Options of :func:`prefect.task`, such as ``retries`` and ``name``. A retry runs the function
@@ -99,7 +96,6 @@ def materialize_modelkit(
                     upstream=[*upstream, *_kits(arguments.values())],
                     metrics=metrics,
                     parameters=plain_arguments(arguments),
-                    signer=signer,
                     registry=registry,
                     card=card,
                 )

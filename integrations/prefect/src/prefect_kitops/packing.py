@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from prefect.context import TaskRunContext
@@ -19,7 +18,7 @@ from prefect_kitops.events import emit_kit_event
 from prefect_kitops.progress import Progress
 from prefect_kitops.reference import ModelKitRef
 from prefect_kitops.running import run_logger
-from prefect_kitops.source import provenance_of
+from prefect_kitops.source import flow_parameters, provenance_of
 
 Work = Callable[[kitops.Client, str, bool, kitops.Provenance], kitops.ModelKitRecord]
 """Makes a kit: given a client, the kit's full reference, whether that is in a registry, and how it was made."""
@@ -32,7 +31,6 @@ def make_kit(
     upstream: Sequence[Upstream] = (),
     metrics: Mapping[str, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    signer: str | Path | None = None,
     registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
@@ -43,8 +41,7 @@ def make_kit(
         work: Makes it.
         upstream: What it is made from.
         metrics: Figures that were measured.
-        parameters: What the run was given.
-        signer: The private key that signs the kit and what is said about it.
+        parameters: What the run was given; by default what its flow was given.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card.
 
@@ -55,9 +52,11 @@ def make_kit(
     place = connection.reference(reference)
     _note_overwriting(place)
     with Progress(f"packing {reference}") as progress:
-        client = connection.client(signer=signer, on_event=progress.update)
+        client = connection.client(on_event=progress.update)
         materializes(place, connection.url(place), upstream_assets(upstream))
-        provenance = provenance_of(parameters or {}, metrics or {}, kits_of(upstream), upstream_keys())
+        provenance = provenance_of(
+            flow_parameters() if parameters is None else parameters, metrics or {}, kits_of(upstream), upstream_keys()
+        )
         record = work(client, str(place), place.in_registry, provenance)
         if record.origin:  # an import knows what it was made from once it is made; its version is in the metadata
             materializes(place, connection.url(place), upstream_assets([record.origin.partition("@")[0]]))

@@ -7,7 +7,7 @@ Prefect wait for each other, the events, and the way back when a later step of a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from prefect_kitops.connection import Connection, Kit, Registry, connect, place_
 from prefect_kitops.events import What, emit_kit_event
 from prefect_kitops.locks import modelkit_lock
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import run_logger, twins
+from prefect_kitops.running import in_run, run_logger, twins
 from prefect_kitops.tasks import pin
 
 if TYPE_CHECKING:
@@ -35,19 +35,15 @@ class Terms:
 
     Attributes:
         policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
-        signer: The private key that signs the record.
         actor: Who moves it, where Prefect does not know.
         note: A sentence for the record.
         registry: The blocks of the registries.
-        lock: Whether runs that move the same channel wait for each other.
     """
 
     policy: str = ""
-    signer: str | None = None
     actor: str = ""
     note: str = ""
     registry: Registry = None
-    lock: bool = True
 
 
 @twins("promote-modelkit", "promote to {to}")
@@ -57,12 +53,10 @@ def _promote(
     *,
     policy: str = "",
     expect: str = "",
-    signer: str | None = None,
     actor: str = "",
     note: str = "",
     registry: Registry = None,
     latest: bool = False,
-    lock: bool = True,
 ) -> ModelKitRef:
     """Promote a kit into a channel, by digest, through the channel's gates.
 
@@ -74,14 +68,12 @@ def _promote(
         to: The channel.
         policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
         expect: What the channel must have now: a digest, or ``absent``.
-        signer: The private key that signs the record: a file, PEM text or ``env://NAME``.
         actor: Who promotes, where Prefect does not know.
         note: A sentence for the record.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where the channels are in
             several registries.
         latest: Promote the kit only while the channel's upstream still has it: of runs that pushes started, in whatever
             order they come to it, none then puts an older kit in the place of a newer one.
-        lock: Whether runs that move the same channel wait for each other.
 
     Raises:
         PromotionSupersededError: With ``latest``, the upstream moved on; nothing was changed.
@@ -89,7 +81,7 @@ def _promote(
         LostRaceError: The channel does not have what was expected.
         KitOpsError: As :meth:`kitops_core.Client.promote`.
     """
-    terms = Terms(policy, signer, actor, note, registry, lock)
+    terms = Terms(policy, actor, note, registry)
     with _moving(to, terms) as (connection, client, channels):
         name = candidate(kit, connection)
         named = name and name not in channels.channels  # else what the upstream has at this moment is asked for
@@ -114,11 +106,9 @@ def _rollback(
     to: str = "",
     policy: str = "",
     expect: str = "",
-    signer: str | None = None,
     actor: str = "",
     note: str = "",
     registry: Registry = None,
-    lock: bool = True,
 ) -> ModelKitRef:
     """Give a channel back the kit it had before, and record that.
 
@@ -127,18 +117,16 @@ def _rollback(
         to: The digest to go back to; by default the one before the present.
         policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
         expect: What the channel must have now.
-        signer: The private key that signs the record.
         actor: Who rolls back, where Prefect does not know.
         note: A sentence for the record.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where the channels are in
             several registries.
-        lock: Whether runs that move the same channel wait for each other.
 
     Raises:
         NotFoundError: There is nothing to go back to.
         KitOpsError: As :meth:`kitops_core.Client.rollback`.
     """
-    return _roll_back(channel, Terms(policy, signer, actor, note, registry, lock), to=to, expect=expect)
+    return _roll_back(channel, Terms(policy, actor, note, registry), to=to, expect=expect)
 
 
 promote_modelkit, apromote_modelkit = _promote
@@ -164,7 +152,7 @@ def undo_promotion(transaction: Transaction) -> None:
         run_logger().warning("%s", f"{done.channel} was empty before and keeps {done.digest}")
         return
     note = "a later step of the transaction failed"
-    again = Terms(terms.policy, terms.signer, "", note, terms.registry, terms.lock)
+    again = Terms(terms.policy, "", note, terms.registry)
     _roll_back(done.channel, again, to=done.previous_digest, expect=done.digest)
 
 
@@ -207,13 +195,9 @@ def _roll_back(channel: str, terms: Terms, *, to: str, expect: str) -> ModelKitR
 
 @contextmanager
 def _moving(channel: str, terms: Terms) -> Iterator[tuple[Connection, kitops.Client, kitops.PromotionPolicy]]:
-    """What is needed to move a channel, and the channel's lock."""
+    """What is needed to move a channel, and in a run the channel's lock: a run waits for another that moves it."""
     connection = connect(terms.registry)
     policy = connection.policy(terms.policy)
     target = str(policy.target(channel))
-    with connection.client(signer=terms.signer, actor=terms.actor) as client:
-        if not terms.lock:
-            yield connection, client, policy
-            return
-        with modelkit_lock(target):
-            yield connection, client, policy
+    with connection.client(actor=terms.actor) as client, modelkit_lock(target) if in_run() else nullcontext():
+        yield connection, client, policy

@@ -44,6 +44,7 @@ class OCIRegistry(CredentialsBlock):
         keep_trying: Seconds a registry that is away is waited for.
         backoff: Upper bound of the first wait in between.
         settle: Seconds a tag is watched after it was swapped.
+        signer: The private key that signs kits, what is said about them, and the records of their promotions.
 
     Example:
         Load a stored registry and pack into it:
@@ -87,6 +88,11 @@ class OCIRegistry(CredentialsBlock):
     backoff: float = Field(default=0.5, description="Upper bound of the first wait between two tries, in seconds.")
     settle: float = Field(
         default=1.0, description="Seconds a tag is watched after it was swapped; the same for all who write it."
+    )
+    signer: SecretStr | None = Field(
+        default=None,
+        description="The private key that signs kits, what is said about them, and the records of their promotions: "
+        "a file where a run takes place, PEM text or env://NAME.",
     )
 
     @model_validator(mode="before")
@@ -134,14 +140,19 @@ class OCIRegistry(CredentialsBlock):
         return Registries({self.host: self.options()})
 
     def get_client(self, **how: Any) -> kitops.Client:
-        """A client of the engine that knows this registry.
+        """A client of the engine that knows this registry, and signs where the block says with what.
 
         Args:
-            **how: More for :class:`kitops_core.Client`: ``store``, ``signer``, ``on_event``.
+            **how: More for :class:`kitops_core.Client`: ``store``, ``on_event``.
         """
         from kitops_core import Client
 
-        return Client(registries=self.registries(), **how)
+        return Client(registries=self.registries(), signer=self.signing_key(), **how)
+
+    def signing_key(self) -> str | None:
+        """The private key, as the engine's clients take it."""
+        key = _reveal(self.signer)
+        return key if not key or "://" in key or key.lstrip().startswith("-----") else str(_path(key))
 
 
 def without_slug(given: Any) -> Any:

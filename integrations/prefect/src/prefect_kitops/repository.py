@@ -79,9 +79,9 @@ class ModelKitRepository(Block):
         return str(parse_reference(f"{self.full_name}{'@' if ':' in target else ':'}{target}"))
 
     def get_client(self, **how: Any) -> kitops.Client:
-        """A client of the engine that knows the repository's registry.
+        """A client of the engine that knows the repository's registry, and signs where its block says with what.
 
         Args:
-            **how: More for :class:`kitops_core.Client`: ``store``, ``signer``, ``on_event``.
+            **how: More for :class:`kitops_core.Client`: ``store``, ``on_event``.
         """
         return self.registry.get_client(**how)

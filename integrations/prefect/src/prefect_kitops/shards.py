@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import kitops_core as kitops
@@ -69,8 +68,6 @@ def _assemble(
     tags: Sequence[str] = (),
     upstream: Sequence[Upstream] = (),
     metrics: Mapping[str, float] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    signer: str | Path | None = None,
     registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
@@ -83,8 +80,6 @@ def _assemble(
         tags: Further tags.
         upstream: What it was made from: kits, their references, and other assets by key (``s3://bucket/table``).
         metrics: Figures that were measured, attached as a test result for the gates of a promotion.
-        parameters: What the run was given, for the provenance.
-        signer: The private key that signs the kit and what is said about it: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``.
         card: Whether to publish a card of the kit as an artifact of the run.
 
@@ -96,16 +91,7 @@ def _assemble(
     def work(client: kitops.Client, place: str, push: bool, provenance: kitops.Provenance) -> kitops.ModelKitRecord:
         return client.assemble(place, flat, kitfile=as_path(kitfile), push=push, tags=tags, provenance=provenance)
 
-    return make_kit(
-        reference,
-        work,
-        upstream=upstream,
-        metrics=metrics,
-        parameters=parameters,
-        signer=signer,
-        registry=registry,
-        card=card,
-    )
+    return make_kit(reference, work, upstream=upstream, metrics=metrics, registry=registry, card=card)
 
 
 pack_modelkit_layers, apack_modelkit_layers = _pack_layers

@@ -85,8 +85,16 @@ def provenance_of(
     )
 
 
+def flow_parameters() -> dict[str, Any]:
+    """What the flow at hand was given, as far as it is plain; nothing outside of any."""
+    from prefect.context import FlowRunContext
+
+    flow = FlowRunContext.get()
+    return plain_arguments(flow.parameters or {}) if flow else {}
+
+
 def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a function's arguments that are short and plain enough to be parameters of a provenance."""
+    """Those of a function's or a flow's arguments that are short and plain enough to be parameters of a provenance."""
     return {name: value for name, value in arguments.items() if _is_plain(value)}
 
 

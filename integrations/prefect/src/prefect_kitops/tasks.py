@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import kitops_core as kitops
 from kitops_core.orchestrate.metadata import record_metadata
@@ -32,14 +31,14 @@ def _pack(
     how: kitops.Packing | None = None,
     upstream: Sequence[Upstream] = (),
     metrics: Mapping[str, float] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    signer: str | Path | None = None,
     registry: Registry = None,
     card: bool = True,
 ) -> ModelKitRef:
     """Pack a kit straight into its registry, or into the local store where the name has no registry.
 
-    The kit is a version of the asset ``oci://registry/repository``, with digest, tag and record in its metadata.
+    The kit is a version of the asset ``oci://registry/repository``, with digest, tag and record in its metadata. Its
+    provenance has the parameters of the flow run; where the registry's block has a ``signer``, it is signed, and so is
+    what is said about it.
 
     Args:
         source: A directory, or contents by name.
@@ -49,8 +48,6 @@ def _pack(
         how: Compression, layer format and what else decides the digest.
         upstream: What it was made from: kits, their references, and other assets by key (``s3://bucket/table``).
         metrics: Figures that were measured, attached as a test result for the gates of a promotion.
-        parameters: What the run was given, for the provenance.
-        signer: The private key that signs the kit and what is said about it: a file, PEM text or ``env://NAME``.
         registry: The registry's block, or the name of a saved ``ModelKitRepository``; several where several take part.
         card: Whether to publish a card of the kit as an artifact of the run.
 
@@ -65,8 +62,6 @@ def _pack(
         how=how,
         upstream=upstream,
         metrics=metrics,
-        parameters=parameters,
-        signer=signer,
         registry=registry,
         card=card,
     )
@@ -184,19 +179,18 @@ def pin(client: kitops.Client, reference: kitops.Reference) -> ModelKitRef:
 
 
 @twins("sign-modelkit", run_name("sign", "kit"))
-def _sign(kit: Kit, signer: str | Path, *, registry: Registry = None) -> ModelKitRef:
+def _sign(kit: Kit, *, registry: Registry) -> ModelKitRef:
     """Sign a kit where it is: in its registry, where its name has one. The digest does not change.
 
     Args:
         kit: The kit. A tag is resolved once, and what it named then is signed.
-        signer: The private key: a file, PEM text or ``env://NAME``.
-        registry: The registry's block, or the name of a saved ``ModelKitRepository``.
+        registry: The block with the private key as its ``signer``, or the name of a saved ``ModelKitRepository``.
 
     Raises:
         KitOpsError: As :meth:`kitops_core.Client.sign`.
     """
     connection = connect(registry)
-    with connection.client(signer=signer) as client:
+    with connection.client() as client:
         pinned = pin(client, connection.reference(kit))
         client.sign(pinned.reference)
     run_logger().info("%s", f"signed {pinned}")
