@@ -11,7 +11,7 @@ import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
 from kitops_airflow.context import run_provenance
 from kitops_airflow.operators.base import KitOpsOperator, listed
-from kitops_airflow.sources import packable
+from kitops_airflow.sources import packable, whole_kitfile
 from kitops_airflow.uris import reference_of
 from kitops_core import InvalidInputError, is_digest, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
@@ -26,7 +26,7 @@ class KitPackOperator(KitOpsOperator):
             :class:`kitops_core.Contents`, or the URL of a directory in an object store (``s3://conn@bucket/model``).
         reference: Where to: ``name:tag``.
         tags: Further tags. What tags cannot have is replaced: a run id can be one.
-        kitfile: A Kitfile to use instead of the directory's.
+        kitfile: A Kitfile to use instead of the directory's: its path, or the Kitfile itself as a mapping.
         how: Compression and what else decides the digest: ``Packing(compression="zstd")``.
         inputs: What it is made from: references of kits, URIs, perhaps with ``@sha256:…``, or files. The kits are
             parents in its record.
@@ -90,7 +90,7 @@ class KitPackOperator(KitOpsOperator):
                 reference,
                 push=self.push,
                 tags=tags,
-                kitfile=self.kitfile,
+                kitfile=whole_kitfile(self.kitfile),
                 how=self.how,
                 **self.origin(context, measured),
             )
