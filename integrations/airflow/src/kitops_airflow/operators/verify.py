@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.operators.base import KitReader, listed
 from kitops_core import InvalidInputError
+
+if TYPE_CHECKING:
+    from kitops_airflow.hooks.kitops import KitOpsHook
 
 
 class KitVerifyOperator(KitReader):
