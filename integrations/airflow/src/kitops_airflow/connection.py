@@ -49,7 +49,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
     registry, namespace, plain_http = _address(connection, conn_id)
     given = {name: _value(name, value, conn_id) for name, value in extra.items() if value not in (None, "")}
     signer = given.pop("signer", "")
-    trust = {name: given.pop(name) for name in ("keys", "identity", "issuer") if name in given}
+    trust: dict[str, Any] = {name: given.pop(name) for name in ("keys", "identity", "issuer") if name in given}
     for name, value in (("signer", signer), ("keys", trust.get("keys", ""))):
         if "PRIVATE KEY" in value:
             raise InvalidInputError(
