@@ -101,9 +101,9 @@ def provenance_predicate(provenance: Provenance, source: Source, inputs: Sequenc
     from kitops_core.kitfile.plain_values import plain
 
     try:
-        parameters = redact(plain(provenance.parameters))
+        parameters = redact(plain(provenance.parameters, place="parameters"))
     except ValueError as error:
-        raise InvalidInputError(f"the parameters of the provenance: {error}") from None
+        raise InvalidInputError(f"the provenance's {error}") from None
     outside = {
         "orchestrator": source.orchestrator,
         "pipeline": source.pipeline,

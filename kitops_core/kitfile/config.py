@@ -75,10 +75,7 @@ def _value(value: Any, field: FieldSpec, place: str) -> Any:
     if field.kind == "text":
         return _text(value, place)
     if field.kind == "any":
-        try:
-            return plain(value)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
+        return plain(value, place=place)
     if field.section is not None and field.kind == "section":
         return _known(value, field.section, place)
     if not isinstance(value, list):

@@ -6,6 +6,7 @@ said" and is not written.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from kitops_core.errors import KitfileError
 from kitops_core.kitfile.data import MANIFEST_VERSION, KitfileData
 from kitops_core.kitfile.entries import KitEntry
 from kitops_core.kitfile.plain_values import plain
@@ -154,6 +156,19 @@ class Kitfile(_Section):
             KitfileError: Names every problem, with its line where known.
         """
         return Kitfile.from_data(KitfileData.parse(text, where))
+
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any], where: str = "the Kitfile given") -> Kitfile:
+        """Read what a Kitfile's YAML would say, as mappings and lists; ``where`` names it in errors.
+
+        Raises:
+            KitfileError: Names every problem, or the value that no Kitfile can hold.
+        """
+        try:
+            text = json.dumps(plain(values))
+        except ValueError as error:
+            raise KitfileError(where, [str(error)], hint="give numbers, text, lists and mappings by name") from None
+        return Kitfile.parse(text, where)
 
     @staticmethod
     def from_config(data: bytes, where: str = "the config") -> Kitfile:

@@ -26,59 +26,76 @@ def fit_integer(value: int) -> int | float:
         raise ValueError("an integer too large for any reader") from None
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, place: str = "") -> Any:
     """Reduce ``value`` to ``None``, text, truth values, numbers, lists and text-keyed mappings.
 
     Numbers of other libraries become Python's, tuples become lists, dates become RFC 3339 text.
 
+    Args:
+        value: Anything.
+        place: What the value is called, for errors: ``parameters`` makes them say ``parameters.rates[0]``.
+
     Raises:
-        ValueError: Something that JSON cannot hold.
+        ValueError: Something that JSON cannot hold; the message says where in the value it is.
     """
-    return _plain(value, 0)
+    return _plain(value, place, 0)
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: Any, place: str, depth: int) -> Any:
     if depth > MAX_DEPTH:
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+        raise _unfit(place, f"nested more than {MAX_DEPTH} levels deep")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _text(str(value))
+        return _text(str(value), place)
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {
+            _key(key, place): _plain(item, f"{place}.{key}" if place else str(key), depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
-    return _scalar(value)
+        return [_plain(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
+    return _scalar(value, place)
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: Any, place: str) -> Any:
     if isinstance(value, Integral):
-        return _finite(fit_integer(int(value)))
+        try:
+            return fit_integer(int(value))
+        except ValueError as error:
+            raise _unfit(place, str(error)) from None
     if isinstance(value, Real):
-        return _finite(float(value))
+        return _finite(float(value), place)
     if isinstance(value, datetime.datetime):
         text = value.isoformat()
         return text.replace("+00:00", "Z") if value.tzinfo else text + "Z"
     if isinstance(value, datetime.date):
         return f"{value.isoformat()}T00:00:00Z"
-    raise ValueError(f"{type(value).__name__} cannot be written as JSON")
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    array = ": make it a list with .tolist()" if hasattr(value, "tolist") else ""
+    raise _unfit(place, f"{name} cannot be written as JSON{array}")
 
 
-def _finite(number: float) -> float:
+def _finite(number: float, place: str) -> float:
     if not math.isfinite(number):
-        raise ValueError(f"{number} cannot be written as JSON")
+        raise _unfit(place, f"{number} cannot be written as JSON")
     return number
 
 
-def _key(key: Any) -> str:
+def _key(key: Any, place: str) -> str:
     if not isinstance(key, str):
-        raise ValueError(f"the key {key!r} is not text")
-    return _text(str(key))
+        raise _unfit(place, f"the key {key!r} is not text")
+    return _text(str(key), place)
 
 
-def _text(text: str) -> str:
+def _text(text: str, place: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("text that is not valid Unicode") from None
+        raise _unfit(place, "text that is not valid Unicode") from None
     return text
+
+
+def _unfit(place: str, what: str) -> ValueError:
+    return ValueError(f"{place}: {what}" if place else what)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike] | Mapping[str, PathLike]
 
+_TEXTS = ("name", "version", "description", "license", "framework", "format")
+_FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -62,13 +65,15 @@ class Contents:
         """The files as a context to plan from, and the Kitfile that describes them.
 
         Raises:
-            InvalidInputError: Nothing is named, two files would have one path in the kit, or parameters come
-                without a model.
+            InvalidInputError: Nothing is named, two files would have one path in the kit, parameters come without a
+                model, or a field is not what a Kitfile can hold.
         """
         from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, Model, ModelPart, Package, Prompt
         from kitops_core.layers.plan import Context
 
         files: dict[str, Path] = {}
+        self._check_texts()
+        parameters = self._plain_parameters()
 
         def place(source: PathLike, at: str = "") -> str:
             path = at or _path_in_kit(source)
@@ -80,7 +85,7 @@ class Contents:
                 )
             return path
 
-        if self.model is None and (self.parameters or list(_items(self.parts))):
+        if self.model is None and (parameters or list(_items(self.parts))):
             raise InvalidInputError("parameters and parts belong to a model, and none is named", hint="pass model=...")
         model = None
         if self.model is not None:
@@ -92,7 +97,7 @@ class Contents:
                 framework=self.framework,
                 format=self.format,
                 parts=[ModelPart(path=place(source, at)) for at, source in _items(self.parts)],
-                parameters=dict(self.parameters) or None,
+                parameters=parameters or None,
             )
         kitfile = Kitfile(
             package=Package(
@@ -100,7 +105,7 @@ class Contents:
                 version=self.version,
                 description=self.description,
                 license=self.license,
-                authors=list(self.authors),
+                authors=[self.authors] if isinstance(self.authors, str) else list(self.authors),
             ),
             model=model,
             code=[Code(path=place(source, at)) for at, source in _items(self.code)],
@@ -112,12 +117,47 @@ class Contents:
             raise InvalidInputError("there is nothing to pack", hint="name a model, code, datasets, docs or prompts")
         return Context.from_files(files), kitfile
 
+    def _check_texts(self) -> None:
+        """Refuse what would be no text in the Kitfile, and no path."""
+        given = {name: [getattr(self, name)] for name in _TEXTS}
+        authors = self.authors
+        given["authors"] = (
+            list(authors) if isinstance(authors, Sequence) and not isinstance(authors, str) else [authors]
+        )
+        for name, values in given.items():
+            for value in values:
+                if not isinstance(value, str):
+                    raise _wrong(name, "text", value, f'write {name}="..."')
+        for name in _FILES:
+            for _, path in _items(getattr(self, name)):
+                if not isinstance(path, (str, os.PathLike)):
+                    raise _wrong(name, "a path", path, "name files or directories")
 
-def _items(paths: Paths) -> Iterator[tuple[str, PathLike]]:
+    def _plain_parameters(self) -> dict[str, Any]:
+        """The parameters as a Kitfile holds them."""
+        from kitops_core.kitfile.plain_values import plain
+
+        hint = "give numbers, text, lists and mappings by name"
+        if not isinstance(self.parameters, Mapping):
+            raise _wrong("parameters", "a mapping", self.parameters, hint)
+        try:
+            found: dict[str, Any] = plain(self.parameters, place="parameters")
+        except ValueError as error:
+            raise InvalidInputError(str(error), hint=hint) from None
+        return found
+
+
+def _wrong(field: str, wanted: str, value: object, hint: str) -> InvalidInputError:
+    kind = "None" if value is None else type(value).__qualname__
+    return InvalidInputError(f"{field} must be {wanted}, not {kind}", hint=hint)
+
+
+def _items(paths: Paths | None) -> Iterator[tuple[str, PathLike]]:
     if isinstance(paths, Mapping):
         yield from paths.items()
-    else:
-        single: Iterable[PathLike] = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    elif paths is not None:
+        several = isinstance(paths, Iterable) and not isinstance(paths, (str, os.PathLike))
+        single: Iterable[PathLike] = paths if several else [paths]  # type: ignore[list-item, assignment]
         yield from (("", path) for path in single)
 
 

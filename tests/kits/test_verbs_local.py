@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +144,13 @@ def test_contents_by_name_come_from_anywhere(tmp_path: Path, monkeypatch: pytest
         docs=[tmp_path / "far" / "README.md"],
         parameters={"max_depth": 8},
         name="churn",
+        authors="Ada Lovelace",
     )
     kitops.pack(contents, "churn:dev")
     with kitops.open("churn:dev") as kit:
         assert kit.kitfile.model is not None
         assert kit.kitfile.model.parameters == {"max_depth": 8}
+        assert kit.kitfile.package.authors == ["Ada Lovelace"]
         assert kit.kitfile.datasets[0].name == "eval"
         assert kit.read("README.md") == b"# far\n"
         kit.unpack(tmp_path / "unpacked", only=["model"])
@@ -161,6 +164,19 @@ def test_contents_by_name_come_from_anywhere(tmp_path: Path, monkeypatch: pytest
         (kitops.Contents(code=["x"], parameters={"a": 1}), "belong to a model"),
         (kitops.Contents(docs=["/a/README.md", "/b/README.md"]), "would both be 'README.md'"),
         (kitops.Contents(model="not-there.bin"), "not-there.bin"),
+        (
+            kitops.Contents(model="m", parameters={"rates": [{"all": array("d", [0.5])}]}),
+            r"parameters.rates\[0\].all: array.array cannot be written as JSON: make it a list with .tolist\(\)",
+        ),
+        (kitops.Contents(model="m", parameters={"a": {"b": {1}}}), "parameters.a.b: set cannot be written as JSON"),
+        (kitops.Contents(model="m", parameters={"loss": float("nan")}), "parameters.loss: nan cannot be written"),
+        (kitops.Contents(model="m", parameters={"a": {1: 2}}), "parameters.a: the key 1 is not text"),
+        (kitops.Contents(model="m", parameters=array("d")), "parameters must be a mapping, not array"),  # type: ignore[arg-type]
+        (kitops.Contents(model="m", version=1.0), "version must be text, not float"),  # type: ignore[arg-type]
+        (kitops.Contents(model="m", framework=None), "framework must be text, not None"),  # type: ignore[arg-type]
+        (kitops.Contents(model="m", authors=["A", 1]), "authors must be text, not int"),  # type: ignore[list-item]
+        (kitops.Contents(model="m", docs={"a": 1}), "docs must be a path, not int"),  # type: ignore[dict-item]
+        (kitops.Contents(model=3), "model must be a path, not int"),  # type: ignore[arg-type]
     ],
 )
 def test_contents_that_cannot_be_a_kit_are_refused(contents: kitops.Contents, said: str, home: Path) -> None:

@@ -69,7 +69,7 @@ def test_it_may_say_who_signs_where_a_task_does_not(
     with KitOpsHook().get_conn() as client:
         client.pack(tmp_path, f"{registry}/signs/churn:1", push=True)
         assert client.verify(f"{registry}/signs/churn:1", keys=[public.decode()], where="registry").signers
-    with pytest.raises(InvalidInputError, match="signer is a private key"):
+    with pytest.raises(InvalidInputError, match="signer holds a private key"):
         read_connection(connection(host=registry, extra={"signer": private.decode()}))
 
 

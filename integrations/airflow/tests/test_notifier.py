@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_2_PLUS
 from dag_runs import dag, run
 
 from kitops_airflow import KitPackPushOperator, ModelKitNotifier
@@ -83,8 +84,11 @@ def test_a_failure_is_told_of_with_its_reason(webhook: Webhook, registry: str) -
         )
     run(made)
     ((_, message),) = webhook.posted
-    assert message["text"].startswith("notified_failure.pack failed: contents by name have no 'modle'")
+    assert message["text"].startswith("notified_failure.pack failed")
     assert message["modelkit"] is None
+    if AIRFLOW_V_3_1_PLUS and not AIRFLOW_V_3_2_PLUS:
+        pytest.skip("dag.test() of Airflow 3.1 gives callbacks no exception, so no reason is told")
+    assert message["text"].startswith("notified_failure.pack failed: contents by name have no 'modle'")
 
 
 def test_its_text_can_be_given_and_is_a_template(webhook: Webhook, registry: str, model: Path) -> None:

@@ -239,6 +239,29 @@ def test_numbers_of_numpy_are_measured_and_the_event_is_plain_json(registry: str
     assert kitops.metrics(f"{registry}/numbers/churn:dev") == {"accuracy": 0.94, "gain": 0.5}
 
 
+def test_an_array_among_the_parameters_is_refused_by_its_name(
+    registry: str, model: Path, said: Callable[[], str]
+) -> None:
+    kitfile = {"manifestVersion": "1.0.0", "model": {"path": "model.onnx", "parameters": {"rates": numpy.ones(2)}}}
+    with dag("array") as made:
+
+        @task.kitops_pack(reference=f"{registry}/array/churn:1", retries=3)
+        def contents() -> dict[str, Any]:
+            return {"model": model / "model.onnx", "parameters": {"rates": [numpy.ones(2)]}}
+
+        @task.kitops_pack(reference=f"{registry}/array/churn:2", retries=3, kitfile=kitfile)
+        def mapping() -> Path:
+            return model
+
+        contents()
+        mapping()
+    assert states(run(made)) == {"contents": "failed", "mapping": "failed"}
+    told = said()
+    assert "parameters.rates[0]: numpy.ndarray cannot be written as JSON: make it a list with .tolist()" in told
+    assert "the Kitfile given: model.parameters.rates: numpy.ndarray cannot be written as JSON" in told
+    assert "pydantic" not in told
+
+
 def test_a_figure_that_is_no_number_is_refused_before_anything_is_sent(
     registry: str, model: Path, said: Callable[[], str]
 ) -> None:

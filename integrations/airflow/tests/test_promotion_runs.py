@@ -281,8 +281,3 @@ def test_the_record_names_who_approved_in_airflow_what_and_when(registry: str, m
     (record,) = kitops.history("prod", policy=policy)
     assert record.actor == f"ada in approved {dag_run.run_id}"
     assert record.note == "go; Approve by ada in Airflow at 2026-01-02T03:04:05+00:00"
-
-
-def test_a_verification_by_nobody_is_a_mistake_in_the_dag() -> None:
-    with dag("by_nobody"), pytest.raises(ValueError, match="say who must have signed"):
-        KitVerifyOperator(task_id="verify", reference="r.example.com/ml/churn:1")

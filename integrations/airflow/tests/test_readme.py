@@ -172,6 +172,19 @@ def test_every_example_is_a_dag_that_airflow_takes(path: Path) -> None:
         store(dag)
 
 
+def test_the_example_over_two_workers_hands_on_a_url_and_a_digest(
+    registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scratch").mkdir()
+    scope: dict[str, Any] = {"__name__": "dags"}
+    exec(compile(here((EXAMPLES / "two_workers.py").read_text(), registry), "two_workers.py", "exec"), scope)
+    dag_run = run(made(scope["train_and_pack_apart"]))
+    assert f"/scratch/churn/{dag_run.run_id}" in str(result(dag_run, "fit"))
+    assert result(dag_run, "evaluate") == {"model.bin": len(b"weights")}
+    assert events(scope["CHURN"].uri)[-1]["digest"] == result(dag_run, "pack")["digest"]
+
+
 def test_the_policy_of_the_examples_is_a_policy() -> None:
     policy = kitops.load_policy(EXAMPLES / "promotion.yaml")
     assert list(policy.channels) == ["dev", "staging", "prod"]

@@ -29,6 +29,7 @@ if __name__ == "__main__":
             triggers=[modelkit_pushed_trigger(KIT, "dev")],
         ),
         modelkit_promotion.to_deployment("to-prod", parameters={"to": "prod"}),
+        modelkit_promotion.to_deployment("one-at-a-time", parameters={"to": "prod"}, concurrency_limit=1),
         check.to_deployment("smoke"),
         pause_on_shutdown=False,
     )

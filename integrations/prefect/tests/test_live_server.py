@@ -16,6 +16,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Scheduled
 
 sys.path.append(str(Path(__file__).parents[1] / "demo"))
 
@@ -85,15 +86,26 @@ class Served:
                 pytest.fail(f"{problem}:\n{self.live.log('serve')[-6000:]}")
             time.sleep(1)
 
-    def question(self, run: uuid.UUID, kind: str, about: str) -> str:
-        """What the run asks about a digest, once it asks and can take an answer: the state comes first."""
+    def waits(self, run: uuid.UUID) -> bool:
+        """Whether the run waits for a person."""
+        state = self.api.read_flow_run(run).state
+        return state is not None and state.is_paused()
+
+    def question(self, run: uuid.UUID, kind: str, about: str, times: int = 1) -> str:
+        """What the run asks about a digest, once it asks it for that many times and can take an answer."""
 
         def there() -> str | None:
             asked = self.api.filter_flow_run_input(run, f"{kind}-approval-", limit=100, exclude_keys=set())
             shown = [str(found.value) for found in asked if found.key.endswith("-description")]
-            return next((text for text in shown if f"| candidate | `{about}` |" in text), None)
+            about_it = [text for text in shown if f"| candidate | `{about}` |" in text]
+            return about_it[0] if len(about_it) >= times and self.waits(run) else None
 
         return self.wait(there, f"run {run} asks nothing about {about}")
+
+    def retry(self, run: uuid.UUID) -> None:
+        """What the button of Prefect's UI asks the server for."""
+        state = Scheduled(name="AwaitingRetry", message="Retry from the UI")
+        assert self.api.set_flow_run_state(run, state, force=False).status.value == "ACCEPT"
 
     def answer(self, run: uuid.UUID, **answer: str) -> str:
         """Answer the run, and return whether the server took the answer."""
@@ -189,6 +201,37 @@ def test_what_a_person_rejects_changes_nothing(served: Served, project: Project)
     assert served.answer(run, decision="reject", approver="dana", note="not on a Friday") == "ACCEPT"
     assert "not on a Friday" in served.until(run, "Failed")
     assert project.digest("prod") == before
+
+
+def test_a_rejected_run_that_is_retried_in_the_ui_asks_again(served: Served, project: Project) -> None:
+    planned = project.digest("staging")
+    run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="suspend")
+    served.question(run, "suspended", planned)
+    assert served.answer(run, decision="reject", approver="dana", note="too early") == "ACCEPT"
+    assert "too early" in served.until(run, "Failed")
+    served.retry(run)
+    served.question(run, "suspended", planned, times=2)
+    assert project.digest("prod") != planned
+    assert served.answer(run, decision="approve", approver="dana", note="now") == "ACCEPT"
+    served.until(run, "Completed")
+    assert project.digest("prod") == planned
+    assert kitops.history("prod", policy=project.policy)[0].note == "now"
+
+
+@pytest.mark.parametrize("approval", ["pause", "suspend"])
+def test_a_run_that_waits_for_a_person_leaves_its_concurrency_slot_to_others(
+    served: Served, project: Project, approval: str
+) -> None:
+    planned = project.digest("staging")
+    name, policy = "modelkit-promotion/one-at-a-time", str(project.policy)
+    asks = served.start(name, policy=policy, approval=approval)
+    served.question(asks, "paused" if approval == "pause" else "suspended", planned)
+    served.until(served.start(name, policy=policy), "Completed")
+    assert served.waits(asks)
+    assert project.digest("prod") == planned
+    # What was asked about moved meanwhile: the answer counts for nothing any more.
+    assert served.answer(asks, decision="approve", approver="dana") == "ACCEPT"
+    served.until(asks, "Failed")
 
 
 def test_a_check_that_fails_gives_the_channel_back_what_it_had(served: Served, project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,9 @@ def dask() -> Any:
 
 
 def ray() -> Any:
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")  # a loaded machine takes its time
-    return pytest.importorskip("prefect_ray", reason="the dependency group ray is not installed").RayTaskRunner(
-        init_kwargs={"num_cpus": 2, "include_dashboard": False}
-    )
+    from prefect_ray import RayTaskRunner
+
+    return RayTaskRunner()  # on the cluster that is there
 
 
 RUNNERS = {
@@ -48,8 +48,27 @@ RUNNERS = {
 }
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_mapped_tasks_materialize_one_kit_each(runner: str, registry: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def ray_cluster(prefect_server: None) -> Iterator[None]:
+    """One cluster for all tests: in one process Ray does not start a second one."""
+    pytest.importorskip("prefect_ray", reason="the dependency group ray is not installed")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")  # a loaded machine takes its time
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=RUNNERS)
+def runner(request: pytest.FixtureRequest) -> Any:
+    """Each of the task runners, ready to be used."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+    return RUNNERS[request.param]()
+
+
+def test_mapped_tasks_materialize_one_kit_each(runner: Any, registry: str, tmp_path: Path) -> None:
     name = repository(registry)
     sources = [write_bundle(tmp_path / f"m{index}", bytes([index])) for index in range(2)]
 
@@ -59,7 +78,7 @@ def test_mapped_tasks_materialize_one_kit_each(runner: str, registry: str, tmp_p
         model.write_text("\n".join(part.digest for part in parts))
         return kitops.Contents(model=model, name="all")
 
-    @flow(task_runner=RUNNERS[runner]())
+    @flow(task_runner=runner)
     def train() -> list[ModelKitRef]:
         parts = pack_modelkit.map(sources, [f"{name}-{index}:dev" for index in range(2)], card=False)
         return [*parts.result(), together.submit(parts).result()]
@@ -74,8 +93,7 @@ def test_mapped_tasks_materialize_one_kit_each(runner: str, registry: str, tmp_p
     assert upstream == {part.asset_key for part in parts}
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_shards_packed_by_mapped_tasks_make_the_kit_of_one_pack(runner: str, registry: str, tmp_path: Path) -> None:
+def test_shards_packed_by_mapped_tasks_make_the_kit_of_one_pack(runner: Any, registry: str, tmp_path: Path) -> None:
     name = repository(registry)
     shards = [f"shard-{index}.bin" for index in range(3)]
     model = tmp_path / "model"
@@ -88,7 +106,7 @@ def test_shards_packed_by_mapped_tasks_make_the_kit_of_one_pack(runner: str, reg
         f"model: {{path: {shards[0]}, parts: [{{path: {shards[1]}}}, {{path: {shards[2]}}}]}}\n"
     )
 
-    @flow(task_runner=RUNNERS[runner]())
+    @flow(task_runner=runner)
     def train() -> ModelKitRef:
         parts = pack_modelkit_layers.map(unmapped(model), f"{name}:dev", shards)
         return assemble_modelkit(f"{name}:dev", parts, kitfile=kitfile, card=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ class RegistryConnection:
         namespace: What repositories named without a registry are below.
         options: How to talk to the registry, with the connection's credentials.
         signer: Where the private key is that signs where a task names none; never the key itself.
+        trust: Who must have signed, for tasks that verify by the connection: ``keys``, or ``identity`` and ``issuer``,
+            as :meth:`kitops_core.Client.verify` takes them; empty where the connection does not say.
     """
 
     conn_id: str
@@ -33,6 +35,7 @@ class RegistryConnection:
     namespace: str
     options: kitops.RegistryOptions
     signer: str = ""
+    trust: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_connection(connection: Connection) -> RegistryConnection:
@@ -46,10 +49,14 @@ def read_connection(connection: Connection) -> RegistryConnection:
     registry, namespace, plain_http = _address(connection, conn_id)
     given = {name: _value(name, value, conn_id) for name, value in extra.items() if value not in (None, "")}
     signer = given.pop("signer", "")
-    if "PRIVATE KEY" in signer:
-        raise InvalidInputError(
-            f"connection '{conn_id}': signer is a private key", hint="name its file on the worker, or env://NAME"
-        )
+    trust: dict[str, Any] = {name: given.pop(name) for name in ("keys", "identity", "issuer") if name in given}
+    for name, value in (("signer", signer), ("keys", trust.get("keys", ""))):
+        if "PRIVATE KEY" in value:
+            raise InvalidInputError(
+                f"connection '{conn_id}': {name} holds a private key", hint="name a file on the worker, or env://NAME"
+            )
+    if "keys" in trust:
+        trust["keys"] = [key.strip() for key in trust["keys"].split(",") if key.strip()]
     if None not in (plain_http, given.get("plain_http")) and plain_http is not given["plain_http"]:
         raise InvalidInputError(
             f"connection '{conn_id}': plain_http is {str(given['plain_http']).lower()}, and the host begins with "
@@ -77,7 +84,7 @@ def read_connection(connection: Connection) -> RegistryConnection:
         raise InvalidInputError(
             f"connection '{conn_id}' has credentials, and no registry that they are for", hint="set its host"
         )
-    return RegistryConnection(conn_id, registry, namespace, options, signer)
+    return RegistryConnection(conn_id, registry, namespace, options, signer, trust)
 
 
 def secrets(options: kitops.RegistryOptions) -> list[str]:

@@ -33,6 +33,16 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "string",
         "Where the private key is that signs, if a task names none: a path on the worker, env://NAME.",
     ),
+    "keys": _field(
+        "Keys",
+        "string",
+        "Public keys of which one must have signed, for tasks that verify by_connection: paths on the worker or "
+        "env://NAME, with commas in between.",
+    ),
+    "identity": _field(
+        "Identity", "string", "Instead of keys: the mail address or URI in a keyless signer's certificate."
+    ),
+    "issuer": _field("Issuer", "string", "The OpenID Connect issuer that vouched for the identity."),
     "proxy": _field(
         "Proxy", "string", "URL of a proxy; empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.", format="password"
     ),

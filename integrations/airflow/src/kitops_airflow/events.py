@@ -14,8 +14,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 import kitops_core as kitops
 from kitops_airflow.assets import is_modelkit
 from kitops_airflow.uris import reference_of
-from kitops_core import InvalidInputError, InvalidReferenceError, ModelKitRecord, NotFoundError, parse_reference
-from kitops_core.orchestrate.metadata import record_metadata
+from kitops_core import InvalidInputError, InvalidReferenceError, NotFoundError, parse_reference
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +23,13 @@ Origin = Literal["task", "watcher", "rest", "now"]
 _NEEDED = "was it made by hand? its extra needs digest: sha256:<64 hex>"
 
 
-def alias_extra(record: ModelKitRecord) -> dict[str, Any]:
+def alias_extra(record: kitops.ModelKitRecord) -> dict[str, Any]:
     """The ``extra`` of an event that goes through an alias.
 
     Airflow 2 takes no lists and mappings there, so the record is a string beside its simple values.
     """
+    from kitops_core.orchestrate.metadata import record_metadata
+
     extra = record_metadata(record)
     if AIRFLOW_V_3_0_PLUS:
         return extra
@@ -139,9 +140,9 @@ class ModelKitEvent:
         return list(found.values())
 
     @property
-    def record(self) -> ModelKitRecord | None:
+    def record(self) -> kitops.ModelKitRecord | None:
         """The kit's whole record, where the event carries it."""
-        return ModelKitRecord.from_dict(self.extra) if "schema" in self.extra else None
+        return kitops.ModelKitRecord.from_dict(self.extra) if "schema" in self.extra else None
 
 
 def _kit(payload: Mapping[str, Any], asset: Asset | None) -> kitops.Reference:

@@ -55,13 +55,15 @@ class ModelKitNotifier(BaseNotifier):
         ti = context["ti"]
         where = f"{ti.dag_id}.{ti.task_id}"
         error = context.get("exception")
-        record = None if error else ti.xcom_pull(task_ids=ti.task_id, key="return_value")
+        # dag.test() of Airflow 3.1 says only by the state that it failed, and not why.
+        failed = bool(error) or getattr(ti, "state", "") in ("failed", "up_for_retry")
+        record = None if failed else ti.xcom_pull(task_ids=ti.task_id, key="return_value")
         if not isinstance(record, dict) or "digest" not in record:
             record = None
         if self.text:
             text = self.text
-        elif error:
-            text = f"{where} failed: {error}"
+        elif failed:
+            text = f"{where} failed" + (f": {error}" if error else "")
         elif record:
             text = f"{where}: {record.get('reference', '')} is {record['digest']}"
         else:

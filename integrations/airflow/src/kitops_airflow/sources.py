@@ -55,6 +55,15 @@ def packable(source: Any) -> Iterator[str | kitops.Contents]:
             )
 
 
+def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | kitops.Kitfile | None:
+    """A Kitfile's path as it is, or the Kitfile that a mapping describes.
+
+    Raises:
+        KitfileError: The mapping is no Kitfile.
+    """
+    return kitops.Kitfile.from_mapping(given) if isinstance(given, Mapping) else given
+
+
 class _Stage:
     """Copies what is in an object store into a directory, and leaves the rest where it is."""
 

@@ -51,7 +51,7 @@ class ModelKitContents(kitops.Contents):
             InvalidInputError: An object has no safe format, or parameters or metrics cannot be in a Kitfile.
         """
         contents = self._with_model(replace(self, name=self.name or name), directory, serializer, allow_pickle)
-        parameters = {key: _plain(value, key) for key, value in self.parameters.items()}
+        parameters = _plain(self.parameters)
         metrics = {key: _number(value, key) for key, value in self.metrics.items()}
         if metrics:
             if "metrics" in parameters:
@@ -138,7 +138,7 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
-def _plain(value: Any, where: str) -> Any:
+def _plain(value: Any) -> Any:
     """A parameter as JSON has it: numpy's numbers and arrays become Python's, an estimator its name."""
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -147,15 +147,12 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [_plain(item) for item in value]
     if hasattr(value, "get_params") or isinstance(value, type):
         return (value if isinstance(value, type) else type(value)).__qualname__
-    raise InvalidInputError(
-        f"parameter '{where}' is a {type(value).__qualname__}, which a Kitfile cannot hold",
-        hint="give numbers, text, lists and mappings",
-    )
+    return value  # the engine says what of it a Kitfile cannot hold
 
 
 def _number(value: Any, name: str) -> float:

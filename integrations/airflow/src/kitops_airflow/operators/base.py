@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
 import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
-from kitops_airflow.context import run_source
 from kitops_airflow.events import ModelKitEvent, alias_extra
 from kitops_airflow.failures import airflow_failures
-from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.links import ModelKitLink
 from kitops_airflow.uris import reference_of
 from kitops_core import Cancel, InvalidInputError, parse_reference
-from kitops_core.orchestrate.metadata import record_metadata
-from kitops_core.orchestrate.progress import logged
+
+if TYPE_CHECKING:
+    from kitops_airflow.hooks.kitops import KitOpsHook
+
+# What only a run needs is imported where it runs: Airflow reads each DAG file again and again.
 
 
 class KitOpsOperator(BaseOperator):
@@ -38,7 +39,7 @@ class KitOpsOperator(BaseOperator):
     signer = ""
     actor = ""
 
-    def __init__(self, *, kitops_conn_id: str | Sequence[str] = KitOpsHook.default_conn_name, **kwargs: Any) -> None:
+    def __init__(self, *, kitops_conn_id: str | Sequence[str] = "kitops_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_outlets(self.outlets)
         self.kitops_conn_id = kitops_conn_id
@@ -64,6 +65,9 @@ class KitOpsOperator(BaseOperator):
     def hook(self, context: Mapping[str, Any]) -> KitOpsHook:
         """The hook for this run; it logs progress and stops when the task is killed."""
         if self._hook is None:
+            from kitops_airflow.hooks.kitops import KitOpsHook
+            from kitops_core.orchestrate.progress import logged
+
             self._hook = KitOpsHook(
                 self.kitops_conn_id,
                 signer=self.signer,
@@ -75,6 +79,8 @@ class KitOpsOperator(BaseOperator):
 
     def source_of(self, context: Mapping[str, Any]) -> kitops.Source:
         """The run that works, and for whom."""
+        from kitops_airflow.context import run_source
+
         source = run_source(context)
         return replace(source, actor=self.actor) if self.actor else source
 
@@ -91,6 +97,8 @@ class KitOpsOperator(BaseOperator):
 
     def emit(self, context: Any, record: kitops.ModelKitRecord) -> None:
         """Put the record into the asset events of this task's outlets."""
+        from kitops_core.orchestrate.metadata import record_metadata
+
         self._written.append(self._link(f"{record.registry}/{record.repository}@{record.digest}"))
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):

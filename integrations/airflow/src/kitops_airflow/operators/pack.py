@@ -9,12 +9,10 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, Ass
 
 import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
-from kitops_airflow.context import run_provenance
 from kitops_airflow.operators.base import KitOpsOperator, listed
-from kitops_airflow.sources import packable
+from kitops_airflow.sources import packable, whole_kitfile
 from kitops_airflow.uris import reference_of
 from kitops_core import InvalidInputError, is_digest, parse_reference
-from kitops_core.orchestrate.metadata import record_metadata
 from kitops_core.orchestrate.names import tag_of
 
 
@@ -26,7 +24,7 @@ class KitPackOperator(KitOpsOperator):
             :class:`kitops_core.Contents`, or the URL of a directory in an object store (``s3://conn@bucket/model``).
         reference: Where to: ``name:tag``.
         tags: Further tags. What tags cannot have is replaced: a run id can be one.
-        kitfile: A Kitfile to use instead of the directory's.
+        kitfile: A Kitfile to use instead of the directory's: its path, or the Kitfile itself as a mapping.
         how: Compression and what else decides the digest: ``Packing(compression="zstd")``.
         inputs: What it is made from: references of kits, URIs, perhaps with ``@sha256:…``, or files. The kits are
             parents in its record.
@@ -71,6 +69,8 @@ class KitPackOperator(KitOpsOperator):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Pack, and return the record."""
+        from kitops_core.orchestrate.metadata import record_metadata
+
         reference, tags = self._target(context)
         record = self.make(reference, tags, context)
         self.log.info("%s %s %s", "packed" if record.changed else "unchanged", record.reference, record.digest)
@@ -90,13 +90,15 @@ class KitPackOperator(KitOpsOperator):
                 reference,
                 push=self.push,
                 tags=tags,
-                kitfile=self.kitfile,
+                kitfile=whole_kitfile(self.kitfile),
                 how=self.how,
                 **self.origin(context, measured),
             )
 
     def origin(self, context: Any, metrics: Mapping[str, float]) -> dict[str, Any]:
         """What the kit was made from, and how."""
+        from kitops_airflow.context import run_provenance
+
         inputs = listed(self.inputs)
         if self.provenance:
             return {"provenance": run_provenance(context, metrics, inputs)}
@@ -160,6 +162,8 @@ class KitPackPushOperator(KitPackOperator):
     def _finish(self, context: Any, record: kitops.ModelKitRecord) -> None:
         self.emit(context, record)
         if self.skip_unchanged and not record.changed:
+            from kitops_core.orchestrate.metadata import record_metadata
+
             context["ti"].xcom_push(key="return_value", value=record_metadata(record))
             raise AirflowSkipException(f"{record.reference} is {record.digest} already")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import kitops_core as kitops
 from kitops_airflow.operators.base import KitOpsOperator, listed
 from kitops_airflow.operators.pack import KitPackPushOperator
-from kitops_airflow.sources import packable
+from kitops_airflow.sources import packable, whole_kitfile
 from kitops_core import InvalidInputError
 
 
@@ -103,14 +102,6 @@ class KitAssembleOperator(KitPackPushOperator):
             how=self.how,
             **self.origin(context, self.metrics or {}),
         )
-
-
-def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | kitops.Kitfile | None:
-    """A Kitfile's path as it is, or the Kitfile that a mapping describes."""
-    if not isinstance(given, Mapping):
-        return given
-
-    return kitops.Kitfile.parse(json.dumps(dict(given)), "the Kitfile given")
 
 
 def _flat(layers: Iterable[Any]) -> Iterable[Mapping[str, Any]]:

@@ -16,7 +16,6 @@ from kitops_airflow.assets import modelkit_asset
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
 from kitops_core import KitOpsError, channel_reference, parse_reference
-from kitops_core.orchestrate.metadata import promotion_metadata
 
 DEFAULT_POLICY = "promotion.yaml"
 
@@ -121,6 +120,7 @@ class _Promoter(KitOpsOperator):
         self.log.info("%s %s %s, before it %s", promotion.channel, verb, promotion.digest, before)
         if not promotion.dry_run:
             self.emit(context, _in_channel(promotion, self.source_of(context)))
+        from kitops_core.orchestrate.metadata import promotion_metadata
         from kitops_core.orchestrate.review import gate_figures, plan_text
 
         target = parse_reference(promotion.reference)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kitops_airflow.operators.base import KitReader, listed
+from kitops_core import InvalidInputError
+
+if TYPE_CHECKING:
+    from kitops_airflow.hooks.kitops import KitOpsHook
 
 
 class KitVerifyOperator(KitReader):
@@ -21,6 +25,7 @@ class KitVerifyOperator(KitReader):
         issuer: The OpenID Connect issuer that vouched for it.
         type: ``signature``, or the attestation's predicate type: a URI, or a short name such as ``vsa``.
         needed: How many of the keys must have signed.
+        by_connection: Instead of keys and identity: take those that the connection names, the first that names any.
 
     Returns:
         What was verified: ``digest``, ``reference`` pinned to it, ``signers``, ``evidence``. Later tasks should use
@@ -37,16 +42,20 @@ class KitVerifyOperator(KitReader):
         issuer: str = "",
         type: str = "signature",
         needed: int = 1,
+        by_connection: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not keys and not identity:
-            raise ValueError(f"{self.task_id}: say who must have signed: keys=, or identity= with issuer=")
+        if bool(keys or identity) is by_connection:
+            raise ValueError(
+                f"{self.task_id}: say once who must have signed: keys=, identity= with issuer=, or by_connection=True"
+            )
         self.keys = keys
         self.identity = identity
         self.issuer = issuer
         self.type = type
         self.needed = needed
+        self.by_connection = by_connection
 
     def run(self, context: Any) -> dict[str, Any]:
         """Verify, and return what was verified."""
@@ -54,9 +63,7 @@ class KitVerifyOperator(KitReader):
         reference = hook.reference(self.kit(context))
         verified = hook.get_conn().verify(
             str(reference),
-            keys=listed(self.keys),
-            identity=self.identity,
-            issuer=self.issuer,
+            **self._trust(hook),
             type=self.type,
             needed=self.needed,
             where="registry",
@@ -72,3 +79,16 @@ class KitVerifyOperator(KitReader):
             "signers": list(verified.signers),
             "evidence": list(verified.evidence),
         }
+
+    def _trust(self, hook: KitOpsHook) -> Mapping[str, Any]:
+        """Who must have signed, as the engine takes it."""
+        if not self.by_connection:
+            return {"keys": listed(self.keys), "identity": self.identity, "issuer": self.issuer}
+        found = next((connection.trust for connection in hook.connections if connection.trust), None)
+        if found is None:
+            names = ", ".join(f"'{connection.conn_id}'" for connection in hook.connections)
+            raise InvalidInputError(
+                f"{self.task_id}: who must have signed is not said by connection {names}",
+                hint="set its extra field keys, or identity and issuer",
+            )
+        return found
