@@ -11,15 +11,16 @@ import dagster as dg
 from pydantic import ConfigDict, Field
 
 from dagster_kitops.hints import hints_logged
-from dagster_kitops.identity import REFERENCE_KEY
+from dagster_kitops.identity import REFERENCE_KEY, identity
 from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
 from dagster_kitops.metadata import changes_between, kit_metadata
+from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.naming import repository_of_output
 from dagster_kitops.options import REPOSITORY, InputOptions, input_options, output_options
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import describe_partition, input_kits, note_loaded, recorded_kit, set_data_version
+from dagster_kitops.versioning import describe_partition, has_run, input_kits, note_loaded, recorded_kit, set_data_version
 from kitops_core import DeniedError, InvalidInputError, ModelKitRecord, NotFoundError, RegistryError, parse_reference
 from kitops_core.orchestrate.names import repository_of, tag_of
 from kitops_core.orchestrate.unpacked import unpacked
@@ -109,7 +110,11 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
                 own = [tag_of(key) for key in partitions]
                 tags = [*own, *options.tags] if own else options.tags or self.tags
                 record = packer.store(obj, repository, tags, name=path[-1], partitions=partitions)
-                self._describe(context, record)
+                metadata = self._describe(context, record)
+                if len(partitions) > 1 and not isinstance(obj, ModelKitRef):
+                    for key in partitions:
+                        own_name = str(parse_reference(record.reference).with_tag(tag_of(key)))
+                        describe_partition(context, key, {**metadata, **identity(own_name, record.digest)})
                 set_data_version(context, record.digest)
                 return
             if options.tags:
@@ -188,19 +193,25 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         recorded = recorded_kit(context, partition)
         if recorded is not None:
             return recorded.pinned if recorded.reference else str(named.with_digest(recorded.digest))
-        if external:
+        if external and partition is None:
             return external
-        return str(named.with_tag(self.tags[0] if partition is None else tag_of(partition)))
+        tagged = named.with_tag(self.tags[0] if partition is None else tag_of(partition))
+        if has_run(context):
+            context.log.warning(
+                f"Dagster records no kit of {context.asset_key.to_user_string()}: {tagged} is loaded, whatever it is now"
+            )
+        return str(tagged)
 
     def _repository(self, path: Any) -> str:
         return self.repository.replace("{asset_key}", repository_of(path)).replace(
             "{asset_name}", repository_of(path[-1:])
         )
 
-    def _describe(self, context: dg.OutputContext, record: ModelKitRecord) -> None:
+    def _describe(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
         given = context.output_metadata or {}
-        metadata = self._metadata(context, record)
-        context.add_output_metadata({key: value for key, value in metadata.items() if key not in given})
+        metadata = {key: value for key, value in self._metadata(context, record).items() if key not in given}
+        context.add_output_metadata(metadata)
+        return metadata
 
     def _metadata(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
         named = parse_reference(record.reference)
