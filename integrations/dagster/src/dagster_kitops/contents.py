@@ -158,9 +158,16 @@ def _plain(value: Any, where: str) -> Any:
     )
 
 
-def _number(value: Any, name: str) -> float:
+def _number(value: Any, name: str) -> float | str:
+    """A metric as a Kitfile has it; one that is not finite by its name, which no gate takes for a number."""
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidInputError(f"metric '{name}' is {value!r}, not a finite number")
-    return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidInputError(f"metric '{name}' is {value!r}, not a number")
+    return value if math.isfinite(value) else str(value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a metric is a number that can be compared."""
+    value = value.item() if hasattr(value, "item") else value
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -37,6 +37,11 @@ class RecordedKit(NamedTuple):
     digest: str
 
     @property
+    def named(self) -> str:
+        """The reference with its tag and the digest."""
+        return f"{self.reference}@{self.digest}" if "@" not in self.reference else self.reference
+
+    @property
     def pinned(self) -> str:
         """The reference with the digest instead of the tag."""
         return str(parse_reference(self.reference).with_digest(self.digest))
