@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dagster_kitops.kit_ref import ModelKitLayers as ModelKitLayers
     from dagster_kitops.kit_ref import ModelKitRef as ModelKitRef
     from dagster_kitops.modelkit import ModelKit as ModelKit
+    from dagster_kitops.options import check_definitions as check_definitions
     from dagster_kitops.pipes import report_modelkit as report_modelkit
     from dagster_kitops.promotion import PromotionConfig as PromotionConfig
     from dagster_kitops.promotion import RollbackConfig as RollbackConfig
@@ -52,6 +53,7 @@ _HOMES = {
     "io_manager": "ModelKitIOManager",
     "kit_ref": "ModelKitLayers ModelKitRef",
     "modelkit": "ModelKit",
+    "options": "check_definitions",
     "pipes": "report_modelkit",
     "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
     "resources": "KitOpsResource RegistryLogin",

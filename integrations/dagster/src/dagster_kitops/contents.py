@@ -52,7 +52,7 @@ class ModelKitContents(kitops.Contents):
         """
         contents = self._with_model(replace(self, name=self.name or name), directory, serializer, allow_pickle)
         parameters = {key: _plain(value, key) for key, value in self.parameters.items()}
-        metrics = {key: _number(value, key) for key, value in self.metrics.items()}
+        metrics = {key: number(value, f"metric '{key}'") for key, value in self.metrics.items()}
         if metrics:
             if "metrics" in parameters:
                 raise InvalidInputError(
@@ -158,12 +158,12 @@ def _plain(value: Any, where: str) -> Any:
     )
 
 
-def _number(value: Any, name: str) -> float | str:
+def number(value: Any, what: str) -> float | str:
     """A metric as a Kitfile has it; one that is not finite by its name, which no gate takes for a number."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidInputError(f"metric '{name}' is {value!r}, not a number")
+        raise InvalidInputError(f"{what} is {value!r}, not a number")
     return value if math.isfinite(value) else str(value)
 
 

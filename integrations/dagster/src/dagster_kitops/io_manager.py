@@ -22,7 +22,7 @@ from dagster_kitops.naming import repository_of_output
 from dagster_kitops.options import REPOSITORY, InputOptions, OutputOptions, input_options, output_options
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import describe_partition, has_run, input_kits, note_loaded, recorded_kit, set_data_version
+from dagster_kitops.versioning import describe_partition, gathers, has_run, input_kits, note_loaded, recorded_kit, set_data_version
 from kitops_core import InvalidInputError, KitOpsError, ModelKitRecord, NotFoundError, Reference, parse_reference
 from kitops_core.orchestrate.names import repository_of, tag_of
 from kitops_core.orchestrate.unpacked import unpacked
@@ -40,7 +40,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     An input annotated as :class:`ModelKit` (or not at all) is a handle that reads nothing before something is asked
     for; as ``Path``, the directory where the kit was unpacked; as ``dict[str, Path]``, its entries by name; as
     ``bytes`` or a type of object, the object. All are the very digest that Dagster recorded as this run's input.
-    Several partitions come as a ``dict`` by partition key.
+    Several partitions come as a ``dict`` by partition key, one as the kit itself; which it is the partition mapping says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,7 +94,11 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             KitOpsError: Packing failed.
         """
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else []
-        each = by_partition(obj, partitions)
+        wrong: InvalidInputError | None = None
+        try:
+            each = by_partition(obj, partitions)
+        except InvalidInputError as error:  # raised below, where what there is is kept
+            wrong, each = error, True
         metadata = (context.definition_metadata or {}, context.output_metadata or {})
         packer = Packer(
             self.kitops,
@@ -110,13 +114,15 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             context,
             self.kitops,
             packer,
-            {(key,): obj[key] for key in partitions} if each else {tuple(partitions): obj},
+            {(key,): obj[key] for key in partitions if key in obj} if each else {tuple(partitions): obj},
             name=context.asset_key.path[-1] if context.has_asset_key else context.name,
             when=self.keep,
             target=lambda keys: self._target(context, output_options(*metadata), keys),
         )
         with hints_logged(context.log):
             try:
+                if wrong is not None:
+                    raise wrong
                 options = output_options(*metadata)
                 keeper.packer = replace(
                     packer,
@@ -172,12 +178,13 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             DagsterInvalidDefinitionError: The annotation does not fit the upstream asset.
             KitOpsError: The kit could not be opened, unpacked or loaded.
         """
-        wanted = wanted_of(context)
+        partitioned = context.has_asset_key and context.has_asset_partitions
+        keys = list(context.asset_partition_keys) if partitioned else []
+        wanted = wanted_of(context, partitioned and (len(keys) != 1 or gathers(context)))
         with hints_logged(context.log):
             options = input_options(context.definition_metadata or {})
-            if not (context.has_asset_key and context.has_asset_partitions):
+            if not partitioned:
                 return self._load(context, wanted, options, None)
-            keys = list(context.asset_partition_keys)
             if len(keys) == 1 and not wanted.by_partition:
                 return self._load(context, wanted, options, keys[0])
             if not wanted.by_partition and wanted.kind is not Any:

@@ -162,8 +162,23 @@ class Packer:
 
 
 def by_partition(value: Any, partitions: Sequence[str]) -> bool:
-    """Whether a value is one value for each partition of the run."""
-    return bool(partitions) and isinstance(value, Mapping) and set(value) == set(partitions)
+    """Whether a value is one value for each partition of the run.
+
+    Raises:
+        InvalidInputError: It is a mapping of kits' contents, and not of these partitions.
+    """
+    if not partitions or not isinstance(value, Mapping):
+        return False
+    if set(value) == set(partitions):
+        return True
+    if value and all(isinstance(item, (kitops.Contents, ModelKitRef, ModelKit)) for item in value.values()):
+        lacking = [f"lacks the partition '{key}'" for key in partitions if key not in value]
+        beyond = [f"has '{key}', which is no partition of this run" for key in value if key not in partitions]
+        raise InvalidInputError(
+            f"the asset returned a mapping of kits by partition, and it {', and '.join([*lacking, *beyond][:5])}",
+            hint="return one for each of context.partition_keys",
+        )
+    return False
 
 
 def combined_version(digests: Mapping[str, str]) -> str:

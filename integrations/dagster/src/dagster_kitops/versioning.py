@@ -170,6 +170,24 @@ def has_run(context: dg.InputContext) -> bool:
         return False
 
 
+def gathers(context: dg.InputContext) -> bool:
+    """Whether the input's partition mapping gathers partitions, also where there is but one of them now.
+
+    Where it cannot be told, outside a run for example, how many partitions there are decides.
+    """
+    try:
+        step = context.step_context
+        assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle)
+        mapping = assets.get_partition_mapping(context.asset_key)
+        ours, theirs = assets.partitions_def, context.asset_partitions_def
+    except (AttributeError, KeyError, dg.DagsterError):
+        return False
+    if isinstance(mapping, dg.TimeWindowPartitionMapping):
+        return bool(mapping.start_offset != mapping.end_offset)
+    multi = isinstance(theirs, dg.MultiPartitionsDefinition) and not isinstance(ours, dg.MultiPartitionsDefinition)
+    return isinstance(mapping, dg.AllPartitionMapping) or (mapping is None and (ours is None or multi))
+
+
 def note_loaded(context: dg.InputContext, kit: ModelKit) -> None:
     """Remember which kit a step was given, for the parents of what it makes: it need not be the latest one."""
     try:
