@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dagster_kitops.promotion import rollback_job as rollback_job
     from dagster_kitops.resources import KitOpsResource as KitOpsResource
     from dagster_kitops.resources import RegistryLogin as RegistryLogin
+    from dagster_kitops.scheduling import promotion_schedule as promotion_schedule
     from dagster_kitops.serializers import Serializer as Serializer
     from dagster_kitops.serializers import register_serializer as register_serializer
     from dagster_kitops.signing import signing_job as signing_job
@@ -57,6 +58,7 @@ _HOMES = {
     "pipes": "report_modelkit",
     "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
     "resources": "KitOpsResource RegistryLogin",
+    "scheduling": "promotion_schedule",
     "serializers": "Serializer register_serializer",
     "signing": "signing_job",
     "unpushed": "kept_kit",

@@ -56,16 +56,16 @@ class Keeper:
             with self._lock:
                 if not self._tried:
                     self._tried = True
-                    if self._room():
-                        self._keep()
+                    if self._room() and (problem := self._keep()):
+                        self.context.log.warning(f"nothing is kept before the push: {problem}")
 
     def after_error(self) -> None:
         """Keep the kits, and say in the log how to go on. The error is what the run must show: nothing is raised."""
         if self.when == "never" or not self._names():
             return
         with self._lock:
-            if not self._kept:
-                self._keep()
+            if not self._kept and (problem := self._keep()):
+                self.context.log.error(f"what was made could not be kept in the local store either: {problem}")
         for name in self._kept:
             self.context.log.error(
                 f"what was packed is kept in the local store as {name}: `{self._command(name)}` does the rest, and "
@@ -79,7 +79,8 @@ class Keeper:
             with suppress(KitOpsError), KitOpsResource(store=self.resource.store).client() as client:
                 client.remove(name)  # there is none, as nearly always
 
-    def _keep(self) -> None:
+    def _keep(self) -> str:
+        """Keep the kits; gives what went wrong, if something did."""
         local = KitOpsResource(store=self.resource.store, signer=self.packer.signer or self.resource.signer)
         packer = replace(self.packer, resource=local, on_event=None)
         bare = replace(packer, provenance=False, serializer="auto", metrics={}, signer="")
@@ -95,10 +96,10 @@ class Keeper:
                 try:
                     bare.store(_bare(value), target.repository, [target.tag], name=self.name)
                 except Exception as error:
-                    self.context.log.error(f"what was made could not be kept in the local store either: {error}")
-                    return
+                    return str(error)
                 self.context.log.warning(f"kept without provenance, signature, parameters and metrics: {first}")
             self._kept.append(name)
+        return ""
 
     def _room(self) -> bool:
         """Whether the disk of the local store has room for the files twice."""

@@ -5,6 +5,7 @@ Every use of it is guarded: where a Dagster release moves it, or outside a run, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -237,6 +238,25 @@ def describe_partition(context: dg.OutputContext, partition: str, metadata: dict
             "here a run cannot say more of one partition than of another: return one kit for all of them, or take "
             "one partition a run (dg.BackfillPolicy.multi_run())"
         ) from error
+
+
+def input_versions(
+    instance: dg.DagsterInstance, key: dg.AssetKey, upstream: Sequence[dg.AssetKey], digest: str
+) -> dict[str, str]:
+    """The tags by which Dagster sees that an asset was made of a kit that its upstream asset may not have any more.
+
+    Args:
+        instance: Dagster's instance.
+        key: The asset.
+        upstream: What it is made of, by its definition; otherwise what its last materialization was made of.
+        digest: The kit.
+    """
+    prefix = "dagster/input_data_version/"
+    last = instance.get_latest_materialization_event(key)
+    tags = (last.asset_materialization.tags if last is not None and last.asset_materialization else None) or {}
+    names = {f"{prefix}{each.to_user_string()}" for each in upstream} or {tag for tag in tags if tag.startswith(prefix)}
+    same = {name: value for name, value in tags.items() if name == "dagster/code_version"}
+    return {**same, **dict.fromkeys(sorted(names), digest)}
 
 
 def partitions_of(step: Any, key: dg.AssetKey) -> Partitions:
