@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError
+from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError, StoreError
 from kitops_core.events import Cancel, Control, Event
 from kitops_core.record import Source
 from kitops_core.reference import Reference, Where, parse_reference
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kitops_core.oci.manifest import Manifest
     from kitops_core.signing.keys import SigningKey
     from kitops_core.storage.local import LocalStore
+    from kitops_core.storage.local.layer_cache import LayerCache
     from kitops_core.storage.registry import RegistryRepository
     from kitops_core.storage.registry.transport import Transport
 
@@ -93,6 +94,15 @@ class Session:
         from kitops_core.storage.local import LocalStore
 
         return LocalStore(self._store, control=self.control)
+
+    def layer_cache(self) -> LayerCache:
+        """What was packed before. Where there is no home that it could be in, nothing was: packing needs no store."""
+        from kitops_core.storage.local.layer_cache import LayerCache
+
+        try:
+            return self.store.layer_cache()
+        except StoreError:
+            return LayerCache(Path(os.devnull) / "no-home")
 
     @property
     def home(self) -> Path | None:

@@ -101,7 +101,7 @@ def _import_hub(
             user=user,
             build_type=IMPORT_TYPE,
         )
-        cache = session.store.layer_cache()
+        cache = session.layer_cache()
         return destination.write(
             description,
             where,

@@ -78,7 +78,7 @@ def import_run(
             description, where = load_kitfile(kitfile)
         else:
             description, where = _described(found, directory).data(), f"the Kitfile generated for {found.origin}"
-        cache = destination.session.store.layer_cache()
+        cache = destination.session.layer_cache()
         return destination.write(
             description,
             where,

@@ -61,7 +61,7 @@ def pack_layers(
     if unknown or not entries:
         missing = ", ".join(f"'{path}'" for path in unknown) or "nothing"
         raise InvalidInputError(f"{where} has no entry {missing}", hint=f"its entries are {', '.join(known)}")
-    cache, control = session.store.layer_cache(), session.control
+    cache, control = session.layer_cache(), session.control
     layers = kit.plan(context, cache, control, {known[clean_path(path)] for path in entries})
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         was = layers_before(storage, digest_of(storage, tag))

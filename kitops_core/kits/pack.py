@@ -46,7 +46,7 @@ def pack(
     kit.check(where)
     directory = Path() if isinstance(source, Contents) else Path(source)
     evidence = prepare_evidence(session, provenance, description, directory)
-    layers = kit.plan(context, session.store.layer_cache(), session.control)
+    layers = kit.plan(context, session.layer_cache(), session.control)
     # Too many layers are found before the first byte is sent.
     kit.config_and_manifest([layer.finished() for layer in layers])
     with closing(session.storage(target, "registry" if push else "store")) as storage:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dagster_kitops.kit_ref import ModelKitLayers as ModelKitLayers
     from dagster_kitops.kit_ref import ModelKitRef as ModelKitRef
     from dagster_kitops.modelkit import ModelKit as ModelKit
+    from dagster_kitops.options import check_definitions as check_definitions
     from dagster_kitops.pipes import report_modelkit as report_modelkit
     from dagster_kitops.promotion import PromotionConfig as PromotionConfig
     from dagster_kitops.promotion import RollbackConfig as RollbackConfig
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from dagster_kitops.promotion import rollback_job as rollback_job
     from dagster_kitops.resources import KitOpsResource as KitOpsResource
     from dagster_kitops.resources import RegistryLogin as RegistryLogin
+    from dagster_kitops.scheduling import promotion_schedule as promotion_schedule
     from dagster_kitops.serializers import Serializer as Serializer
     from dagster_kitops.serializers import register_serializer as register_serializer
     from dagster_kitops.signing import signing_job as signing_job
@@ -52,9 +54,11 @@ _HOMES = {
     "io_manager": "ModelKitIOManager",
     "kit_ref": "ModelKitLayers ModelKitRef",
     "modelkit": "ModelKit",
+    "options": "check_definitions",
     "pipes": "report_modelkit",
     "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
     "resources": "KitOpsResource RegistryLogin",
+    "scheduling": "promotion_schedule",
     "serializers": "Serializer register_serializer",
     "signing": "signing_job",
     "unpushed": "kept_kit",

@@ -52,7 +52,7 @@ class ModelKitContents(kitops.Contents):
         """
         contents = self._with_model(replace(self, name=self.name or name), directory, serializer, allow_pickle)
         parameters = _plain(self.parameters)
-        metrics = {key: _number(value, key) for key, value in self.metrics.items()}
+        metrics = {key: number(value, f"metric '{key}'") for key, value in self.metrics.items()}
         if metrics:
             if "metrics" in parameters:
                 raise InvalidInputError(
@@ -155,9 +155,16 @@ def _plain(value: Any) -> Any:
     return value  # the engine says what of it a Kitfile cannot hold
 
 
-def _number(value: Any, name: str) -> float:
+def number(value: Any, what: str) -> float | str:
+    """A metric as a Kitfile has it; one that is not finite by its name, which no gate takes for a number."""
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidInputError(f"metric '{name}' is {value!r}, not a finite number")
-    return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidInputError(f"{what} is {value!r}, not a number")
+    return value if math.isfinite(value) else str(value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a metric is a number that can be compared."""
+    value = value.item() if hasattr(value, "item") else value
+    return isinstance(value, (int, float)) and math.isfinite(value)

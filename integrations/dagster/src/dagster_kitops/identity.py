@@ -12,6 +12,9 @@ DIGEST_KEY = "kitops/digest"
 REFERENCE_KEY = "kitops/reference"
 """The metadata key that carries a kit's full reference; in an asset's definition, the kit that it stands for."""
 
+VERDICTS_KEY = "kitops/verdicts"
+"""The metadata key of a check that looked at several kits: by digest, whether it passed."""
+
 
 def identity(reference: str, digest: str) -> dict[str, str]:
     """Which kit it is, and nothing else."""

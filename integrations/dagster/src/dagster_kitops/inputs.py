@@ -32,8 +32,13 @@ class Wanted:
     optional: bool = False
 
 
-def wanted_of(context: dg.InputContext) -> Wanted:
+def wanted_of(context: dg.InputContext, several: bool) -> Wanted:
     """What an input is to be, by its annotation.
+
+    Args:
+        context: The input's context.
+        several: Whether it is several partitions of the upstream asset. A ``dict`` is one of partitions only then:
+            otherwise it is what the asset returned. Kits by partition may be one.
 
     Raises:
         DagsterInvalidDefinitionError: It is a dict of kits, and the upstream asset has no partitions.
@@ -47,9 +52,9 @@ def wanted_of(context: dg.InputContext) -> Wanted:
     if kind is not dict and get_origin(kind) is not dict:
         return Wanted(kind, optional=optional)
     value = (get_args(kind)[1:] or (Any,))[0]
-    if context.has_asset_key and context.has_asset_partitions:
-        value, optional = _not_none(value)
-        return Wanted(value, by_partition=True, optional=optional)
+    of_partition, missing = _not_none(value)
+    if several or (context.has_asset_key and context.has_asset_partitions and of_partition in (ModelKit, ModelKitRef)):
+        return Wanted(of_partition, by_partition=True, optional=missing)
     if value in (ModelKit, ModelKitRef):
         raise dg.DagsterInvalidDefinitionError(
             f"{input_name(context)} is annotated as a dict of kits, and its asset has no partitions: "

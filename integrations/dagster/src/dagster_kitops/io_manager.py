@@ -4,23 +4,26 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import ConfigDict, Field
 
 from dagster_kitops.hints import hints_logged
-from dagster_kitops.identity import REFERENCE_KEY
+from dagster_kitops.identity import REFERENCE_KEY, identity
 from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
 from dagster_kitops.metadata import changes_between, kit_metadata
+from dagster_kitops.keeping import Keeper
+from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.naming import repository_of_output
-from dagster_kitops.options import REPOSITORY, InputOptions, input_options, output_options
+from dagster_kitops.options import REPOSITORY, InputOptions, OutputOptions, input_options, output_options
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import describe_partition, input_kits, note_loaded, recorded_kit, set_data_version
-from kitops_core import DeniedError, InvalidInputError, ModelKitRecord, NotFoundError, RegistryError, parse_reference
+from dagster_kitops.versioning import describe_partition, gathers, has_run, input_kits, note_loaded, recorded_kit, set_data_version
+from kitops_core import InvalidInputError, KitOpsError, ModelKitRecord, NotFoundError, Reference, parse_reference
 from kitops_core.orchestrate.names import repository_of, tag_of
 from kitops_core.orchestrate.unpacked import unpacked
 
@@ -37,7 +40,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     An input annotated as :class:`ModelKit` (or not at all) is a handle that reads nothing before something is asked
     for; as ``Path``, the directory where the kit was unpacked; as ``dict[str, Path]``, its entries by name; as
     ``bytes`` or a type of object, the object. All are the very digest that Dagster recorded as this run's input.
-    Several partitions come as a ``dict`` by partition key.
+    Several partitions come as a ``dict`` by partition key, one as the kit itself; which it is the partition mapping says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +72,11 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     only: list[str] = Field(
         default=[], description="Parts of a kit that inputs are given, as filters: model, datasets:sample."
     )
+    keep: Literal["always", "on-error", "never"] = Field(
+        default="always",
+        description="Keep what is packed in the local store until it is pushed, for kept_kit: before the first byte "
+        "is sent (also a process that is killed then has lost nothing), when the push failed, or never.",
+    )
     cache_dir: str = Field(
         default="", description="Where inputs annotated as Path are unpacked; by default below the local store."
     )
@@ -85,40 +93,83 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             InvalidInputError: What was returned cannot be packed.
             KitOpsError: Packing failed.
         """
+        partitions = list(context.asset_partition_keys) if context.has_asset_partitions else []
+        wrong: InvalidInputError | None = None
+        try:
+            each = by_partition(obj, partitions)
+        except InvalidInputError as error:  # raised below, where what there is is kept
+            wrong, each = error, True
+        metadata = (context.definition_metadata or {}, context.output_metadata or {})
+        packer = Packer(
+            self.kitops,
+            context,
+            serializer=self.serializer,
+            allow_pickle=self.allow_pickle,
+            metrics={},
+            parents=input_kits(context),
+            provenance=self.provenance,
+            signer=self.signer,
+        )
+        keeper = Keeper(
+            context,
+            self.kitops,
+            packer,
+            {(key,): obj[key] for key in partitions if key in obj} if each else {tuple(partitions): obj},
+            name=context.asset_key.path[-1] if context.has_asset_key else context.name,
+            when=self.keep,
+            target=lambda keys: self._target(context, output_options(*metadata), keys),
+        )
         with hints_logged(context.log):
-            options = output_options(context.definition_metadata or {}, context.output_metadata or {})
-            packer = Packer(
-                self.kitops,
-                context,
-                serializer=options.serializer or self.serializer,
-                allow_pickle=self.allow_pickle,
-                metrics=options.metrics,
-                parents=[*input_kits(context), *options.parents],
-                provenance=self.provenance,
-                signer=self.signer,
-            )
-            if not context.has_asset_key:
-                repository, tag = repository_of_output(context.get_identifier())
-                record = packer.store(obj, repository, [tag], name=context.name)
-                self._describe(context, record)
-                return
-            path = context.asset_key.path
-            repository = options.repository or self._repository(path)
-            partitions = list(context.asset_partition_keys) if context.has_asset_partitions else []
-            if not by_partition(obj, partitions):
-                own = [tag_of(key) for key in partitions]
-                tags = [*own, *options.tags] if own else options.tags or self.tags
-                record = packer.store(obj, repository, tags, name=path[-1], partitions=partitions)
-                self._describe(context, record)
-                set_data_version(context, record.digest)
-                return
+            try:
+                if wrong is not None:
+                    raise wrong
+                options = output_options(*metadata)
+                keeper.packer = replace(
+                    packer,
+                    serializer=options.serializer or self.serializer,
+                    metrics=options.metrics,
+                    parents=[*packer.parents, *options.parents],
+                )
+                self._store(context, keeper, options, partitions if each else None)
+            except Exception:  # whatever it is, what was made is not thrown away
+                keeper.after_error()
+                raise
+            keeper.forget()
+
+    def _store(
+        self, context: dg.OutputContext, keeper: Keeper, options: OutputOptions, each: Sequence[str] | None
+    ) -> None:
+        packer = replace(keeper.packer, on_event=keeper.before_sending)
+        if not context.has_asset_key:
+            (obj,) = keeper.values.values()
+            repository, tag = repository_of_output(context.get_identifier())
+            self._describe(context, packer.store(obj, repository, [tag], name=context.name))
+            return
+        repository, name = options.repository or self._repository(context.asset_key.path), keeper.name
+        if each is not None:
             if options.tags:
                 raise InvalidInputError("'kitops/tags' would be one tag for the kits of several partitions")
             digests = {}
-            for key, record in packer.store_each({key: obj[key] for key in partitions}, repository, name=path[-1]):
+            for key in each:
+                record = packer.store(keeper.values[(key,)], repository, [tag_of(key)], name=name)
                 digests[key] = record.digest
                 describe_partition(context, key, self._metadata(context, record))
             set_data_version(context, combined_version(digests))
+            return
+        ((partitions, obj),) = keeper.values.items()
+        own = [tag_of(key) for key in partitions]
+        record = packer.store(obj, repository, [*own, *options.tags] if own else options.tags or self.tags, name=name)
+        metadata = self._describe(context, record)
+        if len(partitions) > 1 and not isinstance(obj, ModelKitRef):
+            for key in partitions:
+                own_name = str(parse_reference(record.reference).with_tag(tag_of(key)))
+                describe_partition(context, key, {**metadata, **identity(own_name, record.digest)})
+        set_data_version(context, record.digest)
+
+    def _target(self, context: dg.OutputContext, options: OutputOptions, partitions: Sequence[str]) -> str:
+        repository = options.repository or self._repository(context.asset_key.path)
+        first = tag_of(partitions[0]) if partitions else (*options.tags, *self.tags)[0]
+        return self.kitops.reference(repository, tag=first)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream asset's kit, as the input's annotation asks for it.
@@ -127,12 +178,13 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             DagsterInvalidDefinitionError: The annotation does not fit the upstream asset.
             KitOpsError: The kit could not be opened, unpacked or loaded.
         """
-        wanted = wanted_of(context)
+        partitioned = context.has_asset_key and context.has_asset_partitions
+        keys = list(context.asset_partition_keys) if partitioned else []
+        wanted = wanted_of(context, partitioned and (len(keys) != 1 or gathers(context)))
         with hints_logged(context.log):
             options = input_options(context.definition_metadata or {})
-            if not (context.has_asset_key and context.has_asset_partitions):
+            if not partitioned:
                 return self._load(context, wanted, options, None)
-            keys = list(context.asset_partition_keys)
             if len(keys) == 1 and not wanted.by_partition:
                 return self._load(context, wanted, options, keys[0])
             if not wanted.by_partition and wanted.kind is not Any:
@@ -147,7 +199,12 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             return {key: value for key, value in found.items() if value is not None}
 
     def _load(self, context: dg.InputContext, wanted: Wanted, options: InputOptions, partition: str | None) -> Any:
-        reference = self._reference(context, options, partition)
+        try:
+            reference = self._reference(context, options, partition)
+        except NotFoundError:
+            if wanted.optional and not self._tagged(context, partition):
+                return None
+            raise
         if wanted.optional and not parse_reference(reference).digest:
             try:
                 self.kitops.resolve(reference)
@@ -171,16 +228,13 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
 
     def _reference(self, context: dg.InputContext, options: InputOptions, partition: str | None) -> str:
         """Which kit it is: the one that the input pins, the one that Dagster recorded, or what the tag means now."""
-        upstream = context.upstream_output
         if not context.has_asset_key:
+            upstream = context.upstream_output
             if upstream is None:
                 raise dg.DagsterInvalidDefinitionError(f"{input_name(context)} comes from no output that is a kit")
             repository, tag = repository_of_output(upstream.get_identifier())
             return self.kitops.reference(repository, tag=tag)
-        said = (upstream.definition_metadata or {}) if upstream is not None else {}
-        external = str(said.get(REFERENCE_KEY, ""))
-        repository = str(said.get(REPOSITORY, "")) or self._repository(context.asset_key.path)
-        named = parse_reference(external or self.kitops.reference(repository))
+        external, named = self._place(context)
         if options.digest:
             return str(named.with_digest(options.digest))
         if options.tag:
@@ -188,19 +242,41 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         recorded = recorded_kit(context, partition)
         if recorded is not None:
             return recorded.pinned if recorded.reference else str(named.with_digest(recorded.digest))
-        if external:
+        if external and partition is None:
             return external
-        return str(named.with_tag(self.tags[0] if partition is None else tag_of(partition)))
+        tagged = named.with_tag(self.tags[0] if partition is None else tag_of(partition))
+        if has_run(context):
+            context.log.warning(
+                f"Dagster records no kit of {context.asset_key.to_user_string()}: {tagged} is loaded, whatever it is now"
+            )
+        return str(tagged)
+
+    def _place(self, context: dg.InputContext) -> tuple[str, Reference]:
+        """The reference that the upstream asset's definition names, if any, and the repository of its kits."""
+        upstream = context.upstream_output
+        said = (upstream.definition_metadata or {}) if upstream is not None else {}
+        external = str(said.get(REFERENCE_KEY, ""))
+        repository = str(said.get(REPOSITORY, "")) or self._repository(context.asset_key.path)
+        return external, parse_reference(external or self.kitops.reference(repository))
+
+    def _tagged(self, context: dg.InputContext, partition: str | None) -> bool:
+        """Whether there is a kit under a partition's tag, whatever it is."""
+        try:
+            self.kitops.resolve(str(self._place(context)[1].with_tag(tag_of(partition or ""))))
+        except NotFoundError:
+            return False
+        return True
 
     def _repository(self, path: Any) -> str:
         return self.repository.replace("{asset_key}", repository_of(path)).replace(
             "{asset_name}", repository_of(path[-1:])
         )
 
-    def _describe(self, context: dg.OutputContext, record: ModelKitRecord) -> None:
+    def _describe(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
         given = context.output_metadata or {}
-        metadata = self._metadata(context, record)
-        context.add_output_metadata({key: value for key, value in metadata.items() if key not in given})
+        metadata = {key: value for key, value in self._metadata(context, record).items() if key not in given}
+        context.add_output_metadata(metadata)
+        return metadata
 
     def _metadata(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
         named = parse_reference(record.reference)
@@ -211,7 +287,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             if record.changed and record.previous_digest:
                 before = str(named.with_digest(record.previous_digest))
                 changes = changes_between(self.kitops, before, str(named.with_digest(record.digest)))
-        except (RegistryError, DeniedError) as error:  # the kit is there: a failed step would be run again for nothing
+        except KitOpsError as error:  # the kit is there: a failed step would be run again for nothing
             context.log.warning(f"the metadata lacks what could not be read back: {error.message}")
         state = "packed" if record.changed else "unchanged"
         context.log.info(f"{state} {record.reference} {record.digest}, {len(record.layers)} layers")

@@ -26,7 +26,7 @@ def kit_metadata(
     Args:
         record: What the engine packed or found.
         kitfile: Its Kitfile, where it could be read. Each of the model's metrics becomes a number that Dagster draws
-            over time.
+            over time. They are what the Kitfile says, and nobody vouches for them: gates read signed statements.
         changes: What moved since the kit that had the tag before.
         browse_url: Where the registry's pages show a kit, with ``{repository}`` and ``{digest}``.
     """
@@ -64,11 +64,14 @@ def changes_between(resource: KitOpsResource, before: str, after: str) -> kitops
         return None
 
 
-def _metrics(kitfile: kitops.Kitfile) -> Mapping[str, float]:
+_NOT_FINITE = ("nan", "inf", "-inf")
+
+
+def _metrics(kitfile: kitops.Kitfile) -> Mapping[str, float | str]:
     metrics = (kitfile.model.parameters or {}).get("metrics", {}) if kitfile.model is not None else {}
     if not isinstance(metrics, Mapping):
         return {}
-    return {name: value for name, value in metrics.items() if type(value) in (int, float)}
+    return {name: value for name, value in metrics.items() if type(value) in (int, float) or value in _NOT_FINITE}
 
 
 def _layer_table(record: ModelKitRecord) -> dg.TableMetadataValue:

@@ -5,15 +5,23 @@ An asset's definition comes first, then what a run adds to its output: ``dg.Outp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
-from kitops_core import InvalidInputError, check_tag, is_digest
+import dagster as dg
+
+from dagster_kitops.contents import number
+from dagster_kitops.identity import REFERENCE_KEY
+from dagster_kitops.serializers import check_serializer
+from kitops_core import InvalidInputError, KitOpsError, check_tag, is_digest, parse_reference
 
 REPOSITORY = "kitops/repository"
+_ANY_HOST = "registry.example.com"
 METRIC = "kitops/metric/"
 
+_OF_DEFINITIONS = ("kitops/channel", REFERENCE_KEY)
 _OUTPUT_KEYS = ("kitops/repository", "kitops/tags", "kitops/serializer", "kitops/parents")
 _INPUT_KEYS = ("kitops/digest", "kitops/tag", "kitops/only", "kitops/trusted", "kitops/allow_missing")
 
@@ -61,14 +69,20 @@ def output_options(*layers: Mapping[str, Any]) -> OutputOptions:
 
     Raises:
         InvalidInputError: A value is of the wrong kind, or a key of ours is misspelt.
+        InvalidReferenceError: A repository, tag or parent is no legal name.
     """
     found = _merged(layers, _OUTPUT_KEYS)
-    metrics = {key.removeprefix(METRIC): value for key, value in found.items() if key.startswith(METRIC)}
+    metrics = {key.removeprefix(METRIC): number(value, key) for key, value in found.items() if key.startswith(METRIC)}
+    repository, parents = _text(found, REPOSITORY), _texts(found, "kitops/parents")
+    if repository and parse_reference(f"{_ANY_HOST}/{repository}").repository != repository:
+        raise InvalidInputError(f"metadata '{REPOSITORY}' is '{repository}', which is more than a repository")
+    for parent in parents:
+        parse_reference(parent)
     return OutputOptions(
-        repository=_text(found, "kitops/repository"),
+        repository=repository,
         tags=tuple(check_tag(tag) for tag in _texts(found, "kitops/tags")),
-        serializer=_text(found, "kitops/serializer"),
-        parents=_texts(found, "kitops/parents"),
+        serializer=check_serializer(_text(found, "kitops/serializer")),
+        parents=parents,
         metrics=metrics,
     )
 
@@ -94,6 +108,37 @@ def input_options(metadata: Mapping[str, Any]) -> InputOptions:
     )
 
 
+def check_definitions(defs: dg.Definitions) -> dg.Definitions:
+    """The same definitions, all of whose ``kitops/`` metadata can be used: of assets, and of their inputs.
+
+    Around the definitions of a code location it tells of a misspelt key or a bad tag when they are loaded, and by
+    ``dg check defs``, rather than after the training.
+
+    Raises:
+        InvalidInputError: An asset or an input says something that means nothing; the error names it.
+    """
+    problems = []
+    for assets in (each for each in defs.assets or () if isinstance(each, dg.AssetsDefinition)):
+        for spec in assets.specs:
+            said = {key: value for key, value in spec.metadata.items() if key not in _OF_DEFINITIONS}
+            problems += _problems(f"asset '{spec.key.to_user_string()}'", output_options, said)
+        for name, key in assets.keys_by_input_name.items():
+            of_input = assets.node_def.input_dict[name].metadata if assets.is_executable else {}
+            where = f"input '{name}' ({key.to_user_string()}) of '{assets.node_def.name}'"
+            problems += _problems(where, input_options, of_input)
+    if problems:
+        raise InvalidInputError("; ".join(problems))
+    return defs
+
+
+def _problems(where: str, read: Callable[[Mapping[str, Any]], object], said: Mapping[str, Any]) -> list[str]:
+    try:
+        read(said)
+    except KitOpsError as error:
+        return [f"{where}: {error.message}" + (f" ({error.hint})" if error.hint else "")]
+    return []
+
+
 def _merged(layers: Sequence[Mapping[str, Any]], known: Sequence[str]) -> dict[str, Any]:
     found = {
         key: getattr(value, "value", value)
@@ -103,8 +148,10 @@ def _merged(layers: Sequence[Mapping[str, Any]], known: Sequence[str]) -> dict[s
     }
     unknown = [key for key in found if key not in known and not key.startswith(METRIC)]
     if unknown:
+        near = get_close_matches(unknown[0], known, 1)
         raise InvalidInputError(
-            f"metadata '{unknown[0]}' means nothing here", hint="the keys that do are " + ", ".join(known)
+            f"metadata '{unknown[0]}' means nothing here",
+            hint=f"did you mean '{near[0]}'?" if near else "the keys that do are " + ", ".join(known),
         )
     return found
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,21 +12,12 @@ from typing import Any
 import dagster as dg
 
 import kitops_core as kitops
-from dagster_kitops.contents import ModelKitContents, contents_of
+from dagster_kitops.contents import ModelKitContents, contents_of, is_finite
 from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.unpushed import forget, kept_name
-from kitops_core import (
-    DeniedError,
-    InvalidInputError,
-    KitOpsError,
-    ModelKitRecord,
-    RegistryError,
-    Source,
-    parse_reference,
-)
-from kitops_core.orchestrate.names import tag_of
+from kitops_core import InvalidInputError, ModelKitRecord, Source, parse_reference
+from kitops_core.orchestrate.scratch import scratch
 
 _RETURN = (
     "return a ModelKitContents, an object that has a serializer, the Path of a directory, a ModelKitRef or a ModelKit"
@@ -47,6 +37,7 @@ class Packer:
         parents: References, pinned by digest, of the kits it was made from.
         provenance: Whether to attach how it was made, and what was measured, to the kit.
         signer: The private key that signs the kit and that; empty for the resource's.
+        on_event: Is told how far packing and pushing are.
     """
 
     resource: KitOpsResource
@@ -57,10 +48,9 @@ class Packer:
     parents: Sequence[str]
     provenance: bool
     signer: str
+    on_event: Callable[[kitops.Event], None] | None = None
 
-    def store(
-        self, value: Any, repository: str, tags: Sequence[str], *, name: str, partitions: Sequence[str] = ()
-    ) -> ModelKitRecord:
+    def store(self, value: Any, repository: str, tags: Sequence[str], *, name: str) -> ModelKitRecord:
         """Make a value a kit.
 
         Args:
@@ -68,45 +58,11 @@ class Packer:
             repository: The repository below the registry.
             tags: Its tags, at least one.
             name: The kit's name where it says none.
-            partitions: The partitions of the run, for all of which the kit is.
 
         Raises:
             InvalidInputError: The value is no kit's contents.
             KitOpsError: It could not be packed or pushed.
         """
-        try:
-            record = self._stored(value, repository, tags, name)
-        except (RegistryError, DeniedError):
-            self._keep({tuple(partitions): value}, repository, tags, name)
-            raise
-        self._forget(partitions)
-        return record
-
-    def store_each(
-        self, values: Mapping[str, Any], repository: str, *, name: str
-    ) -> Iterator[tuple[str, ModelKitRecord]]:
-        """Make each partition's value a kit; gives partition and record, in the order of the values.
-
-        Args:
-            values: What the asset returned, by partition.
-            repository: The repository below the registry.
-            name: The kits' name where they say none.
-
-        Raises:
-            InvalidInputError: A value is no kit's contents.
-            KitOpsError: One could not be packed or pushed. The others may have been.
-        """
-        for partition, value in values.items():
-            tag = tag_of(partition)
-            try:
-                record = self._stored(value, repository, [tag], name)
-            except (RegistryError, DeniedError):
-                self._keep({(key,): each for key, each in values.items()}, repository, [tag], name)
-                raise
-            yield partition, record
-        self._forget(list(values))
-
-    def _stored(self, value: Any, repository: str, tags: Sequence[str], name: str) -> ModelKitRecord:
         if isinstance(value, ModelKitRef):
             return self._found(value)
         if isinstance(value, ModelKit):
@@ -128,10 +84,8 @@ class Packer:
             return self._pack(_directory(value), repository, tags, ModelKitContents(metrics=self.metrics))
         contents = _contents(value, self.serializer)
         contents = replace(contents, metrics={**contents.metrics, **self.metrics})
-        with tempfile.TemporaryDirectory(prefix="kitops-dagster-") as staging:
-            source = contents.stage(
-                Path(staging), name=name, serializer=self.serializer, allow_pickle=self.allow_pickle
-            )
+        with scratch("kitops-dagster-") as staging:
+            source = contents.stage(staging, name=name, serializer=self.serializer, allow_pickle=self.allow_pickle)
             return self._pack(source, repository, tags, contents)
 
     def _pack(
@@ -167,37 +121,7 @@ class Packer:
         return replace(record, tags=tuple(tags))
 
     def _client(self) -> AbstractContextManager[kitops.Client]:
-        return self.resource.client(self._source(), self.signer)
-
-    def _keep(self, values: Mapping[tuple[str, ...], Any], repository: str, tags: Sequence[str], name: str) -> None:
-        """Pack into the local store what could not be pushed, with all that is attached to it.
-
-        The error that this follows is what the run must show, so nothing is raised here.
-        """
-        if not self.resource.remote or any(
-            isinstance(value, (ModelKitRef, ModelKit, ModelKitLayers)) for value in values.values()
-        ):
-            return  # it is in some store already
-        local = replace(self, resource=KitOpsResource(store=self.resource.store))
-        for partitions, value in values.items():
-            kept, tag = kept_name(self.context, partitions)
-            if not kept:
-                return
-            try:
-                local._stored(value, kept, [tag], name)
-            except (KitOpsError, OSError) as error:
-                self.context.log.error(f"what was packed could not be kept in the local store either: {error}")
-                return
-            target = tag_of(partitions[0]) if len(values) > 1 else tags[0]
-            self.context.log.error(
-                f"what was packed is kept in the local store as {kept}:{tag}: `kitops push {kept}:{tag} "
-                f"{self.resource.reference(repository, tag=target)}` sends it, and kept_kit(context) gives it to the "
-                "next attempt of this step"
-            )
-
-    def _forget(self, partitions: Sequence[str]) -> None:
-        if self.resource.remote:
-            forget(self.context, self.resource, partitions)
+        return self.resource.client(self._source(), self.signer, self.on_event)
 
     @staticmethod
     def _provenance(
@@ -207,7 +131,7 @@ class Packer:
         return kitops.Provenance(
             parameters={name: value for name, value in made.items() if name != "metrics"},
             inputs=[kitops.kit_input(kitops.parse_reference(parent)) for parent in parents],
-            metrics=metrics,
+            metrics={name: value for name, value in metrics.items() if is_finite(value)},
         )
 
     def _found(self, ref: ModelKitRef) -> ModelKitRecord:
@@ -238,8 +162,23 @@ class Packer:
 
 
 def by_partition(value: Any, partitions: Sequence[str]) -> bool:
-    """Whether a value is one value for each partition of the run."""
-    return bool(partitions) and isinstance(value, Mapping) and set(value) == set(partitions)
+    """Whether a value is one value for each partition of the run.
+
+    Raises:
+        InvalidInputError: It is a mapping of kits' contents, and not of these partitions.
+    """
+    if not partitions or not isinstance(value, Mapping):
+        return False
+    if set(value) == set(partitions):
+        return True
+    if value and all(isinstance(item, (kitops.Contents, ModelKitRef, ModelKit)) for item in value.values()):
+        lacking = [f"lacks the partition '{key}'" for key in partitions if key not in value]
+        beyond = [f"has '{key}', which is no partition of this run" for key in value if key not in partitions]
+        raise InvalidInputError(
+            f"the asset returned a mapping of kits by partition, and it {', and '.join([*lacking, *beyond][:5])}",
+            hint="return one for each of context.partition_keys",
+        )
+    return False
 
 
 def combined_version(digests: Mapping[str, str]) -> str:

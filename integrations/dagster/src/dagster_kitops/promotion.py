@@ -2,7 +2,7 @@
 
 # Dagster reads the annotations of a Config and of contexts when they are made, so they are not postponed here.
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table, promotion_metadata
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit
+from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit, input_versions
 from kitops_core import GateRefusedError, LostRaceError, Source, is_digest
+
+SKIP_TAG = "kitops/skip_refused"
+"""The tag of runs in which a channel whose candidate is refused is left out, with the reason, and nothing fails."""
 
 
 class PromotionConfig(dg.Config):
@@ -72,24 +75,35 @@ def promotion_asset(
         required_resource_keys={kitops_key},
         kinds={"kitops", *options.pop("kinds", ())},
         metadata={**options.pop("metadata", {}), "kitops/channel": to},
+        output_required=False,
         description=options.pop("description", f"The kit that channel {to} has."),
         **options,
     )
 
-    def channel(context: dg.AssetExecutionContext, config: PromotionConfig) -> dg.MaterializeResult[Any]:
+    def channel(context: dg.AssetExecutionContext, config: PromotionConfig) -> Iterator[dg.MaterializeResult[Any]]:
+        try:
+            done = promoted(context, config)
+        except dg.Failure as refused:
+            if SKIP_TAG not in context.run.tags:
+                raise
+            context.log.warning(f"{to} waits: {refused.description}")
+            return
+        context.log.info(f"{done.channel} has {done.digest}" + ("" if done.changed else ", as before"))
+        yield dg.MaterializeResult(data_version=dg.DataVersion(done.digest), metadata=promotion_metadata(done))
+
+    def promoted(context: dg.AssetExecutionContext, config: PromotionConfig) -> kitops.Promotion:
         kit = _candidate(context, upstream, config.digest)
-        _ask(context, needed, kit)
+        if problem := unchecked(context.instance, needed, kit):
+            raise dg.Failure(problem, allow_retries=False)
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         try:
             with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
-                done = client.promote(kit.pinned, to, policy=path, note=config.note)
+                return client.promote(kit.pinned, to, policy=path, note=config.note)
         except GateRefusedError as error:
             gates = {"kitops/gates": gate_table(error.promotion.gates)} if error.promotion else {}
             raise dg.Failure(error.message, metadata=gates, allow_retries=False) from error
         except LostRaceError as error:
             raise dg.Failure(error.message, allow_retries=False) from error
-        context.log.info(f"{done.channel} has {done.digest}" + ("" if done.changed else ", as before"))
-        return dg.MaterializeResult(data_version=dg.DataVersion(done.digest), metadata=promotion_metadata(done))
 
     made: dg.AssetsDefinition = as_asset(channel)
     return made
@@ -110,12 +124,10 @@ def promotion_assets(
         PolicyError: The policy cannot be used.
         NotFoundError: There is no such file or channel.
     """
-    loaded = kitops.load_policy(Path(policy).absolute())
-    root = asset_key(candidate)
     made: dict[str, dg.AssetsDefinition] = {}
-    wanted = {name: loaded.channel(name) for name in to or loaded.channels}
-    for name in filter(wanted.__contains__, loaded.channels):
-        upstream = made.get(wanted[name].from_)
+    root = asset_key(candidate)
+    for name, before in channels_of(policy, to).items():
+        upstream = made.get(before)
         made[name] = promotion_asset(
             candidate if upstream is None else upstream,
             name,
@@ -124,6 +136,18 @@ def promotion_assets(
             **{**options, "checks": options.get("checks", ()) if upstream is None else ()},
         )
     return list(made.values())
+
+
+def channels_of(policy: str | Path, to: Sequence[str] = ()) -> dict[str, str]:
+    """The channels of a policy, or those named, each with the channel that its kits come from; in the policy's order.
+
+    Raises:
+        PolicyError: The policy cannot be used.
+        NotFoundError: There is no such file or channel.
+    """
+    loaded = kitops.load_policy(Path(policy).absolute())
+    wanted = {name: loaded.channel(name) for name in to or loaded.channels}
+    return {name: wanted[name].from_ or "" for name in loaded.channels if name in wanted}
 
 
 def rollback_job(
@@ -137,7 +161,8 @@ def rollback_job(
 ) -> dg.JobDefinition:
     """A job that gives a channel the kit again that it had before, or the one whose digest it is told.
 
-    What a promotion's asset shows and what is downstream follow: the job reports the channel's asset.
+    What a promotion's asset shows and what is downstream follow: the job reports the channel's asset, which is stale
+    from then on, for the candidate that was rolled back waits again.
 
     Args:
         channel: The channel's asset.
@@ -148,6 +173,8 @@ def rollback_job(
         kitops_key: The resource key of the KitOpsResource.
     """
     target = asset_key(channel)
+    specs = list(channel.specs) if isinstance(channel, dg.AssetsDefinition) else []
+    upstream = [dep.asset_key for spec in specs if spec.key == target for dep in spec.deps]
     path = Path(policy).absolute()
     title = "".join(c if c.isalnum() else "_" for c in to)
 
@@ -157,7 +184,12 @@ def rollback_job(
         with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
             done = client.rollback(to, to=config.digest, policy=path, note=config.note)
         version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
-        context.log_event(dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags=version))
+        made_from = input_versions(context.instance, target, upstream, done.digest)
+        context.log_event(
+            dg.AssetMaterialization(
+                asset_key=target, metadata=promotion_metadata(done), tags={**version, **made_from}
+            )
+        )
 
     @dg.job(
         name=name or f"rollback_{title}",
@@ -179,20 +211,17 @@ def _candidate(context: dg.AssetExecutionContext, upstream: dg.AssetKey, digest:
     return RecordedKit(kit.reference, digest) if digest else kit
 
 
-def _ask(context: dg.AssetExecutionContext, needed: Sequence[dg.AssetCheckKey], kit: RecordedKit) -> None:
-    """Look at the checks again: a run of this asset alone does not, and they may be about another digest.
+def unchecked(instance: dg.DagsterInstance, needed: Sequence[dg.AssetCheckKey], kit: RecordedKit) -> str:
+    """What the checks have against this digest, or that they never looked at it; empty where all have passed.
 
-    Raises:
-        Failure: One did not pass on this digest, or has never looked at it.
+    They are asked again, since a run of a channel alone does not run them, and they may be about another digest.
     """
-    said = {key: check_of_digest(context.instance, key, kit.digest) for key in needed}
-    problems = [
+    said = {key: check_of_digest(instance, key, kit.digest) for key in needed}
+    return "; ".join(
         f"check '{key.name}' {'has not looked at' if passed is None else 'failed on'} {kit.digest}"
         for key, passed in said.items()
         if not passed
-    ]
-    if problems:
-        raise dg.Failure("; ".join(problems), allow_retries=False)
+    )
 
 
 def run_source(context: dg.AssetExecutionContext | dg.OpExecutionContext, resource: KitOpsResource) -> Source:

@@ -3,7 +3,7 @@
 # Dagster reads the annotations of resources when the class is made, so they are not postponed here.
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,18 +116,26 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
         return kitops.Registries(hosts, others=kitops.RegistryOptions(**{**how, "plain_http": None}))
 
     @contextmanager
-    def client(self, run: kitops.Source | None = None, signer: str = "") -> Iterator[kitops.Client]:
+    def client(
+        self,
+        run: kitops.Source | None = None,
+        signer: str = "",
+        on_event: Callable[[kitops.Event], None] | None = None,
+    ) -> Iterator[kitops.Client]:
         """A client of the engine that works as this resource says; its connections end with the block.
 
         Args:
             run: The run it works for, for records and provenance.
             signer: Another private key than the resource's: a file or ``env://NAME``.
+            on_event: Is told how far an operation is.
 
         Raises:
             InvalidInputError: The resource's fields do not fit together.
         """
         key = signer or self.signer or None
-        with kitops.Client(store=self.store_path, registries=self.registries, signer=key, run=run) as client:
+        with kitops.Client(
+            store=self.store_path, registries=self.registries, signer=key, run=run, on_event=on_event
+        ) as client:
             yield client
 
     def reference(self, repository: str, *, tag: str = "", digest: str = "") -> str:

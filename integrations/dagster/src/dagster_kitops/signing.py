@@ -4,16 +4,17 @@
 
 import dagster as dg
 
+from dagster_kitops.checked import latest_kits
 from dagster_kitops.checks import Asset, asset_key
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.promotion import run_source
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import latest_kit
+from dagster_kitops.versioning import partitions_of
 
 
 def signing_job(asset: Asset, *, name: str = "", signer: str = "", kitops_key: str = KITOPS_KEY) -> dg.JobDefinition:
-    """A job that signs the kit that an asset has, by the digest that Dagster recorded.
+    """A job that signs the kit that an asset has, of each partition where it has some, by the digest Dagster recorded.
 
     What an IO manager with a signer packed is signed already: this is for kits that others packed.
 
@@ -28,13 +29,13 @@ def signing_job(asset: Asset, *, name: str = "", signer: str = "", kitops_key: s
 
     @dg.op(name=f"{title}_op", required_resource_keys={kitops_key})
     def sign(context: dg.OpExecutionContext) -> None:
-        kit = latest_kit(context.instance, key)
-        if kit is None:
-            raise dg.Failure(f"{key.to_user_string()} has no kit to sign", allow_retries=False)
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
-            client.sign(kit.pinned, where=resource.where(kit.pinned))
-        context.log.info(f"signed {kit.pinned}")
+            partitions = partitions_of(context.get_step_execution_context(), key)
+            kits = latest_kits(context.instance, key, partitions).values()
+            for pinned in dict.fromkeys(kit.pinned for kit in kits if kit is not None and kit.reference):
+                client.sign(pinned, where=resource.where(pinned))
+                context.log.info(f"signed {pinned}")
 
     @dg.job(name=title, description=f"Signs the kit that {key.to_user_string()} has.")
     def job() -> None:

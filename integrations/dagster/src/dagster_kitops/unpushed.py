@@ -1,4 +1,4 @@
-"""Kits that were packed and could not be pushed, kept in the local store until they are.
+"""Kits that were packed and are not pushed yet, or could not be, kept in the local store until they are.
 
 A step that Dagster retries runs the asset's body again, training and all. :func:`kept_kit` lets the body see that an
 earlier attempt came as far as pushing, and hand over what that attempt packed. In the local store such a kit is
@@ -8,14 +8,15 @@ earlier attempt came as far as pushing, and hand over what that attempt packed. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import dagster as dg
 
+from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.resources import KitOpsResource
-from kitops_core import InvalidInputError, KitOpsError, parse_reference
+from dagster_kitops.versioning import kits_of_run
+from kitops_core import InvalidInputError, KitOpsError
 from kitops_core.orchestrate.names import repository_of, tag_of
 
 PREFIX = "unpushed/"
@@ -24,10 +25,11 @@ PREFIX = "unpushed/"
 def kept_kit(
     context: dg.AssetExecutionContext, *, key: dg.AssetKey | Sequence[str] | str | None = None, store: str = ""
 ) -> Any:
-    """The kit that an earlier attempt of this step packed and could not push, or ``None``.
+    """The kit that an earlier attempt of this step packed and did not get to push, or ``None``.
 
     Returned from the asset, it is pushed as it is. Attempts are those of one run and of the runs that re-execute it;
-    they must share a local store.
+    they must share a local store. Where a step makes several assets, one that an earlier attempt of the run has pushed
+    already is given as well.
 
     Args:
         context: The asset's context.
@@ -35,7 +37,8 @@ def kept_kit(
         store: The local store's directory, where the resource names one.
 
     Returns:
-        A :class:`ModelKit`; for a run of several partitions whose asset returned a mapping, a ``dict`` of them.
+        A :class:`ModelKit` or :class:`ModelKitRef`; for a run of several partitions whose asset returned a mapping, a
+        ``dict`` of them.
 
     Raises:
         InvalidInputError: The step makes several assets, and ``key`` names none of them.
@@ -45,40 +48,30 @@ def kept_kit(
     local = KitOpsResource(store=store)
 
     def found(partitions: Sequence[str]) -> ModelKit | None:
-        name = _name(context.run, asset, partitions)
+        name = kept_name(context.run, asset, partitions)
         try:
             local.resolve(name)
         except KitOpsError:
             return None
-        context.log.info(f"an earlier attempt packed {name} and could not push it")
+        context.log.info(f"an earlier attempt packed {name} and did not push it")
         return ModelKit(local, name)
 
     whole = found(partitions)
-    if whole is not None or len(partitions) < 2:
+    if whole is not None:
         return whole
-    each = {partition: found([partition]) for partition in partitions}
-    return each if all(each.values()) else None
-
-
-def kept_name(context: dg.OutputContext, partitions: Sequence[str]) -> tuple[str, str]:
-    """The repository and tag in the local store under which an output is kept; empty where it cannot be."""
-    try:
-        run = dg.OpExecutionContext.get().run
-    except dg.DagsterInvariantViolationError:  # outside a run there is no next attempt
-        return "", ""
-    if not context.has_asset_key:
-        return "", ""
-    name = parse_reference(_name(run, context.asset_key, partitions))
-    return name.repository, name.tag
-
-
-def forget(context: dg.OutputContext, resource: KitOpsResource, partitions: Sequence[str]) -> None:
-    """Let go of what earlier attempts kept of an output that is pushed now."""
-    for each in [list(partitions), *([partition] for partition in partitions)]:
-        repository, tag = kept_name(context, each)
-        if repository:
-            with suppress(KitOpsError), resource.client() as client:  # there is none, as nearly always
-                client.remove(f"{repository}:{tag}")
+    if len(partitions) > 1:
+        each = {partition: found([partition]) for partition in partitions}
+        if all(each.values()):
+            return each
+    if context.retry_number == 0:
+        return None
+    pushed = kits_of_run(context.instance, asset, context.run.run_id)
+    wanted: Sequence[str | None] = partitions or [None]
+    kits = {partition: pushed.get(partition) for partition in wanted}
+    refs = {partition: ModelKitRef(kit.named) for partition, kit in kits.items() if kit is not None and kit.reference}
+    if len(refs) < len(wanted):
+        return None
+    return refs if len(refs) > 1 else next(iter(refs.values()))
 
 
 def _asset(context: dg.AssetExecutionContext, key: dg.AssetKey | Sequence[str] | str | None) -> dg.AssetKey:
@@ -92,6 +85,7 @@ def _asset(context: dg.AssetExecutionContext, key: dg.AssetKey | Sequence[str] |
     return wanted
 
 
-def _name(run: dg.DagsterRun, key: dg.AssetKey, partitions: Sequence[str]) -> str:
+def kept_name(run: dg.DagsterRun, key: dg.AssetKey, partitions: Sequence[str]) -> str:
+    """What the kit of an asset, or of some partitions of it, is called in the local store while it is kept."""
     tag = tag_of("|".join(partitions)) if partitions else "latest"
     return f"{PREFIX}{run.root_run_id or run.run_id}/{repository_of(key.path)}:{tag}"

@@ -11,6 +11,7 @@ from pydantic import Field
 from dagster_kitops.components.scaffolding import ModelKitScaffolder
 from dagster_kitops.components.texts import Text, Texts
 from dagster_kitops.contents import ModelKitContents
+from dagster_kitops.options import check_definitions
 from kitops_core import InvalidInputError
 
 
@@ -65,7 +66,7 @@ class ModelKitComponent(dg.Component, dg.Resolvable, dg.Model):
         def kit() -> Any:
             return value
 
-        return dg.Definitions(assets=[kit])
+        return check_definitions(dg.Definitions(assets=[kit]))
 
     def _out(self, spec: dg.AssetSpec) -> dg.AssetOut:
         return dg.AssetOut.from_spec(spec, io_manager_key=self.io_manager_key, dagster_type=dg.Any)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
@@ -149,6 +150,19 @@ def load_object(
         ) from error
 
 
+def check_serializer(name: str) -> str:
+    """A serializer's name as it is given, if there is one of that name; an empty one means none is named.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    if name not in ("", "auto", _PICKLE.name, *_SERIALIZERS):
+        near = get_close_matches(name, _SERIALIZERS, 1)
+        hint = f"did you mean '{near[0]}'?" if near else "there are " + ", ".join(_SERIALIZERS)
+        raise InvalidInputError(f"there is no serializer '{name}'", hint=hint)
+    return name
+
+
 def section_of(value: Any, serializer: str = "auto") -> Literal["model", "dataset"]:
     """Whether an object is a model or a data set, as the serializer named or the first that takes it says."""
     if serializer in _SERIALIZERS:
@@ -160,9 +174,7 @@ def _chosen(value: Any, name: str, allow_pickle: bool) -> Serializer:
     if name == _PICKLE.name and allow_pickle:
         return _PICKLE
     if name not in ("auto", _PICKLE.name):
-        if name not in _SERIALIZERS:
-            raise InvalidInputError(f"there is no serializer '{name}'", hint="there are " + ", ".join(_SERIALIZERS))
-        return _SERIALIZERS[name]
+        return _SERIALIZERS[check_serializer(name)]
     takers = [serializer for serializer in _SERIALIZERS.values() if serializer.takes(value)]
     if not takers and allow_pickle:
         takers = [_PICKLE]

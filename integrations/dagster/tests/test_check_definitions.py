@@ -1,0 +1,54 @@
+"""What metadata says is checked when definitions are loaded, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_kitops import ModelKit, ModelKitContents, check_definitions, external_modelkit
+from kitops_core.errors import InvalidInputError
+
+
+def churn(**metadata: Any) -> dg.AssetsDefinition:
+    @dg.asset(name="churn", io_manager_key="modelkit", metadata=metadata)
+    def asset():
+        return ModelKitContents(model=b"weights")
+
+    return asset
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"kitops/repositry": "risk/churn"}, "'kitops/repositry' means nothing here .did you mean 'kitops/repository'"),
+        ({"kitops/tags": ["1.4 beta"]}, "1.4 beta"),
+        ({"kitops/repository": "Risk/Churn"}, "Risk/Churn"),
+        ({"kitops/repository": "risk/churn:1.4"}, "more than a repository"),
+        ({"kitops/parents": ["not a reference"]}, "not a reference"),
+        ({"kitops/serializer": "skop"}, "there is no serializer 'skop' .did you mean 'skops'"),
+        ({"kitops/metric/accuracy": "good"}, "'good', not a number"),
+    ],
+)
+def test_an_asset_that_says_what_means_nothing_is_named(metadata: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"asset 'churn': .*{message}"):
+        check_definitions(dg.Definitions([churn(**metadata)]))
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    @dg.asset(ins={"churn": dg.AssetIn(metadata={"kitops/onyl": "model"})})
+    def use(churn: ModelKit) -> None: ...
+
+    with pytest.raises(InvalidInputError) as caught:
+        check_definitions(dg.Definitions([churn(**{"kitops/tags": ["a b"]}), use]))
+    assert "asset 'churn'" in caught.value.message
+    assert "input 'churn' (churn) of 'use': metadata 'kitops/onyl'" in caught.value.message
+    assert "did you mean 'kitops/only'" in caught.value.message
+
+
+def test_what_is_right_passes_as_it_is() -> None:
+    base = external_modelkit("base", "registry.example.com/vendor/llm:prod")
+    right = {"kitops/repository": "risk/churn", "kitops/tags": ["1.4"], "kitops/metric/loss": 0.1, "team": "risk"}
+    defs = dg.Definitions([churn(**right), base])
+    assert check_definitions(defs) is defs
