@@ -25,8 +25,9 @@ HEAD = ["| what | against | measured | promised |", "|---|---|---|---|"]
 
 def promote(bench: Bench) -> None:
     """Promotions: requests within a registry, memory between two."""
-    for where, (requests, sent) in promotion.within(bench.work / "within", KITOPS, bench.registry, GIB).items():
+    for where, (requests, in_a_row, sent) in promotion.within(bench.work / "within", KITOPS, bench.registry, GIB).items():
         bench.row(f"requests of a promotion, {where}", "", requests, 12)
+        bench.row(f"requests in a row of a promotion, {where}", "", in_a_row)
         bench.row(f"layer bytes sent, {where}", "", sent / MIB, 0, " MiB")
     moved = promotion.between(bench.work / "between", KITOPS, bench.registry, GIB)
     bench.row("peak memory, promotion of 1 GiB between registries", "", moved.peak / MIB, 100, " MiB")

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from fault_proxy import fault_proxy
+from fault_proxy import delay, fault_proxy
 from referrers_server import referrers_server
 from registry_fixture import serve_registry
+from request_chain import in_a_row
 
 from benchmarks.measure import Run, run
 
 MIB = 1024**2
+ROUND_TRIP = 0.03
 PASSWORD = {"COSIGN_PASSWORD": "of the benchmark only"}
 
 
@@ -65,20 +67,21 @@ class Project:
         return self.command("promote", "--to", "prod", "--sign-key", "release.key")
 
 
-def count(project: Project, registry: str, repository: str) -> tuple[int, int]:
-    """Promote within a registry: how many requests, and how many bytes of the kit's layers went to it."""
+def count(project: Project, registry: str, repository: str) -> tuple[int, int, int]:
+    """Promote within a registry: how many requests, how many of them in a row, how many bytes of layers went to it."""
     with fault_proxy(registry) as proxy:
+        proxy.every = delay(ROUND_TRIP)
         run(project.promote(proxy.address, f"{proxy.address}/{repository}"))
         uploads = [len(seen.body) for seen in proxy.seen if "/blobs/uploads/" in seen.path]
-        return len(proxy.seen), sum(size for size in uploads if size >= MIB)
+        return len(proxy.seen), in_a_row(proxy.seen), sum(size for size in uploads if size >= MIB)
 
 
-def within(work: Path, kitops: str, registry: str, size: int) -> dict[str, tuple[int, int]]:
-    """Requests and layer bytes of promotions within one registry, by what was promoted where.
+def within(work: Path, kitops: str, registry: str, size: int) -> dict[str, tuple[int, int, int]]:
+    """Requests, requests in a row and layer bytes of promotions within one registry, by what was promoted where.
 
     The registry with the referrers API is the tests' own fake, whose promotions are counted only, and not timed.
     """
-    costs: dict[str, tuple[int, int]] = {}
+    costs: dict[str, tuple[int, int, int]] = {}
     with referrers_server() as fake:
         for name, address, bytes_ in (("fallback tag", registry, size), ("referrers API", fake.address, 2 * MIB)):
             project = Project(work / name.replace(" ", "-"), kitops, address, bytes_)

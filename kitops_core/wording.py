@@ -13,7 +13,7 @@ SIZE_PATTERN = r"(\d+(?:\.\d+)?) ?((?:[kKMGTP]i?)?B|)"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PREFIXES = "KMGTP"
 _MAX_DIGITS = 30
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIME = r"(?a)(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)"
 
 
 def count_text(count: int, noun: str) -> str:
@@ -94,7 +94,7 @@ def size_text(size: int) -> str:
 
 def parse_timestamp(text: object) -> datetime | None:
     """A time of RFC 3339 with its offset, in UTC; ``None`` for anything else, for it comes from foreign statements."""
-    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    match = re.fullmatch(_TIME, text) if isinstance(text, str) else None
     if match is None:
         return None
     date, clock, fraction, offset = match.groups()

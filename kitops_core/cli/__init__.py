@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+_COLLECT_AFTER = 20_000
 
 
 def main() -> None:
@@ -19,6 +22,8 @@ def main() -> None:
 
             sys.exit(reader_gone())
         return
+    # Imports make thousands of objects that stay; looking through them for garbage is a tenth of a small command.
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     # No plugin has a say here, and looking for one reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from kitops_core.cli.group import kitops

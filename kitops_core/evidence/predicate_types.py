@@ -32,7 +32,7 @@ _SHORT = {
     "promotion": PROMOTION,
 }
 _NAMES = {uri: name for name, uri in reversed(_SHORT.items())} | {SLSA_PROVENANCE: "slsaprovenance1", OMS: "oms"}
-_URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+")
+_URI = r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+"
 
 
 def resolve_predicate_type(text: str) -> str:
@@ -43,7 +43,7 @@ def resolve_predicate_type(text: str) -> str:
     """
     if uri := _SHORT.get(text):
         return uri
-    if _URI.fullmatch(text):
+    if re.fullmatch(_URI, text):
         return text
     raise InvalidInputError(
         f"'{text}' is not a predicate type", hint=f"give a URI, or one of {', '.join(sorted(_SHORT))}"

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from kitops_core.evidence.slsa import IMPORT_TYPE, Provenance
 from kitops_core.importing.destination import Destination, load_kitfile
 from kitops_core.importing.mlflow_name import MlflowName, model_uri, parse_mlflow_name, run_uri
 from kitops_core.record import ModelKitRecord
+from kitops_core.storage.registry.connections import until_cancelled
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -69,6 +71,7 @@ def import_run(
         NotFoundError: There is no such run or model.
         DeniedError, RegistryError: The server refused or failed.
         SourceError: It has no files, or the Kitfile names what it has not.
+        CancelledError: The switch was flipped.
     """
     from kitops_core.layers.context import Context
 
@@ -101,13 +104,21 @@ def describe_run(source: str, control: Control) -> Kitfile:
 
 @contextmanager
 def _fetched(name: MlflowName, source: str, control: Control) -> Iterator[tuple[_Found, Path]]:
-    """What is imported, and a directory with its files."""
+    """What is imported, and a directory with its files. MLflow's client cannot be told to stop: it is left to itself."""
+    control.check()
     with _mlflow_errors(f"import {source}"):
-        found = _find(_client(name), name)
-    with tempfile.TemporaryDirectory(prefix="kitops-mlflow-") as scratch:
-        control.check()
+        found = until_cancelled(lambda: _find(_client(name), name), control)
+    with tempfile.TemporaryDirectory(prefix="kitops-mlflow-", ignore_cleanup_errors=True) as scratch:
+
+        def fetch() -> Path:
+            try:
+                return _directory(found, name, Path(scratch))
+            finally:
+                if control.cancelled:  # nobody waits any more, and what was fetched since is nobody's
+                    shutil.rmtree(scratch, ignore_errors=True)
+
         with _mlflow_errors(f"fetch the files of {found.origin}"):
-            directory = _directory(found, name, Path(scratch))
+            directory = until_cancelled(fetch, control)
         yield found, directory
 
 

@@ -16,7 +16,7 @@ from kitops_core.oci.referrers_tag import is_referrers_tag
 
 _PREFIX = "kitops-"
 _KEPT = f"{_PREFIX}kept-"
-_LOGGED = re.compile(_PREFIX + r"log-(?P<tag>.+)-(?P<number>[1-9][0-9]{0,17})-(?P<short>[0-9a-f]{12})")
+_LOGGED = _PREFIX + r"log-(?P<tag>.+)-(?P<number>[1-9][0-9]{0,17})-(?P<short>[0-9a-f]{12})"
 _LONGEST_HEX = 100
 _LONGEST_TAG = 80
 
@@ -59,7 +59,7 @@ def log_tag(tag: str, number: int, record: str) -> str:
 
 def logged(own_tag: str, tag: str) -> Logged | None:
     """What a log tag says, or ``None`` where it is another tag, or that of a move of another tag than ``tag``."""
-    found = _LOGGED.fullmatch(own_tag)
+    found = re.fullmatch(_LOGGED, own_tag)
     if found is None or found["tag"] != tag[:_LONGEST_TAG]:
         return None
     return Logged(own_tag, int(found["number"]), found["short"])
@@ -67,7 +67,7 @@ def logged(own_tag: str, tag: str) -> Logged | None:
 
 def is_own_tag(tag: str) -> bool:
     """Whether a tag is one of ours."""
-    return tag.startswith(_KEPT) or _LOGGED.fullmatch(tag) is not None
+    return tag.startswith(_KEPT) or re.fullmatch(_LOGGED, tag) is not None
 
 
 def is_listed(tag: str) -> bool:

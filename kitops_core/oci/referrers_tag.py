@@ -12,8 +12,8 @@ import binascii
 import re
 
 _MOST_HEX = 64
-_REFERRERS_TAG = re.compile(r"(?:sha256|sha512)-[0-9a-f]{64}(?:\.[a-z]+|\.[a-z2-7]{52})?")
-_OWN_SUFFIX = re.compile(r"[a-z2-7]{52}")
+_REFERRERS_TAG = r"(?:sha256|sha512)-[0-9a-f]{64}(?:\.[a-z]+|\.[a-z2-7]{52})?"
+_OWN_SUFFIX = r"[a-z2-7]{52}"
 
 
 def fallback_tag(digest: str) -> str:
@@ -38,7 +38,7 @@ def own_tag(subject: str, referrer: str) -> str:
 def referrer_of(tag: str, subject: str) -> str:
     """The digest of the referrer whose own tag this is, or an empty string where it is none of ``subject``."""
     name, _, value = tag.partition(".")
-    if name != fallback_tag(subject) or not _OWN_SUFFIX.fullmatch(value):
+    if name != fallback_tag(subject) or not re.fullmatch(_OWN_SUFFIX, value):
         return ""
     try:
         digest = f"sha256:{base64.b32decode(value.upper() + '====').hex()}"
@@ -52,9 +52,9 @@ def subject_of(tag: str) -> str:
     name, _, suffix = tag.partition(".")
     if not is_referrers_tag(tag) or not name.startswith("sha256-"):
         return ""
-    return name.replace("-", ":", 1) if not suffix or _OWN_SUFFIX.fullmatch(suffix) else ""
+    return name.replace("-", ":", 1) if not suffix or re.fullmatch(_OWN_SUFFIX, suffix) else ""
 
 
 def is_referrers_tag(tag: str) -> bool:
     """Whether a tag only holds referrers: ``sha256-<hex>``, a tool's ``sha256-<hex>.sig``, or a referrer's own."""
-    return _REFERRERS_TAG.fullmatch(tag) is not None
+    return re.fullmatch(_REFERRERS_TAG, tag) is not None

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +15,11 @@ from typing import Any
 
 import pytest
 from cli_runner import kit, ok
-from clients import find_kit
+from clients import client, find_kit
 
 import kitops_core as kitops
-from kitops_core.errors import InvalidInputError, NotFoundError, SourceError
+from kitops_core.errors import CancelledError, InvalidInputError, NotFoundError, SourceError
+from kitops_core.events import Cancel
 from kitops_core.evidence.metrics import read_metrics
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE, TEST_RESULT
 from kitops_core.evidence.statements import read_evidence
@@ -175,6 +181,38 @@ def test_a_server_must_be_named_and_the_client_installed(monkeypatch: pytest.Mon
     with pytest.raises(InvalidInputError) as refused:
         kitops.import_kit("mlflow://runs/1")
     assert "kitops-core[mlflow]" in refused.value.hint
+
+
+def test_waiting_for_files_that_do_not_come_ends_when_cancelled(
+    tracking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's files are on a server that takes the question and is silent."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cancel = Cancel()
+    cancelled: list[float] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}/api/2.0/mlflow-artifacts/artifacts"
+        made = tracking.create_run(tracking.create_experiment(uuid.uuid4().hex, artifact_location=place))
+        tracking.set_terminated(made.info.run_id)
+
+        def when_asked() -> None:
+            with silent.accept()[0] as asked:
+                asked.recv(1)
+                cancelled.append(time.monotonic())
+                cancel.cancel()
+                over.wait(60)
+
+        over = threading.Event()
+        silent.settimeout(60)
+        asker = threading.Thread(target=when_asked, daemon=True)
+        asker.start()
+        with pytest.raises(CancelledError):
+            client(cancel=cancel).import_kit(f"mlflow://runs/{made.info.run_id}", "never:1")
+        took = time.monotonic() - cancelled[0]
+        over.set()
+        asker.join()
+    assert took < 3  # it takes milliseconds, and MLflow itself waits for two minutes; a busy machine gets more
+    assert [name for name in os.listdir(tmp_path) if name.startswith("kitops-mlflow-")] == []
 
 
 def test_the_command(run: Any) -> None:

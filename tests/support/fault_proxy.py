@@ -28,6 +28,8 @@ class Seen:
     path: str
     headers: http.client.HTTPMessage
     body: bytes = b""
+    begun: float = field(default_factory=time.monotonic)
+    ended: float = float("inf")
 
 
 @dataclass
@@ -191,6 +193,7 @@ class Handler(BaseHTTPRequestHandler):
             fault = self.server.fault_for(seen)
             reply = fault(self, seen) if fault is not None else None
             self._reply(reply or self.forward(seen))
+            seen.ended = time.monotonic()
         except Drop:
             self._break()
         except OSError:

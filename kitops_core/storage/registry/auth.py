@@ -19,12 +19,12 @@ from urllib.parse import urlencode, urlsplit
 
 from kitops_core.errors import DeniedError, RegistryError
 from kitops_core.events import Control
-from kitops_core.storage.registry.challenge import Challenge, parse_challenges
 from kitops_core.storage.registry.hosts import is_loopback
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.redact import clean_text, redact_url
 
 if TYPE_CHECKING:
+    from kitops_core.storage.registry.challenge import Challenge
     from kitops_core.storage.registry.credentials import Credential, Lookup
 
 DEFAULT_TOKEN_SECONDS = 60
@@ -126,6 +126,8 @@ class Authenticator:
             sent: The header that was not good enough, or an empty string.
             control: What ends waiting for a token, and hears of it.
         """
+        from kitops_core.storage.registry.challenge import parse_challenges  # most registries never ask
+
         challenges = [c for c in parse_challenges(headers) if c.scheme == "basic" or "realm" in c.parameters]
         known = next((c for scheme in ("bearer", "basic") for c in challenges if c.scheme == scheme), None)
         with self._locked(control):

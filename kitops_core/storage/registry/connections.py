@@ -162,7 +162,9 @@ def _addresses(host: str, port: int, user: Control | None) -> list[tuple[Any, ..
 
     try:
         with suppress(socket.gaierror):
-            return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+            # As bytes: for a text Python would import its tables of international names first.
+            number = host.encode("ascii", "replace")
+            return list(socket.getaddrinfo(number, port, 0, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
         return ask() if user is None else until_cancelled(ask, user)
     except UnicodeError:  # a part between two dots that is empty, or longer than 63 letters
         raise socket.gaierror(socket.EAI_NONAME, "this is no host name") from None

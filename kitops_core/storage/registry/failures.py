@@ -26,7 +26,7 @@ from kitops_core.storage.registry.redact import clean_text
 
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504)
 _LONGEST_RETRY_AFTER = 24 * 3600.0
-_WARNING = re.compile(r'299\s+\S+\s+"((?:[^"\\]|\\.)*)"')
+_WARNING = r'299\s+\S+\s+"((?:[^"\\]|\\.)*)"'
 
 
 class LostError(Exception):
@@ -155,7 +155,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 def read_warnings(lines: list[str]) -> list[str]:
     """The texts of ``Warning: 299`` headers, which registries use to tell people something."""
-    return [clean_text(text.replace('\\"', '"')) for line in lines for text in _WARNING.findall(line)]
+    return [clean_text(text.replace('\\"', '"')) for line in lines for text in re.findall(_WARNING, line)]
 
 
 def _hint(problem: Problem) -> str:

@@ -27,7 +27,7 @@ _ACCEPT = {
     )
 }
 
-_HOLDING = re.compile("referenc|immutab", re.IGNORECASE)
+_HOLDING = "(?i)referenc|immutab"
 _HELD = "an index refers to it, or a tag of it is immutable there: remove the index or the rule first"
 
 
@@ -187,7 +187,7 @@ class ManifestApi:
             return True
         problem = read_problem(answer.status, answer.headers, answer.body)
         # zot says DENIED where an index refers to it; registries that cannot delete say UNSUPPORTED, or little at all
-        if problem.code == "DENIED" or _HOLDING.search(f"{problem.code} {problem.words}"):
+        if problem.code == "DENIED" or re.search(_HOLDING, f"{problem.code} {problem.words}"):
             raise ConflictError(f"cannot remove {where}: the server answered {problem}", hint=_HELD)
         return False
 

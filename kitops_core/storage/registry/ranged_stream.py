@@ -17,7 +17,7 @@ from kitops_core.storage.registry.failures import LostError, lost
 from kitops_core.storage.registry.served import Served
 from kitops_core.storage.registry.transport import Response
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = r"bytes (\d+)-(\d+)/(\d+|\*)"
 
 
 class _Readable(Protocol):
@@ -157,5 +157,5 @@ class RangedStream:
             left -= count
 
     def _is_part(self, header: str) -> bool:
-        match = _RANGE.fullmatch(header.strip())
+        match = re.fullmatch(_RANGE, header.strip())
         return match is not None and int(match[1]) == self._offset and match[3] in (str(self._served.size), "*")

@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 import re
 
-_URL = re.compile(r"(https?://)(?:[^/\s\"'<>@]*@)?([^\s\"'<>?#]*)([?#][^\s\"'<>]*)?")
-_TOKEN = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_SIGNED = re.compile(r"([?&][^=&]*(?:sig|token|credential|secret|password)[^=&]*=)[^&\s]+", re.IGNORECASE)
+_URL = r"(https?://)(?:[^/\s\"'<>@]*@)?([^\s\"'<>?#]*)([?#][^\s\"'<>]*)?"
+_AUTHORIZATION = r"(?i)\b(Bearer|Basic)\s+[\w.~+/=-]{6,}"
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]+"
+_SIGNED = r"(?i)([?&][^=&]*(?:sig|token|credential|secret|password)[^=&]*=)[^&\s]+"
 _LONGEST = 400
 
 
 def redact_url(url: str) -> str:
     """``url`` without user, password and query."""
-    return _URL.sub(lambda m: f"{m[1]}{m[2]}" + ("?..." if m[3] else ""), url)
+    return re.sub(_URL, lambda m: f"{m[1]}{m[2]}" + ("?..." if m[3] else ""), url)
 
 
 def clean_text(text: str) -> str:
     """What a server said, made fit for a message: one line of bounded length, no secrets, no terminal codes."""
-    text = _TOKEN.sub(r"\1 ***", redact_url(text))
-    text = _CONTROL.sub(" ", text).strip()
+    text = re.sub(_AUTHORIZATION, r"\1 ***", redact_url(text))
+    text = re.sub(_CONTROL, " ", text).strip()
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
@@ -30,5 +30,5 @@ class SignedUrlFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record's arguments; every record passes."""
         if isinstance(record.args, tuple):
-            record.args = tuple(_SIGNED.sub(r"\1***", a) if isinstance(a, str) else a for a in record.args)
+            record.args = tuple(re.sub(_SIGNED, r"\1***", a) if isinstance(a, str) else a for a in record.args)
         return True

@@ -1,0 +1,50 @@
+"""What a promotion costs over a link: how many requests wait for each other, for each of them is a round trip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from clients import client
+from fault_proxy import FaultProxy, Seen, delay
+from promotions import QUICK, new_project
+from request_chain import in_a_row
+
+from kitops_core import Registries
+
+LAYERS = 60
+pytestmark = pytest.mark.usefixtures("quiet_processor")
+
+
+def test_what_waits_for_nothing_is_no_link_of_the_chain() -> None:
+    def seen(begun: float, ended: float) -> Seen:
+        return Seen("GET", "/v2/", None, begun=begun, ended=ended)  # type: ignore[arg-type]
+
+    assert in_a_row([]) == 0
+    assert in_a_row([seen(0, 1), seen(1, 2), seen(3, 4)]) == 3
+    assert in_a_row([seen(0, 9), seen(1, 2), seen(1, 3), seen(3, 4)]) == 2
+    assert in_a_row([seen(0, float("inf")), seen(0, 1)]) == 1
+
+
+@pytest.mark.parametrize(("target", "most"), [("", 21), ("-released", 36)], ids=["same repository", "another"])
+def test_the_layers_of_a_kit_are_not_promoted_one_after_the_other(
+    faults: FaultProxy, tmp_path: Path, target: str, most: int
+) -> None:
+    """On a quiet machine 19 in a row within a repository, and 20 of 84 into another; a busy one starts threads late."""
+    project = new_project(tmp_path / "project", faults.address)
+    project.channels(dev={}, prod={"from": "dev", "target": f"{project.kit}{target}"})
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    entries = "".join(f"- {{name: d{index}, path: d{index}.csv}}\n" for index in range(LAYERS))
+    (bundle / "Kitfile").write_text(f"manifestVersion: 1.0.0\npackage: {{name: many}}\ndatasets:\n{entries}")
+    for index in range(LAYERS):
+        (bundle / f"d{index}.csv").write_bytes(os.urandom(500))
+    with client(registries=Registries(others=QUICK)) as packing:
+        packing.pack(bundle, f"{project.kit}:dev", push=True)
+    faults.seen.clear()
+    faults.every = delay(0.1)
+    project.promote("dev", "prod")
+    faults.every = None
+    assert len(faults.seen) >= (LAYERS if target else 10)
+    assert 5 < in_a_row(faults.seen) <= most
