@@ -208,7 +208,10 @@ class _ObjectFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        data = self._found.read(self._at, min(self._at + len(buffer), self._found.size))
+        end = min(self._at + len(buffer), self._found.size)
+        if end <= self._at:
+            return 0
+        data = self._found.read(self._at, end)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)

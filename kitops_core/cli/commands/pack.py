@@ -158,7 +158,7 @@ def _say(record: ModelKitRecord, push: bool) -> None:
 
 
 def _kitfile(settings: Settings, local: str | None, given: str | None) -> Kitfile | Path | None:
-    """The Kitfile to pack by; ``None`` where one is to be generated, which is said, or looked for in an object store."""
+    """The Kitfile to pack by; ``None`` where one is to be generated, which is said, or it is in an object store."""
     from kitops_core.kitfile import find_kitfile
 
     if given == "-":
