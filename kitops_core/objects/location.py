@@ -76,10 +76,10 @@ def file_system(location: Location) -> tuple[Any, str]:
         ) from None
     try:
         system, path = url_to_fs(url)
-    except ImportError as error:
-        hint = f"install it with: pip install {client}" if client else str(error)
-        raise InvalidInputError(f"what reads '{url}' is not installed", hint=hint) from None
-    except (ValueError, TypeError) as error:
+    except (ImportError, ValueError, TypeError) as error:
+        if isinstance(error, ImportError) or (client and "not known" in str(error)):  # abfss is known by adlfs alone
+            hint = f"install it with: pip install {client}" if client else str(error)
+            raise InvalidInputError(f"what reads '{url}' is not installed", hint=hint) from None
         raise InvalidInputError(f"'{url}' cannot be read: {error}", hint="write s3://bucket/path, say") from None
     return system, path
 
