@@ -89,7 +89,7 @@ def load_contents(
     if isinstance(source, Contents):
         if kitfile is not None:
             raise InvalidInputError("contents by name bring their own Kitfile", hint="pass a directory, or no kitfile")
-        context, description = source.resolve()
+        context, description = source.load()
         return context, description.data(), "the contents"
     local = local_path(source)
     if local is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Protocol, runtime_checkable
+from inspect import getattr_static
+from typing import Any, Protocol, TypeGuard
 
 from kitops_core.errors import InvalidInputError
 
@@ -18,7 +19,6 @@ _INSTALL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 _INSTALL.update(dict.fromkeys(("az", "abfs", "abfss", "adl"), "adlfs"))
 
 
-@runtime_checkable
 class FileSystemPath(Protocol):
     """A path that brings its file system along, as fsspec, universal_pathlib and Airflow have them."""
 
@@ -35,15 +35,22 @@ Location = str | os.PathLike[str] | FileSystemPath
 """Where a file or directory is."""
 
 
+def brings_file_system(location: object) -> TypeGuard[FileSystemPath]:
+    """Whether a location is a path with a file system, which is not asked for yet: it may need what is not there."""
+    return not isinstance(location, str) and all(
+        getattr_static(location, name, None) is not None for name in ("fs", "path")
+    )
+
+
 def local_path(location: Location) -> str | None:
     """The path on this machine that a location is; ``None`` where it is somewhere else.
 
     Raises:
         InvalidInputError: It is a ``file://`` URL of another host.
     """
-    if isinstance(location, FileSystemPath):
-        return location.path if _LOCAL[0] in _protocols(location.fs) else None
-    text = os.fspath(location)
+    if brings_file_system(location):
+        return location.path if _LOCAL[0] in _protocols(_brought(location)) else None
+    text = str(location)
     found = _URL.match(text)
     if found is None:
         return text
@@ -61,15 +68,15 @@ def file_system(location: Location) -> tuple[Any, str]:
     Raises:
         InvalidInputError: What reads this kind of URL is not installed, or the URL has what cannot be in one.
     """
-    if isinstance(location, FileSystemPath):
-        return location.fs, location.path
-    url = os.fspath(location)
+    if brings_file_system(location):
+        return _brought(location), location.path
+    url = str(location)
     scheme, _, rest = url.partition("://")
     _check_authority(scheme.lower(), rest.partition("/")[0])
-    client = _INSTALL.get(scheme.lower())
     try:
         from fsspec.core import url_to_fs
     except ImportError:
+        client = _INSTALL.get(scheme.lower())
         needed = f"'kitops-core[objects]' {client}" if client else "'kitops-core[objects]'"
         raise InvalidInputError(
             f"'{url}' is in an object store, which fsspec reads", hint=f"install it with: pip install {needed}"
@@ -77,16 +84,28 @@ def file_system(location: Location) -> tuple[Any, str]:
     try:
         system, path = url_to_fs(url)
     except (ImportError, ValueError, TypeError) as error:
-        if isinstance(error, ImportError) or (client and "not known" in str(error)):  # abfss is known by adlfs alone
-            hint = f"install it with: pip install {client}" if client else str(error)
-            raise InvalidInputError(f"what reads '{url}' is not installed", hint=hint) from None
-        raise InvalidInputError(f"'{url}' cannot be read: {error}", hint="write s3://bucket/path, say") from None
+        raise _unreadable(url, error) from None
     return system, path
 
 
 def scheme_of(system: Any) -> str:
     """What the URLs of a file system begin with."""
     return next(iter(_protocols(system)), "object")
+
+
+def _brought(location: FileSystemPath) -> Any:
+    try:
+        return location.fs
+    except (ImportError, ValueError) as error:
+        raise _unreadable(str(location), error) from None
+
+
+def _unreadable(url: str, error: Exception) -> InvalidInputError:
+    client = _INSTALL.get(url.partition("://")[0].lower())
+    if isinstance(error, ImportError) or (client and "not known" in str(error)):  # abfss is known by adlfs alone
+        hint = f"install it with: pip install {client}" if client else str(error)
+        return InvalidInputError(f"what reads '{url}' is not installed", hint=hint)
+    return InvalidInputError(f"'{url}' cannot be read: {error}", hint="write s3://bucket/path, say")
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kitops_core.errors import InvalidInputError
-from kitops_core.objects.location import FileSystemPath, Location, local_path
+from kitops_core.objects.location import Location, brings_file_system, local_path
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
@@ -61,7 +61,7 @@ class Contents:
     framework: str = ""
     format: str = ""
 
-    def resolve(self) -> tuple[Context, Kitfile]:
+    def load(self) -> tuple[Context, Kitfile]:
         """The files as a context to plan from, and the Kitfile that describes them.
 
         Raises:
@@ -126,13 +126,14 @@ def _items(paths: Locations) -> Iterator[tuple[str, Location]]:
     if isinstance(paths, Mapping):
         yield from paths.items()
     else:
-        single: Iterable[Location] = [paths] if isinstance(paths, (str, os.PathLike, FileSystemPath)) else paths
+        is_one = isinstance(paths, (str, os.PathLike)) or brings_file_system(paths)
+        single = cast("Iterable[Location]", [paths] if is_one else paths)
         yield from (("", path) for path in single)
 
 
 def _path_in_kit(source: Location, local: str | None) -> str:
     if local is None:
-        text = source.path if isinstance(source, FileSystemPath) else os.fspath(source).partition("://")[2]
+        text = source.path if brings_file_system(source) else str(source).partition("://")[2]
         return PurePosixPath(text).name
     path = PurePosixPath(os.path.normpath(local))
     if path.is_absolute() or ".." in path.parts or path == PurePosixPath("."):
