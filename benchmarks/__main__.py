@@ -15,6 +15,7 @@ from registry_fixture import serve_registry
 from benchmarks import importing, link, loopback, promotion
 from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
 from benchmarks.measure import machine
+from benchmarks.objects import objects
 from benchmarks.small import small
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +68,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "memory": loopback.memory,
     "promote": promote,
     "import": hub_import,
+    "objects": objects,
     "airflow": airflow,
 }
 """The benchmarks by name; each can be run alone."""

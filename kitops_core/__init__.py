@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kitops_core.api import *  # noqa: F403
     from kitops_core.client import Client as Client
     from kitops_core.evidence.inputs import kit_input as kit_input
+    from kitops_core.objects.location import brings_file_system as brings_file_system
     from kitops_core.promotion.policy_file import load_policy as load_policy
     from kitops_core.reference import channel_reference as channel_reference
     from kitops_core.reference import check_tag as check_tag
@@ -33,6 +34,7 @@ _HOMES = {
     "client": "Client",
     "evidence.inputs": "kit_input",
     "signing.keys": "generate_key_pair",
+    "objects.location": "brings_file_system",
     "promotion.policy_file": "load_policy",
     "reference": "channel_reference check_tag is_digest parse_reference",
 }

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from kitops_core.lineages.graph import Edge as Edge
     from kitops_core.lineages.graph import Node as Node
     from kitops_core.lineages.lineage import Lineage as Lineage
+    from kitops_core.objects.location import Location as Location
     from kitops_core.oci.manifest import Descriptor as Descriptor
     from kitops_core.oci.manifest import Manifest as Manifest
     from kitops_core.promotion.channel_models import Channel as Channel
@@ -102,6 +103,7 @@ _HOMES = {
     "layers.publish": "Existing",
     "lineages.graph": "Edge Node",
     "lineages.lineage": "Lineage",
+    "objects.location": "Location",
     "oci.manifest": "Descriptor Manifest",
     "promotion.channel_models": "Channel",
     "promotion.channels": "ChannelState",

@@ -17,6 +17,7 @@ from kserve_environment import KServe
 from promotion_world import World
 from referrers_server import referrers_server
 from registry_fixture import PASSWORD, USERNAME, TlsRegistry, TokenRegistry, serve_registry, serve_zot
+from s3_server import S3Server, s3_server
 from token_server import ISSUER, SERVICE, token_server
 
 from kitops_core.storage import Storage
@@ -156,3 +157,17 @@ def kserve(tmp_path_factory: pytest.TempPathFactory) -> KServe:
 def world(tmp_path: Path) -> World:
     """A kit in the local store, and a ``promotion.yaml`` beside it."""
     return World(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """An S3 server that the environment tells of."""
+    for name, value in _s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return _s3

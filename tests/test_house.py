@@ -16,7 +16,7 @@ INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integr
 MAX_LINES = 400
 ORDER = (
     *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity"),
-    *("oci", "files", "kitfile", "layers", "storage", "registries", "signing", "session"),
+    *("oci", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
     *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),
 )

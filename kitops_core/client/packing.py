@@ -17,7 +17,7 @@ class PackingVerbs:
 
     def pack(
         self,
-        source: str | os.PathLike[str] | types.Contents,
+        source: types.Location | types.Contents,
         reference: str,
         *,
         push: bool = False,
@@ -34,7 +34,9 @@ class PackingVerbs:
 
         Args:
             source: A directory with a Kitfile, a directory without one (a Kitfile is generated as ``kitops init``
-                does), or contents by name.
+                does), or contents by name. The directory may be in an object store: its URL (``s3://bucket/model``),
+                or a path that brings its file system along (``ObjectStoragePath``, ``UPath``). What is there is read
+                while it is packed, in one pass, and not again while its ETag or generation stays.
             reference: Where to: ``registry/repository:tag``, a local ``name:tag``, or ``oci:PATH:tag``.
             push: Send it to the registry in the same pass; nothing is kept in the local store.
             tags: Further tags.
@@ -51,7 +53,7 @@ class PackingVerbs:
             InvalidInputError: The provenance or the key cannot be used.
             NotFoundError: A parent kit that the provenance names by a tag is not there.
             SourceError: Files are missing, unreadable, or changed while they were read.
-            DeniedError, RegistryError, StoreError: The storage refused or failed.
+            DeniedError, RegistryError, StoreError: The storage refused or failed; or an object store refused.
             CancelledError: The switch was flipped.
         """
         from kitops_core.kits.pack import pack
@@ -70,7 +72,7 @@ class PackingVerbs:
 
     def pack_layers(
         self,
-        source: str | os.PathLike[str],
+        source: types.Location,
         reference: str,
         entries: Sequence[str],
         *,
@@ -84,7 +86,8 @@ class PackingVerbs:
         blobs that no manifest names: assemble soon.
 
         Args:
-            source: A directory with the files of these entries; those of other entries need not be there.
+            source: A directory with the files of these entries, on disk or in an object store; those of other entries
+                need not be there.
             reference: What the kit will be called. No tag moves, but a layer with the size that it has in the kit there
                 now is not sent again if its bytes are the same, even from a worker that never packed it.
             entries: The entries to pack, by their paths in the Kitfile.

@@ -22,6 +22,7 @@ from kitops_core.kits.packed_layer import FinishedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import kit_record, layers_before, size_before, store_kit
 from kitops_core.layers.context import clean_path
+from kitops_core.objects.location import Location, local_path
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType, parse_layer_type
 from kitops_core.parallel import run_all
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 def pack_layers(
     session: Session,
-    source: str | os.PathLike[str],
+    source: Location,
     reference: str,
     entries: Sequence[str],
     *,
@@ -46,10 +47,8 @@ def pack_layers(
     how: Packing | None = None,
 ) -> tuple[LayerRecord, ...]:
     """See :meth:`kitops_core.Client.pack_layers`."""
-    from kitops_core.kitfile import find_kitfile
-
     target, (tag,) = parse_target(reference, ())
-    if kitfile is None and Path(source).is_dir() and find_kitfile(Path(source)) is None:
+    if kitfile is None and not _has_kitfile(source):
         raise InvalidInputError(
             f"'{source}' has no Kitfile", hint="give every worker the Kitfile of the whole kit: kitfile=..."
         )
@@ -67,6 +66,18 @@ def pack_layers(
         was = layers_before(storage, digest_of(storage, tag))
         run_all([partial(layer.write, storage, size_before(layer.path, was)) for layer in layers], control)
     return tuple(layer.record() for layer in layers)
+
+
+def _has_kitfile(source: Location) -> bool:
+    """Whether a directory has a Kitfile; true for what is no directory, which is told elsewhere."""
+    from kitops_core.kitfile import find_kitfile
+
+    local = local_path(source)
+    if local is not None:
+        return not Path(local).is_dir() or find_kitfile(Path(local)) is not None
+    from kitops_core.sources.objects import find_directory, kitfile_in
+
+    return kitfile_in(find_directory(source)) is not None
 
 
 def assemble(

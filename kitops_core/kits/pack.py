@@ -13,6 +13,7 @@ from kitops_core.evidence.pack_evidence import prepare_evidence
 from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import kit_record, write_kit
+from kitops_core.objects.location import Location, local_path
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
 from kitops_core.session import Session, digest_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def pack(
     session: Session,
-    source: str | os.PathLike[str] | Contents,
+    source: Location | Contents,
     reference: str,
     *,
     push: bool = False,
@@ -44,7 +45,8 @@ def pack(
     context, description, where = load_contents(source, kitfile, name)
     kit = KitToPack(description, how or Packing())
     kit.check(where)
-    directory = Path() if isinstance(source, Contents) else Path(source)
+    local = "" if isinstance(source, Contents) else local_path(source)
+    directory = None if local is None else Path(local)
     evidence = prepare_evidence(session, provenance, description, directory)
     layers = kit.plan(context, session.layer_cache(), session.control)
     # Too many layers are found before the first byte is sent.
@@ -69,7 +71,7 @@ def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[
 
 
 def load_contents(
-    source: str | os.PathLike[str] | Contents, kitfile: str | os.PathLike[str] | Kitfile | None, name: str = ""
+    source: Location | Contents, kitfile: str | os.PathLike[str] | Kitfile | None, name: str = ""
 ) -> tuple[Context, KitfileData, str]:
     """The files, the Kitfile that describes them, and what to call it in errors.
 
@@ -77,7 +79,9 @@ def load_contents(
 
     Raises:
         SourceError: There is no such directory, or nothing in it.
-        KitfileError, InvalidInputError: The Kitfile or the contents cannot be used.
+        DeniedError: It is in an object store, and may not be read.
+        KitfileError, InvalidInputError: The Kitfile or the contents cannot be used, or what reads an object store is
+            not installed.
     """
     from kitops_core.kitfile import find_kitfile, load_given
     from kitops_core.layers.plan import Context
@@ -85,9 +89,12 @@ def load_contents(
     if isinstance(source, Contents):
         if kitfile is not None:
             raise InvalidInputError("contents by name bring their own Kitfile", hint="pass a directory, or no kitfile")
-        context, description = source.resolve()
+        context, description = source.load()
         return context, description.data(), "the contents"
-    directory = Path(source)
+    local = local_path(source)
+    if local is None:
+        return _load_objects(source, kitfile, name)
+    directory = Path(local)
     if not directory.is_dir():
         what = "is a file, not a directory" if directory.exists() else "does not exist"
         hint = "pack the directory it is in, or name it: Contents(model=...)" if directory.exists() else ""
@@ -100,3 +107,23 @@ def load_contents(
             raise SourceError(f"'{directory}' has nothing to pack", hint="is it the right directory?")
         return context, description.data(), f"the Kitfile generated for '{directory}'"
     return context, *load_given(given)
+
+
+def _load_objects(
+    source: Location, kitfile: str | os.PathLike[str] | Kitfile | None, name: str
+) -> tuple[Context, KitfileData, str]:
+    from kitops_core.kitfile import load_given
+    from kitops_core.layers.plan import Context
+    from kitops_core.sources.objects import describe_objects, find_directory, kitfile_in
+
+    directory = find_directory(source)
+    context = Context.from_objects(directory)
+    if kitfile is not None:
+        return context, *load_given(kitfile)
+    found = kitfile_in(directory)
+    if found is not None:
+        return context, found, f"the Kitfile in '{directory.url}'"
+    description = describe_objects(directory, context.rules(), name)
+    if not description.entries():
+        raise SourceError(f"'{directory.url}' has nothing to pack", hint="is it the right directory?")
+    return context, description.data(), f"the Kitfile generated for '{directory.url}'"

@@ -94,7 +94,9 @@ class PackedLayer:
                 reading is faster than any network.
             control: Cancelling.
         """
-        if self.known is None and self.type.compression == "none" and self.plan.size == size_before:
+        # Objects come over a network too: they are read once.
+        worth_it = self.type.compression == "none" and self.plan.size == size_before and not self.plan.has_objects
+        if self.known is None and worth_it:
             self.started = time.time_ns()
             self.known = self._hashed(control)
             self.diff_id = self.known.digest
@@ -109,7 +111,7 @@ class PackedLayer:
         """
         self.learn(size_before, control)
         self.started = self.started or time.time_ns()
-        source = self._source()
+        source = self._source(control)
         written = storage.write_blob(source, control, mount_from=self.mount_from)
         if self.type.compression == "none":
             self.diff_id = written.descriptor.digest
@@ -152,15 +154,21 @@ class PackedLayer:
             outcome=self.outcome,
         )
 
-    def _source(self) -> LayerSource:
+    def _source(self, control: Control) -> LayerSource:
         from kitops_core.layers.sources import LayerSource
 
-        fastest = self.compression == "gzip-fastest"
-        return LayerSource(self.plan, self.type, model_pack=self.model_pack, fastest=fastest, known=self.known)
+        return LayerSource(
+            self.plan,
+            self.type,
+            model_pack=self.model_pack,
+            fastest=self.compression == "gzip-fastest",
+            known=self.known,
+            control=control,
+        )
 
     def _hashed(self, control: Control) -> Descriptor:
         digest = hashlib.sha256()
-        for chunk in self._source().stream():
+        for chunk in self._source(control).stream():
             control.check()
             digest.update(chunk)
         return Descriptor(self.media_type, f"sha256:{digest.hexdigest()}", self.plan.size)

@@ -14,6 +14,7 @@ from kitops_core.errors import SourceError
 from kitops_core.files.links import is_inside
 from kitops_core.layers.ignore import IGNORE_FILE, IgnoreRules
 from kitops_core.layers.snapshot import Node
+from kitops_core.objects.store import ObjectDirectory, StoredObject
 
 
 class Context:
@@ -41,7 +42,12 @@ class Context:
         return Context(os.fsencode(os.path.realpath(directory)), f"'{os.fspath(directory)}'")
 
     @staticmethod
-    def from_files(files: Mapping[str, Path]) -> Context:
+    def from_objects(directory: ObjectDirectory) -> Context:
+        """The objects below a path of a store under their own paths."""
+        return Context(_tree(directory), f"'{directory.url}'")
+
+    @staticmethod
+    def from_files(files: Mapping[str, Path | StoredObject | ObjectDirectory]) -> Context:
         """Files and directories from anywhere, by their path in the kit.
 
         Directories that only the kit has get mode 0755. A symbolic link named here is followed. A path below another
@@ -54,13 +60,17 @@ class Context:
         problems = []
         for path, source in sorted(files.items(), key=lambda item: clean_path(item[0]).split("/")):
             path = clean_path(path)
-            real = os.path.realpath(os.fsencode(source))
+            if isinstance(source, Path):
+                node: Node = os.path.realpath(os.fsencode(source))
+            else:
+                node = _tree(source) if isinstance(source, ObjectDirectory) else source
             if leads_out(path):
                 problems.append(f"'{path}' is not a path in a kit")
             elif path == ".":
-                root = real
-            elif not _mount(root, os.fsencode(path).split(b"/"), real):
-                problems.append(f"'{path}' would be '{source}' and also part of another directory that is named")
+                root = node
+            elif not _mount(root, os.fsencode(path).split(b"/"), node):
+                where = source if isinstance(source, Path) else source.url
+                problems.append(f"'{path}' would be '{where}' and also part of another directory that is named")
         if problems:
             raise problems_error(problems, "give each file or directory a path of its own in the kit")
         return Context(root, "the files given")
@@ -72,6 +82,8 @@ class Context:
             SourceError: It cannot be read, or a pattern in it is malformed.
         """
         place = self.find(IGNORE_FILE)
+        if isinstance(place, StoredObject):
+            return IgnoreRules.parse(place.read(0, place.size))
         if not isinstance(place, bytes) or not os.path.exists(place):
             return IgnoreRules()
         if not os.path.isfile(place):
@@ -88,19 +100,19 @@ class Context:
         for depth, name in enumerate(names):
             if isinstance(node, bytes):
                 return os.path.join(node, *names[depth:])
-            if name not in node:
+            if isinstance(node, StoredObject) or name not in node:
                 return None
             node = node[name]
         return node
 
-    def place(self, path: str) -> bytes:
-        """Where a clean path of the kit would be on disk.
+    def place(self, path: str) -> bytes | StoredObject:
+        """Where a file at a clean path of the kit would be: its path on disk, or the object.
 
         Raises:
-            FileNotFoundError: It is no path on any disk.
+            FileNotFoundError: It would be nowhere.
         """
         found = self.find(path)
-        if not isinstance(found, bytes):
+        if found is None or isinstance(found, dict):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return found
 
@@ -112,11 +124,15 @@ class Context:
         """
         if leads_out(path):
             raise ValueError("is not inside the context")
-        if isinstance(self.find(path), dict):
+        found = self.find(path)
+        if isinstance(found, dict):
             return stat.S_IFDIR
-        place = b""
+        if isinstance(found, StoredObject):
+            return stat.S_IFREG
+        if found is None:
+            raise ValueError(f"does not exist in {self.where}")
+        place = found
         try:
-            place = self.place(path)
             mode = os.stat(place).st_mode
             real = os.path.realpath(place)
         except (FileNotFoundError, NotADirectoryError):
@@ -157,11 +173,21 @@ def problems_error(problems: Sequence[str], hint: str) -> SourceError:
     return SourceError(f"{len(problems)} paths cannot be packed\n" + "\n".join(f"  * {p}" for p in problems), hint=hint)
 
 
-def _mount(node: Node, names: Sequence[bytes], real: bytes) -> bool:
+def _tree(directory: ObjectDirectory) -> Node:
+    """The objects of a directory, with a directory of the kit for each that is in their paths."""
+    root: Node = {}
+    for path, found in directory.objects.items():
+        _mount(root, os.fsencode(path).split(b"/"), found)
+    return root
+
+
+def _mount(node: Node, names: Sequence[bytes], real: Node) -> bool:
     """Put ``real`` at a path below ``node``; false where something else is there."""
     for depth, name in enumerate(names):
         if isinstance(node, bytes):
             return real == os.path.join(node, *names[depth:])
+        if isinstance(node, StoredObject):
+            return False
         if depth == len(names) - 1:
             return node.setdefault(name, real) == real
         node = node.setdefault(name, {})

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from kitops_core.errors import SourceError
 from kitops_core.layers.context import problems_error
 from kitops_core.layers.plan import LayerPlan
-from kitops_core.layers.snapshot import FIELDS, SIZE
+from kitops_core.layers.snapshot import FIELDS, SIZE, Folder
 
 _SECTIONS = ("model", "modelpart", "dataset")
 _POINTER = b"version https://git-lfs.github.com/spec/v1\n"  # Git LFS, docs/spec.md
@@ -47,12 +47,12 @@ def check_complete(layers: Sequence[LayerPlan], *, allow_pointers: bool = False)
     problems = []
     pointers = False
     for layer in layers:
-        for name, path, size in _files(layer) if layer.section in _SECTIONS else ():
+        for name, size, folder, index in _files(layer) if layer.section in _SECTIONS else ():
             try:
-                if not allow_pointers and size in _POINTER_BYTES and _starts_with(path, _POINTER):
+                if not allow_pointers and size in _POINTER_BYTES and _starts_with(folder, index, _POINTER):
                     problems.append(f"'{os.fsdecode(name)}' is a Git LFS pointer, not the file itself")
                     pointers = True
-                elif (wanted := _wanted_bytes(name, path)) > size:
+                elif (wanted := _wanted_bytes(name, folder, index)) > size:
                     problems.append(f"'{os.fsdecode(name)}' has {size} bytes, and its header asks for {wanted} or more")
             except OSError as error:
                 raise SourceError(f"'{os.fsdecode(name)}' cannot be read: {error.strerror}") from None
@@ -61,28 +61,33 @@ def check_complete(layers: Sequence[LayerPlan], *, allow_pointers: bool = False)
         raise problems_error(problems, hint)
 
 
-def _files(layer: LayerPlan) -> Iterator[tuple[bytes, bytes, int]]:
-    """Name in the kit, path on disk, and size of each file of a layer that has to be looked into."""
+def _files(layer: LayerPlan) -> Iterator[tuple[bytes, int, Folder, int]]:
+    """Name in the kit, size, directory and index in it of each file of a layer that has to be looked into."""
     for folder, index in layer.members():
         if index not in folder.folders:
             name, size = folder.names[index], folder.stats[index * FIELDS + SIZE]
             if size in _POINTER_BYTES or name.endswith(_WITH_HEADERS):
-                yield folder.prefix + name, folder.path(name), size
+                yield folder.prefix + name, size, folder, index
 
 
-def _starts_with(path: bytes, start: bytes) -> bool:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of what open() costs, and there may be many
+def _starts_with(folder: Folder, index: int, start: bytes) -> bool:
+    found = folder.stored(index)
+    if found is not None:
+        return found.read(0, min(len(start), found.size)) == start
+    handle = os.open(
+        folder.path(folder.names[index]), os.O_RDONLY | os.O_CLOEXEC
+    )  # a third of what open() costs, and there may be many
     try:
         return os.read(handle, len(start)) == start
     finally:
         os.close(handle)
 
 
-def _wanted_bytes(name: bytes, path: bytes) -> int:
+def _wanted_bytes(name: bytes, folder: Folder, index: int) -> int:
     """How long the file has to be by its own header; 0 where it has none that says so."""
     if not name.endswith(_WITH_HEADERS):
         return 0
-    with open(path, "rb") as file:
+    with folder.open(index) as file:
         return _safetensors_bytes(file) if name.endswith(b".safetensors") else _Gguf(file).wanted_bytes()
 
 
@@ -114,7 +119,8 @@ class _Gguf:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._end = os.fstat(file.fileno()).st_size
+        self._end = file.seek(0, os.SEEK_END)
+        file.seek(0)
 
     def wanted_bytes(self) -> int:
         """How long the file has to be at least; 0 where it is no GGUF that we can read."""

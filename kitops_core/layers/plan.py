@@ -54,6 +54,7 @@ class LayerPlan:
         file_count: How many files (directories not counted) it holds.
         newest_ns: The latest time any of them was changed, in nanoseconds since 1970; 0 without files. A file changed
             within the clock's resolution of now may change again without its times telling.
+        has_objects: Whether some of them are in an object store.
     """
 
     def __init__(self, part: Part, layer_format: Format, root: Folder, excluded: tuple[bytes, ...] = ()) -> None:
@@ -62,6 +63,7 @@ class LayerPlan:
         self.format: Format = layer_format
         self._root = root
         self._excluded = excluded
+        self.has_objects = False
         self.size, self.file_count, self.newest_ns = self._measure()
 
     def members(self) -> Iterator[tuple[Folder, int]]:
@@ -128,6 +130,7 @@ class LayerPlan:
             at = index * FIELDS
             size = folder.stats[at + SIZE]
             files += 1
+            self.has_objects = self.has_objects or folder.stored(index) is not None
             newest = max(newest, folder.stats[at + MTIME], folder.stats[at + CTIME])
             total += size if self.format == "raw" else header_size(name, size) + size + padding(size)
         return (total if self.format == "raw" else total + len(TRAILER)), files, newest

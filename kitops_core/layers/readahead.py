@@ -33,7 +33,7 @@ class ReadAhead:
         files = position - self._position
         self._position = position
         slow = perf_counter() - self._since > files * _SLOW_SECONDS
-        if slow and files >= 8 and self._thread is None and hasattr(os, "posix_fadvise"):
+        if slow and files >= 8 and not (self._plan.has_objects or self._thread) and hasattr(os, "posix_fadvise"):
             self._thread = threading.Thread(target=self._run, name="kitops-readahead", daemon=True)
             self._thread.start()
 

@@ -38,5 +38,5 @@ def check_secrets(layers: Sequence[LayerPlan]) -> None:
 
 
 def _start(folder: Folder, index: int) -> bytes:
-    with open(folder.path(folder.names[index]), "rb") as file:
+    with folder.open(index) as file:
         return file.read(READ_BYTES)

@@ -11,11 +11,13 @@ import os
 import stat
 from array import array
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from kitops_core.events import Control
 from kitops_core.files.junk import is_junk
 from kitops_core.files.links import follow
 from kitops_core.layers.ignore import IgnoreRules
+from kitops_core.objects.store import StoredObject
 
 MODE, SIZE, MTIME, CTIME, INODE, DEVICE = range(6)
 FIELDS = 6
@@ -26,8 +28,8 @@ Stamp = tuple[int, int, int, int, int, int]
 _KIT_ONLY: Stamp = (stat.S_IFDIR | 0o755, 0, 0, 0, 0, 0)  # a directory that no disk has
 _CHECK_EVERY = 4096  # entries between two looks at the cancel switch
 
-Node = bytes | dict[bytes, "Node"]
-"""Where part of a context is: a path on disk, or a directory that only exists in the kit, by name."""
+Node = bytes | StoredObject | dict[bytes, "Node"]
+"""Where part of a context is: a path on disk, an object in a store, or a directory that only exists in the kit."""
 Wanted = dict[bytes, "Wanted"] | None
 """Which names below a directory belong to some layer; ``None`` for all."""
 
@@ -63,13 +65,32 @@ class Folder:
 
     def node(self, name: bytes) -> Node:
         """Where its entry ``name`` is."""
-        return os.path.join(self._node, name) if isinstance(self._node, bytes) else self._node[name]
+        if isinstance(self._node, dict):
+            return self._node[name]
+        return os.path.join(self._node, name) if isinstance(self._node, bytes) else self._node
+
+    def stored(self, index: int) -> StoredObject | None:
+        """The object that an entry is; ``None`` for what is on a disk, and for directories."""
+        if not isinstance(self._node, dict):
+            return None
+        node = self._node[self.names[index]]
+        return node if isinstance(node, StoredObject) else None
+
+    def open(self, index: int) -> BinaryIO:
+        """A file among its entries, to be looked into.
+
+        Raises:
+            OSError: It is gone, or cannot be read.
+            SourceError, DeniedError: An object is gone, or cannot be read.
+        """
+        found = self.stored(index)
+        return found.open() if found is not None else open(self.path(self.names[index]), "rb")
 
     def path(self, name: bytes) -> bytes:
         """Where its entry ``name``, which is on a disk, is.
 
         Raises:
-            FileNotFoundError: It only exists in the kit.
+            FileNotFoundError: It is on no disk.
         """
         node = self.node(name)
         if isinstance(node, bytes):
@@ -78,7 +99,9 @@ class Folder:
 
     def list(self) -> list[bytes]:
         """The names there are, in no order, whether they become entries or not."""
-        return os.listdir(self._node) if isinstance(self._node, bytes) else [*self._node]
+        if isinstance(self._node, bytes):
+            return os.listdir(self._node)
+        return [*self._node] if isinstance(self._node, dict) else []
 
     def add(self, name: bytes, numbers: Sequence[int], folder: Folder | None = None) -> None:
         """Append an entry; entries come in order."""
@@ -100,14 +123,22 @@ def stamp(status: os.stat_result) -> Stamp:
     )
 
 
-def single_file(path: bytes, place: bytes) -> Folder:
-    """A folder with just the file at ``place`` on disk, which is at ``path`` in the kit.
+def object_stamp(found: StoredObject) -> Stamp:
+    """The same numbers of an object: readable by all, and an inode that is another when the object is."""
+    return (stat.S_IFREG | 0o644, found.size, found.modified_ns, found.modified_ns, *found.identity())
+
+
+def single_file(path: bytes, place: bytes | StoredObject) -> Folder:
+    """A folder with just the file at ``place``, which is at ``path`` in the kit.
 
     Raises:
         OSError: It is gone, or cannot be read.
     """
     directory, slash, name = path.rpartition(b"/")
     folder = Folder(directory + slash, {name: place})
+    if isinstance(place, StoredObject):
+        folder.add(name, object_stamp(place))
+        return folder
     if os.path.islink(place):
         folder.links.add(0)
     folder.add(name, stamp(os.stat(place)))
@@ -243,7 +274,10 @@ class Walk:
                     yield name, stamp(os.stat(name, dir_fd=handle, follow_symlinks=False))
                 else:
                     node = folder.node(name)
-                    yield name, stamp(os.lstat(node)) if isinstance(node, bytes) else _KIT_ONLY
+                    if isinstance(node, StoredObject):
+                        yield name, object_stamp(node)
+                    else:
+                        yield name, stamp(os.lstat(node)) if isinstance(node, bytes) else _KIT_ONLY
             except FileNotFoundError:
                 continue
 
@@ -252,6 +286,6 @@ def _roots(node: Node) -> Iterator[bytes]:
     """The paths on disk that a context is made of."""
     if isinstance(node, bytes):
         yield node
-        return
-    for below in node.values():
-        yield from _roots(below)
+    elif isinstance(node, dict):
+        for below in node.values():
+            yield from _roots(below)

@@ -1,4 +1,4 @@
-"""A kit's contents by name: files from anywhere on disk, put together without copying them."""
+"""A kit's contents by name: files from anywhere, on disk or in object stores, put together without copying them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kitops_core.errors import InvalidInputError
+from kitops_core.objects.location import Location, brings_file_system, local_path
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
     from kitops_core.layers.plan import Context
+    from kitops_core.objects.store import ObjectDirectory, StoredObject
 
-PathLike = str | os.PathLike[str]
-Paths = PathLike | Sequence[PathLike] | Mapping[str, PathLike]
+Locations = Location | Sequence[Location] | Mapping[str, Location]
 
 _TEXTS = ("name", "version", "description", "license", "framework", "format")
 _FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
@@ -26,8 +27,10 @@ class Contents:
     """What to pack, by Kitfile section.
 
     A relative path keeps its place in the kit (``out/model.onnx``); an absolute one, or one that leads out of the
-    working directory, is packed under its last name. A mapping of datasets or prompts gives each its name in the
-    Kitfile; a mapping of model parts, code or docs gives each its path in the kit.
+    working directory, is packed under its last name. So is what is in an object store: the URL of a file or directory
+    there (``s3://``, ``gs://``, ``az://``, whatever fsspec reads), or a path that brings its file system along, such as
+    an ``ObjectStoragePath`` or a ``UPath``. It is read while it is packed, and never copied. A mapping of datasets or
+    prompts gives each its name in the Kitfile; a mapping of model parts, code or docs gives each its path in the kit.
 
     Attributes:
         model: The model's file or directory.
@@ -46,12 +49,12 @@ class Contents:
         format: The model's format.
     """
 
-    model: PathLike | None = None
-    parts: Paths = ()
-    code: Paths = ()
-    datasets: Paths = ()
-    docs: Paths = ()
-    prompts: Paths = ()
+    model: Location | None = None
+    parts: Locations = ()
+    code: Locations = ()
+    datasets: Locations = ()
+    docs: Locations = ()
+    prompts: Locations = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     version: str = ""
@@ -61,26 +64,32 @@ class Contents:
     framework: str = ""
     format: str = ""
 
-    def resolve(self) -> tuple[Context, Kitfile]:
+    def load(self) -> tuple[Context, Kitfile]:
         """The files as a context to plan from, and the Kitfile that describes them.
 
         Raises:
             InvalidInputError: Nothing is named, two files would have one path in the kit, parameters come without a
-                model, or a field is not what a Kitfile can hold.
+                model, a field is not what a Kitfile can hold, or what reads an object store is not installed.
+            SourceError, DeniedError: What is in an object store cannot be looked at.
         """
         from kitops_core.kitfile import Code, Dataset, Docs, Kitfile, Model, ModelPart, Package, Prompt
         from kitops_core.layers.plan import Context
 
-        files: dict[str, Path] = {}
+        files: dict[str, Path | StoredObject | ObjectDirectory] = {}
+        places: dict[str, str] = {}
         self._check_texts()
         parameters = self._plain_parameters()
 
-        def place(source: PathLike, at: str = "") -> str:
-            path = at or _path_in_kit(source)
-            absolute = Path(source).absolute()
-            if files.setdefault(path, absolute) != absolute:
+        def place(source: Location, at: str = "") -> str:
+            local = local_path(source)
+            path = at or _path_in_kit(source, local)
+            absolute = str(source if local is None else Path(local).absolute())
+            if path not in places:
+                places[path] = absolute
+                files[path] = Path(absolute) if local is not None else _found(source)
+            elif places[path] != absolute:
                 raise InvalidInputError(
-                    f"'{files[path]}' and '{absolute}' would both be '{path}' in the kit",
+                    f"'{places[path]}' and '{absolute}' would both be '{path}' in the kit",
                     hint="give one of them another name, or a path in the kit by a mapping",
                 )
             return path
@@ -130,7 +139,7 @@ class Contents:
                     raise _wrong(name, "text", value, f'write {name}="..."')
         for name in _FILES:
             for _, path in _items(getattr(self, name)):
-                if not isinstance(path, (str, os.PathLike)):
+                if not isinstance(path, (str, os.PathLike)) and not brings_file_system(path):
                     raise _wrong(name, "a path", path, "name files or directories")
 
     def _plain_parameters(self) -> dict[str, Any]:
@@ -152,17 +161,27 @@ def _wrong(field: str, wanted: str, value: object, hint: str) -> InvalidInputErr
     return InvalidInputError(f"{field} must be {wanted}, not {kind}", hint=hint)
 
 
-def _items(paths: Paths | None) -> Iterator[tuple[str, PathLike]]:
+def _items(paths: Locations | None) -> Iterator[tuple[str, Location]]:
     if isinstance(paths, Mapping):
         yield from paths.items()
     elif paths is not None:
         several = isinstance(paths, Iterable) and not isinstance(paths, (str, os.PathLike))
-        single: Iterable[PathLike] = paths if several else [paths]  # type: ignore[list-item, assignment]
+        several = several and not brings_file_system(paths)
+        single = cast("Iterable[Location]", paths if several else [paths])
         yield from (("", path) for path in single)
 
 
-def _path_in_kit(source: PathLike) -> str:
-    path = PurePosixPath(os.path.normpath(os.fspath(source)))
+def _path_in_kit(source: Location, local: str | None) -> str:
+    if local is None:
+        text = source.path if brings_file_system(source) else str(source).partition("://")[2]
+        return PurePosixPath(text).name
+    path = PurePosixPath(os.path.normpath(local))
     if path.is_absolute() or ".." in path.parts or path == PurePosixPath("."):
-        return Path(source).absolute().resolve().name
+        return Path(local).absolute().resolve().name
     return str(path)
+
+
+def _found(source: Location) -> StoredObject | ObjectDirectory:
+    from kitops_core.objects.store import find_objects
+
+    return find_objects(source)

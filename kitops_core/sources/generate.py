@@ -26,7 +26,7 @@ def generate_kitfile(
     from kitops_core.kitfile.generator import generate
     from kitops_core.layers.context import Context
 
-    ignored = _ignored(Context.from_directory(directory).rules())
+    ignored = ignored_by(Context.from_directory(directory).rules())
     return generate(
         Path(directory),
         name=name,
@@ -38,7 +38,7 @@ def generate_kitfile(
     )
 
 
-def _ignored(rules: IgnoreRules) -> Callable[[str, bool], bool]:
+def ignored_by(rules: IgnoreRules) -> Callable[[str, bool], bool]:
     """Whether packing leaves out a path; asked about every directory before what lies in it."""
     states = {"": 0}
 

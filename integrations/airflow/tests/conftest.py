@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from s3_server import S3Server
 
 # The registry for tests and the README's snippets are the core's.
 sys.path.append(str(Path(__file__).parents[3] / "tests" / "support"))
@@ -43,6 +48,23 @@ def airflow_database() -> Path:
     (Path(_HOME.name) / "dags").mkdir()
     initdb()
     return Path(_HOME.name)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server, with the connection ``models`` that leads to it."""
+    from s3_server import ACCESS_KEY, SECRET_KEY, s3_server
+
+    with s3_server() as server:
+        connection = {
+            "conn_type": "aws",
+            "login": ACCESS_KEY,
+            "password": SECRET_KEY,
+            "extra": {"endpoint_url": server.endpoint, "region_name": "us-east-1"},
+        }
+        os.environ["AIRFLOW_CONN_MODELS"] = json.dumps(connection)
+        yield server
+        del os.environ["AIRFLOW_CONN_MODELS"]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,36 +166,6 @@ def test_mapped_tasks_announce_one_asset_and_airflow_knows_before_they_are_made(
     assert [made.get_task(name).outlets for name in ("fit", "pack")] == [[churn], [churn]]
     run(made)
     assert sorted(extra["tag"] for extra in events(churn.uri)) == ["fold-0", "fold-1"]
-
-
-def test_files_of_an_object_store_are_packed(registry: str, model: Path) -> None:
-    with dag("object_store") as made:
-        KitPackPushOperator(task_id="all", source=f"file://{model}", reference=f"{registry}/store/churn:1.0")
-        KitPackPushOperator(
-            task_id="named", source={"model": f"file://{model}/model.onnx"}, reference=f"{registry}/store/named:1.0"
-        )
-    assert states(run(made)) == {"all": "success", "named": "success"}
-    with kitops.open(f"{registry}/store/churn:1.0") as kit:
-        assert kit.read("README.md") == b"# Churn\n"
-    with kitops.open(f"{registry}/store/named:1.0") as kit:
-        assert kit.read("model.onnx") == b"weights"
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("s3://conn@bucket/model", "s3://conn@bucket/model: .*: install apache-airflow-providers-amazon\\[s3fs\\]"),
-        ("nowhere://x/model", "nowhere://x/model: .*: install the provider of that store"),
-        ("file:///gone/model", "file:///gone/model: .*is there such a file"),
-    ],
-)
-def test_what_is_wrong_with_an_object_store_is_told_with_its_url_and_what_to_install(
-    url: str, message: str, said: Callable[[], str]
-) -> None:
-    with dag("no_store") as made:
-        KitPackPushOperator(task_id="pack", source=url, reference="r.example.com/store/none:1.0")
-    assert states(run(made)) == {"pack": "failed"}
-    assert re.search(message, said())
 
 
 def test_a_kit_for_this_worker_goes_to_its_local_store_and_is_announced_to_nobody(model: Path) -> None:

@@ -16,17 +16,26 @@ from kitops_core.cli.parsing import parse_names, parse_time
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key
 from kitops_core.errors import InvalidReferenceError
+from kitops_core.objects.location import local_path
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
     from kitops_core.record import ModelKitRecord
 
-_DIRECTORY = click.Path(path_type=Path)
+
+class _Directory(click.Path):
+    """A directory's path, or its URL in an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
+_DIRECTORY = _Directory()
 
 
 @new_command("pack", network=True)
 @click.argument("directory", type=_DIRECTORY, required=False)
-@click.option("--from", "source", type=_DIRECTORY, help="The directory to pack; the same as DIRECTORY.")
+@click.option("--from", "source", type=_DIRECTORY, help="The directory to pack, or its URL; the same as DIRECTORY.")
 @click.option(
     "-t", "--tag", "names", multiple=True, metavar="REFERENCE", help="What to call the kit, as REPOSITORY:TAG[,TAG...]."
 )
@@ -68,8 +77,8 @@ _DIRECTORY = click.Path(path_type=Path)
 @provenance_options
 def command(
     settings: Settings,
-    directory: Path | None,
-    source: Path | None,
+    directory: str | None,
+    source: str | None,
     names: tuple[str, ...],
     kitfile: str | None,
     push: bool,
@@ -92,6 +101,9 @@ def command(
     The Kitfile says what is packed; where there is none, all that is in the directory is packed as `kitops init` would
     describe it. Paths in the Kitfile are relative to DIRECTORY, wherever the Kitfile is.
 
+    DIRECTORY may be in an object store (s3://bucket/model, gs://…, az://…): what is there is read while it is packed,
+    and never copied to this machine's disk. It needs kitops-core[objects] and s3fs, gcsfs or adlfs.
+
     The same files give the same digest, on any machine and at any time. What did not change is not read again.
 
     How it was made (--provenance, --input, --metric, --param, --sign-key) is attached to the kit, whose digest stays
@@ -104,12 +116,15 @@ def command(
         raise click.UsageError("DIRECTORY and --from name different directories.")
     if push and not names:
         raise click.UsageError("--push needs --tag: a registry, a repository and a tag.")
-    root = directory or source or Path()
+    location = directory or source or "."
+    local = local_path(location)
+    if local is None and not names:
+        raise click.UsageError("What is in an object store needs a name: --tag REPOSITORY:TAG.")
     when = parse_time(created) if created else None
     signer = open_signing_key(sign_key) if sign_key else None
     made = parse_provenance(provenance, inputs, metrics, parameters, sign_key)
-    described = _kitfile(settings, root, kitfile)
-    reference, tags = parse_names(names) if names else (_default_name(root, described), ())
+    described = _kitfile(settings, local, kitfile)
+    reference, tags = parse_names(names) if names else (_default_name(Path(local or "."), described), ())
 
     from kitops_core.cli.transfer import connect
     from kitops_core.kits.packing import Packing
@@ -117,7 +132,7 @@ def command(
     how = Packing(compression, layer_format, use_model_pack, when, allow_lfs_pointers, all_files, allow_secrets)
     with connect(settings, written="sent" if push else "written", signer=signer) as client:
         record = client.pack(
-            root,
+            location,
             reference,
             push=push,
             tags=tags,
@@ -142,8 +157,8 @@ def _say(record: ModelKitRecord, push: bool) -> None:
         answer("unchanged", record.digest, "nothing sent")
 
 
-def _kitfile(settings: Settings, root: Path, given: str | None) -> Kitfile | Path | None:
-    """The Kitfile to pack by; ``None`` where one is to be generated, which is said."""
+def _kitfile(settings: Settings, local: str | None, given: str | None) -> Kitfile | Path | None:
+    """The Kitfile to pack by; ``None`` where one is to be generated, which is said, or it is in an object store."""
     from kitops_core.kitfile import find_kitfile
 
     if given == "-":
@@ -152,6 +167,9 @@ def _kitfile(settings: Settings, root: Path, given: str | None) -> Kitfile | Pat
         return Kitfile.parse(sys.stdin.buffer.read(), "standard input")
     if given is not None:
         return Path(given)
+    if local is None:
+        return None
+    root = Path(local)
     found = find_kitfile(root)
     if found is None and root.is_dir():
         note(settings, f"no Kitfile in '{root}': packing what is there (`kitops init {root}` writes one to edit)")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import posixpath
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import kitops_core as kitops
@@ -22,37 +19,34 @@ _INSTALL = {
 FILES = ("model", "parts", "code", "datasets", "docs", "prompts")
 
 
-@contextmanager
-def packable(source: Any) -> Iterator[str | kitops.Contents]:
-    """What the engine packs: local files, with those of object stores copied to a directory for the time of the block.
+def packable(source: Any) -> kitops.Location | kitops.Contents:
+    """What the engine packs; what is in an object store is read while it is packed, with Airflow's connection.
 
     Args:
         source: A path, an ``ObjectStoragePath`` or its URL, :class:`kitops_core.Contents`, or a mapping with its
             fields.
 
     Raises:
-        InvalidInputError: It is none of these.
+        InvalidInputError: It is none of these, or what reads such URLs is not installed on this worker.
+        SourceError: The connection of a URL cannot be used now.
     """
-    with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as name:
-        stage = _Stage(Path(name))
-        if isinstance(source, kitops.Contents):
-            yield source
-        elif isinstance(source, Mapping):
-            unknown = sorted(set(source) - set(kitops.Contents.__dataclass_fields__))
-            if unknown:
-                raise InvalidInputError(
-                    f"contents by name have no '{unknown[0]}'",
-                    hint="they have " + ", ".join(kitops.Contents.__dataclass_fields__),
-                )
-            files = {key: stage.all(value) for key, value in source.items() if key in FILES}
-            yield kitops.Contents(**{**source, **files})
-        elif isinstance(source, (str, os.PathLike)) and str(source):
-            yield os.fspath(stage.one(source))
-        else:
+    if isinstance(source, kitops.Contents):
+        return replace(source, **{key: _all(getattr(source, key)) for key in FILES})
+    if isinstance(source, Mapping):
+        unknown = sorted(set(source) - set(kitops.Contents.__dataclass_fields__))
+        if unknown:
             raise InvalidInputError(
-                f"there is nothing to pack in {type(source).__name__}",
-                hint="give a directory, or contents by name: {'model': 'out/model.onnx', 'docs': ['README.md']}",
+                f"contents by name have no '{unknown[0]}'",
+                hint="they have " + ", ".join(kitops.Contents.__dataclass_fields__),
             )
+        files = {key: _all(value) for key, value in source.items() if key in FILES}
+        return kitops.Contents(**{**source, **files})
+    if (isinstance(source, (str, os.PathLike)) and str(source)) or "://" in str(source):
+        return _one(source)
+    raise InvalidInputError(
+        f"there is nothing to pack in {type(source).__name__}",
+        hint="give a directory, or contents by name: {'model': 'out/model.onnx', 'docs': ['README.md']}",
+    )
 
 
 def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | kitops.Kitfile | None:
@@ -64,63 +58,35 @@ def whole_kitfile(given: str | Mapping[str, Any] | None) -> str | kitops.Kitfile
     return kitops.Kitfile.from_mapping(given) if isinstance(given, Mapping) else given
 
 
-class _Stage:
-    """Copies what is in an object store into a directory, and leaves the rest where it is."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._count = 0
-
-    def one(self, path: Any) -> str | os.PathLike[str]:
-        if not _is_remote(path):
-            local: str = os.fspath(path)
-            return local
-        with _named(path):
-            return self._copied(path)
-
-    def _copied(self, path: Any) -> Path:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        remote = ObjectStoragePath(path)
-        self._count += 1
-        target = self._directory / str(self._count) / posixpath.basename(str(remote).rstrip("/"))
-        if remote.is_dir():
-            target.mkdir(parents=True)
-            remote.fs.get(remote.path.rstrip("/") + "/", f"{target}/", recursive=True)
-        else:
-            target.parent.mkdir(parents=True)
-            remote.fs.get_file(remote.path, str(target))
-        return target
-
-    def all(self, paths: Any) -> Any:
-        if isinstance(paths, Mapping):
-            return {key: self.one(path) for key, path in paths.items()}
-        if isinstance(paths, (list, tuple)):
-            return [self.one(path) for path in paths]
-        return None if paths is None else self.one(paths)
+def _all(paths: Any) -> Any:
+    if isinstance(paths, Mapping):
+        return {key: _one(path) for key, path in paths.items()}
+    if isinstance(paths, (list, tuple)):
+        return [_one(path) for path in paths]
+    return None if paths is None else _one(paths)
 
 
-@contextmanager
-def _named(path: Any) -> Iterator[None]:
-    """What goes wrong inside the block names the URL, and what is to be installed where that is it.
+def _one(path: Any) -> Any:
+    """A path as the engine takes it: a URL becomes a path with the file system that its connection gives.
 
     Raises:
-        SourceError: There is nothing, or it cannot be read now: another try may mend it.
-        InvalidInputError: There is no such file system on this worker.
+        InvalidInputError, SourceError: See :func:`packable`; the URL is named.
     """
     url = str(path)
+    if "://" not in url:
+        return path
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
     try:
-        yield
+        remote = ObjectStoragePath(path)
+        _ = remote.fs
     except KitOpsError:
         raise
     except (ImportError, ValueError) as error:
         extra = _INSTALL.get(url.partition("://")[0], "the provider of that store, with fsspec")
         raise InvalidInputError(f"{url}: {error}", hint=f"install {extra} on the worker") from error
-    except Exception as error:  # each store has errors of its own
+    except Exception as error:  # each provider has errors of its own
         raise SourceError(
-            f"{url}: {str(error) or type(error).__name__}", hint="is there such a file, to read?"
+            f"{url}: {str(error) or type(error).__name__}", hint="is there such a connection, and can it be used?"
         ) from error
-
-
-def _is_remote(path: Any) -> bool:
-    return "://" in str(path)
+    return remote

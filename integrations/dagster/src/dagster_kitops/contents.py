@@ -27,8 +27,8 @@ class ModelKitContents(kitops.Contents):
     with its metrics and parameters.
 
     Attributes:
-        model: The model: a path, ``bytes``, or an object such as a fitted scikit-learn estimator. ``framework`` and
-            ``format`` of an object are known.
+        model: The model: a path, the URL or ``UPath`` of what is in an object store, ``bytes``, or an object such as
+            a fitted scikit-learn estimator. ``framework`` and ``format`` of an object are known.
         metrics: What an evaluation measured. They go into the Kitfile's model parameters under ``metrics`` and into
             Dagster's metadata as ``kitops/metric/<name>``.
         parents: References of kits this one was made from, besides those that are the asset's inputs.
@@ -86,7 +86,7 @@ class ModelKitContents(kitops.Contents):
         contents: ModelKitContents, directory: Path, serializer: str, allow_pickle: bool
     ) -> ModelKitContents:
         model = contents.model
-        if model is None or isinstance(model, (str, os.PathLike)):
+        if model is None or _is_location(model):
             return contents
         if isinstance(model, bytes):
             return replace(contents, model=_written(directory / "model.bin", model))
@@ -115,9 +115,9 @@ def _staged(files: Any, directory: Path, *, named: bool, serializer: str, allow_
     """
     if not isinstance(files, Mapping):
         return files
-    staged: dict[str, str | os.PathLike[str]] = {}
+    staged: dict[str, kitops.Location] = {}
     for name, content in files.items():
-        if isinstance(content, (str, os.PathLike)):
+        if _is_location(content):
             staged[name] = content
             continue
         path = PurePosixPath(name)
@@ -129,6 +129,11 @@ def _staged(files: Any, directory: Path, *, named: bool, serializer: str, allow_
             saved = save_object(content, directory, name, serializer=serializer, allow_pickle=allow_pickle)
             staged[name if named else name + saved.serializer.suffix] = saved.path
     return staged
+
+
+def _is_location(value: Any) -> bool:
+    """Whether a value says where a file is: a path, a URL, a path that brings its file system along."""
+    return isinstance(value, (str, os.PathLike)) or kitops.brings_file_system(value)
 
 
 def _written(path: Path, data: bytes) -> Path:

@@ -20,7 +20,8 @@ from kitops_core import InvalidInputError, ModelKitRecord, Source, parse_referen
 from kitops_core.orchestrate.scratch import scratch
 
 _RETURN = (
-    "return a ModelKitContents, an object that has a serializer, the Path of a directory, a ModelKitRef or a ModelKit"
+    "return a ModelKitContents, an object that has a serializer, the Path or UPath of a directory, a ModelKitRef or a "
+    "ModelKit"
 )
 
 
@@ -80,7 +81,7 @@ class Packer:
                     provenance=self._provenance(None, self.parents, self.metrics) if self.provenance else None,
                     parents=tuple(self.parents),
                 )
-        if isinstance(value, Path):
+        if isinstance(value, Path) or kitops.brings_file_system(value):
             return self._pack(_directory(value), repository, tags, ModelKitContents(metrics=self.metrics))
         contents = _contents(value, self.serializer)
         contents = replace(contents, metrics={**contents.metrics, **self.metrics})
@@ -89,7 +90,7 @@ class Packer:
             return self._pack(source, repository, tags, contents)
 
     def _pack(
-        self, source: Path | kitops.Contents, repository: str, tags: Sequence[str], said: ModelKitContents
+        self, source: kitops.Location | kitops.Contents, repository: str, tags: Sequence[str], said: ModelKitContents
     ) -> ModelKitRecord:
         parents = tuple(dict.fromkeys([*self.parents, *said.parents]))
         first, *more = tags
@@ -125,7 +126,7 @@ class Packer:
 
     @staticmethod
     def _provenance(
-        source: Path | kitops.Contents | None, parents: Sequence[str], metrics: Mapping[str, float]
+        source: kitops.Location | kitops.Contents | None, parents: Sequence[str], metrics: Mapping[str, float]
     ) -> kitops.Provenance:
         made = source.parameters if isinstance(source, kitops.Contents) else {}
         return kitops.Provenance(
@@ -217,8 +218,8 @@ def _contents(value: Any, serializer: str) -> ModelKitContents:
     return contents_of(value, serializer)
 
 
-def _directory(path: Path) -> Path:
-    if path.is_file():
+def _directory(path: kitops.Location) -> kitops.Location:
+    if isinstance(path, Path) and path.is_file():
         raise InvalidInputError(
             f"the asset returned '{path}', which is one file", hint="say what it is: ModelKitContents(model=path)"
         )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from prefect_kitops.shards import apack_modelkit_layers as apack_modelkit_layers
     from prefect_kitops.shards import assemble_modelkit as assemble_modelkit
     from prefect_kitops.shards import pack_modelkit_layers as pack_modelkit_layers
+    from prefect_kitops.storage import storage_path as storage_path
     from prefect_kitops.tasks import apack_modelkit as apack_modelkit
     from prefect_kitops.tasks import apull_modelkit as apull_modelkit
     from prefect_kitops.tasks import apush_modelkit as apush_modelkit
@@ -62,6 +63,7 @@ _HOMES = {
     "promotion": "apromote_modelkit arollback_modelkit promote_modelkit rollback_modelkit",
     "reference": "ModelKitRef",
     "shards": "aassemble_modelkit apack_modelkit_layers assemble_modelkit pack_modelkit_layers",
+    "storage": "storage_path",
     "tasks": (
         "apack_modelkit apull_modelkit apush_modelkit aresolve_modelkit asign_modelkit averify_modelkit "
         "pack_modelkit pull_modelkit push_modelkit resolve_modelkit sign_modelkit verify_modelkit"

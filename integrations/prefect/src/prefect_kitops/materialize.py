@@ -34,13 +34,12 @@ def materialize_modelkit(
     registry: Registry = None,
     card: bool = True,
     **task_options: Any,
-) -> Callable[
-    [Callable[P, str | os.PathLike[str] | kitops.Contents | Awaitable[Any]]], MaterializingTask[P, ModelKitRef]
-]:
+) -> Callable[[Callable[P, kitops.Location | kitops.Contents | Awaitable[Any]]], MaterializingTask[P, ModelKitRef]]:
     """Make a function a task that materializes a kit: what it returns is packed, pushed and an asset.
 
-    The function returns a directory, or contents by name; or a pair of one of them and the metrics it measured, which
-    are attached for the gates of a promotion. Kits among its arguments count as what the kit was made from.
+    The function returns a directory, on disk or in an object store, or contents by name; or a pair of one of them and
+    the metrics it measured, which are attached for the gates of a promotion. Kits among its arguments count as what
+    the kit was made from.
 
     Args:
         reference: Where to; with a ``ModelKitRepository`` a tag is enough. Where it has no tag, the first of ``tags``
@@ -64,7 +63,7 @@ def materialize_modelkit(
     """
 
     def decorator(
-        function: Callable[P, str | os.PathLike[str] | kitops.Contents | Awaitable[Any]],
+        function: Callable[P, kitops.Location | kitops.Contents | Awaitable[Any]],
     ) -> MaterializingTask[P, ModelKitRef]:
         signature = inspect.signature(function)
         for text in (reference, *tags):
@@ -132,10 +131,11 @@ def _targets(reference: str, tags: Sequence[str]) -> list[str]:
     return [reference, *tags]
 
 
-def _made(name: str, made: Any) -> tuple[str | os.PathLike[str] | kitops.Contents, Mapping[str, float] | None]:
+def _made(name: str, made: Any) -> tuple[kitops.Location | kitops.Contents, Mapping[str, float] | None]:
     """What a function returned: something to pack, and the metrics it measured, if any."""
     source, metrics = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if isinstance(source, (str, os.PathLike, kitops.Contents)) and isinstance(metrics, (Mapping, type(None))):
+    is_source = isinstance(source, (str, os.PathLike, kitops.Contents)) or kitops.brings_file_system(source)
+    if is_source and isinstance(metrics, (Mapping, type(None))):
         return source, metrics
     raise kitops.InvalidInputError(
         f"{name} returned {type(made).__name__}: that is nothing to pack",

@@ -94,7 +94,7 @@ def _note_overwriting(place: kitops.Reference) -> None:
 
 
 def pack_kit(
-    source: str | os.PathLike[str] | kitops.Contents,
+    source: kitops.Location | kitops.Contents,
     reference: str,
     *,
     tags: Sequence[str] = (),

@@ -17,7 +17,7 @@ from prefect_kitops.running import run_name, twins
 
 @twins("pack-modelkit-layers", run_name("pack", "entries"))
 def _pack_layers(
-    source: str | os.PathLike[str],
+    source: kitops.Location,
     reference: str,
     entries: str | Sequence[str],
     *,
@@ -49,7 +49,7 @@ def _pack_layers(
         connection.client(on_event=progress.update) as client,
     ):
         layers = client.pack_layers(
-            as_path(source),
+            as_path(source) if isinstance(source, (str, os.PathLike)) else source,
             str(place),
             paths,
             kitfile=as_path(kitfile) if kitfile is not None else None,

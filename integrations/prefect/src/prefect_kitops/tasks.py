@@ -23,7 +23,7 @@ from prefect_kitops.running import run_logger, run_name, twins
 
 @twins("pack-modelkit", run_name("pack", "reference"))
 def _pack(
-    source: str | os.PathLike[str] | kitops.Contents,
+    source: kitops.Location | kitops.Contents,
     reference: str,
     *,
     tags: Sequence[str] = (),
@@ -41,7 +41,8 @@ def _pack(
     what is said about it.
 
     Args:
-        source: A directory, or contents by name.
+        source: A directory, or contents by name. Either may be in an object store: a URL, a ``UPath``, or
+            :func:`~prefect_kitops.storage.storage_path` of a block; it is read while it is packed, and never copied.
         reference: Where to; with a ``ModelKitRepository`` a tag is enough.
         tags: Further tags.
         kitfile: A Kitfile to use instead of the directory's.

@@ -21,7 +21,8 @@ class KitPackOperator(KitOpsOperator):
 
     Args:
         source: A directory (with a Kitfile, or one is generated), contents by name as a mapping with the fields of
-            :class:`kitops_core.Contents`, or the URL of a directory in an object store (``s3://conn@bucket/model``).
+            :class:`kitops_core.Contents`, or a directory in an object store: an ``ObjectStoragePath``, or its URL
+            (``s3://conn@bucket/model``). It is read while it is packed, and never copied to the worker.
         reference: Where to: ``name:tag``.
         tags: Further tags. What tags cannot have is replaced: a run id can be one.
         kitfile: A Kitfile to use instead of the directory's: its path, or the Kitfile itself as a mapping.
@@ -83,9 +84,11 @@ class KitPackOperator(KitOpsOperator):
         if isinstance(given, Mapping) and "metrics" in given:
             given = dict(given)
             measured = {**measured, **given.pop("metrics")}
-        with packable(given) as source:
-            client = self.hook(context).get_conn()
-            return client.pack(
+        source = packable(given)
+        return (
+            self.hook(context)
+            .get_conn()
+            .pack(
                 source,
                 reference,
                 push=self.push,
@@ -94,6 +97,7 @@ class KitPackOperator(KitOpsOperator):
                 how=self.how,
                 **self.origin(context, measured),
             )
+        )
 
     def origin(self, context: Any, metrics: Mapping[str, float]) -> dict[str, Any]:
         """What the kit was made from, and how."""

@@ -53,16 +53,18 @@ class KitPackLayersOperator(KitOpsOperator):
 
     def run(self, context: Any) -> list[dict[str, Any]]:
         """Pack, and return the layers."""
-        with packable(self.source) as source:
-            hook = self.hook(context)
-            layers = hook.get_conn().pack_layers(
-                str(source),
-                str(hook.reference(self.reference)),
-                listed(self.entries),
-                kitfile=whole_kitfile(self.kitfile),
-                push=True,
-                how=self.how,
-            )
+        source = packable(self.source)
+        if isinstance(source, kitops.Contents):
+            raise InvalidInputError("the entries of a Kitfile are in a directory", hint="pass its path, or its URL")
+        hook = self.hook(context)
+        layers = hook.get_conn().pack_layers(
+            source,
+            str(hook.reference(self.reference)),
+            listed(self.entries),
+            kitfile=whole_kitfile(self.kitfile),
+            push=True,
+            how=self.how,
+        )
         return [layer.to_dict() for layer in layers]
 
 
