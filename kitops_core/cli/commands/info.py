@@ -43,9 +43,9 @@ def command(settings: Settings, reference: str, path: str | None, where: Where, 
     if as_json:
         answer_json(value)
     elif isinstance(value, (dict, list)):
-        import yaml
+        from kitops_core.kitfile.yaml_write import write_value
 
-        answer_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        answer_text(write_value(value))
     else:
         for line in plain_value(value).splitlines():
             answer(line)
