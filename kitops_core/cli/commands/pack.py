@@ -11,7 +11,7 @@ import click
 
 from kitops_core.cli.measured import parse_provenance, provenance_options
 from kitops_core.cli.options import new_command
-from kitops_core.cli.output import answer, answer_json, count_text, note, size_text
+from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, note, size_text
 from kitops_core.cli.parsing import parse_names, parse_time
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key
@@ -19,6 +19,7 @@ from kitops_core.errors import InvalidReferenceError
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
+    from kitops_core.kits.plan import PackPlan
     from kitops_core.record import ModelKitRecord
 
 _DIRECTORY = click.Path(path_type=Path)
@@ -54,6 +55,9 @@ _DIRECTORY = click.Path(path_type=Path)
     show_default=True,
     help="raw: store single files as they are.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be in which layer, and what is left out: nothing is written."
+)
 @click.option("--use-model-pack", is_flag=True, help="Pack a CNCF ModelPack instead of a ModelKit.")
 @click.option(
     "--created",
@@ -75,6 +79,7 @@ def command(
     push: bool,
     compression: Any,
     layer_format: Any,
+    dry_run: bool,
     use_model_pack: bool,
     created: str | None,
     all_files: bool,
@@ -116,6 +121,9 @@ def command(
 
     how = Packing(compression, layer_format, use_model_pack, when, allow_lfs_pointers, all_files, allow_secrets)
     with connect(settings, written="sent" if push else "written", signer=signer) as client:
+        if dry_run:
+            _say_plan(client.plan(root, kitfile=described, how=how), reference, as_json)
+            return
         record = client.pack(
             root,
             reference,
@@ -140,6 +148,22 @@ def _say(record: ModelKitRecord, push: bool) -> None:
         answer("pushed", record.digest, f"{size_text(record.sent)} sent, {size_text(record.reused)} already there")
     else:
         answer("unchanged", record.digest, "nothing sent")
+
+
+def _say_plan(plan: PackPlan, reference: str, as_json: bool) -> None:
+    if as_json:
+        answer_json({"reference": reference, **plan.to_dict()})
+        return
+    answer("would pack", reference, count_text(len(plan.layers), "layer"), size_text(plan.size))
+    answer_rows(
+        [
+            ("  " + layer.section, layer.path, count_text(layer.files, "file"), size_text(layer.size))
+            for layer in plan.layers
+        ]
+    )
+    if plan.left_out:
+        answer("left out", count_text(len(plan.left_out), "path"))
+        answer_rows([("  " + item.path, item.why) for item in plan.left_out])
 
 
 def _kitfile(settings: Settings, root: Path, given: str | None) -> Kitfile | Path | None:
