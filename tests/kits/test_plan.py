@@ -72,8 +72,8 @@ def test_it_says_what_is_left_out_and_why(project: Path) -> None:
 def test_nothing_is_written(project: Path, tmp_path: Path) -> None:
     ran = ok("pack", project, "-t", "churn:1", "--dry-run", "--config", tmp_path / "store")
     assert ran.out.splitlines()[:3] == [
-        "would pack  churn:1  2 layers  5.5 KiB",
-        "  model   out/m.bin   1 file    2.0 KiB",
+        "would pack  churn:1  2 layers  6.0 KiB",
+        "  model   out/m.bin   1 file    2.5 KiB",
         "  code    src         2 files   3.5 KiB",
     ]
     assert "  notes.txt               no entry names it" in ran.out
