@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
 from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.kits.chain import check_chain
 from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import kit_record, write_kit
@@ -44,6 +45,7 @@ def pack(
     context, description, where = load_contents(source, kitfile, name)
     kit = KitToPack(description, how or Packing())
     kit.check(where)
+    check_chain(session, target, all_tags, description, push)
     directory = Path() if isinstance(source, Contents) else Path(source)
     evidence = prepare_evidence(session, provenance, description, directory)
     layers = kit.plan(context, session.store.layer_cache(), session.control)

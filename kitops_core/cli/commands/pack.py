@@ -15,7 +15,7 @@ from kitops_core.cli.output import answer, answer_json, answer_rows, count_text,
 from kitops_core.cli.parsing import parse_names, parse_time
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key
-from kitops_core.errors import InvalidReferenceError
+from kitops_core.errors import InvalidInputError, InvalidReferenceError
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
@@ -56,6 +56,13 @@ _DIRECTORY = click.Path(path_type=Path)
     help="raw: store single files as they are.",
 )
 @click.option(
+    "--remote-dataset",
+    "remote",
+    multiple=True,
+    metavar="NAME=URL",
+    help="A dataset that stays in S3 (s3://bucket/key) or in another ModelKit. May be given several times.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Only say what would be in which layer, and what is left out: nothing is written."
 )
 @click.option("--use-model-pack", is_flag=True, help="Pack a CNCF ModelPack instead of a ModelKit.")
@@ -79,6 +86,7 @@ def command(
     push: bool,
     compression: Any,
     layer_format: Any,
+    remote: tuple[str, ...],
     dry_run: bool,
     use_model_pack: bool,
     created: str | None,
@@ -114,6 +122,8 @@ def command(
     signer = open_signing_key(sign_key) if sign_key else None
     made = parse_provenance(provenance, inputs, metrics, parameters, sign_key)
     described = _kitfile(settings, root, kitfile)
+    if remote:
+        described = _with_remote(root, described, remote)
     reference, tags = parse_names(names) if names else (_default_name(root, described), ())
 
     from kitops_core.cli.transfer import connect
@@ -180,6 +190,26 @@ def _kitfile(settings: Settings, root: Path, given: str | None) -> Kitfile | Pat
     if found is None and root.is_dir():
         note(settings, f"no Kitfile in '{root}': packing what is there (`kitops init {root}` writes one to edit)")
     return found
+
+
+def _with_remote(root: Path, described: Kitfile | Path | None, remote: tuple[str, ...]) -> Kitfile:
+    """The Kitfile, or the one that would be generated, with datasets that stay where they are.
+
+    Raises:
+        InvalidInputError: One has no name.
+    """
+    from kitops_core.kitfile import Kitfile, load_given
+    from kitops_core.sources.generate import generate_kitfile
+    from kitops_core.sources.remote_dataset import with_remote
+
+    named = {}
+    for text in remote:
+        name, equals, url = text.partition("=")
+        if not (name and equals and url):
+            raise InvalidInputError(f"'{text}' is no remote dataset", hint="write train=s3://bucket/train.parquet")
+        named[name] = url
+    kitfile = generate_kitfile(root) if described is None else Kitfile.from_data(load_given(described)[0])
+    return with_remote(kitfile, named)
 
 
 def _default_name(root: Path, described: Kitfile | Path | None) -> str:
