@@ -28,7 +28,7 @@ _HOMES = {
     "api": (
         "approve assemble attach attest attest_metrics bom channels copy describe_import diff gc "
         "generate_kitfile history image import_kit lineage list_kits login logout manifests materialize "
-        "metrics open pack pack_layers promote prune pull push referrers remove remove_all resolve rollback "
+        "metrics open pack pack_layers plan promote prune pull push referrers remove remove_all resolve rollback "
         "select_entries sign sign_files tag unpack verify vllm_arguments"
     ),
     "client": "Client",

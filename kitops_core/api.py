@@ -37,6 +37,7 @@ def _verb(method: Callable[Concatenate[Client, _P], _T]) -> Callable[_P, _T]:
 
 
 pack = _verb(Client.pack)
+plan = _verb(Client.plan)
 pack_layers = _verb(Client.pack_layers)
 assemble = _verb(Client.assemble)
 import_kit = _verb(Client.import_kit)

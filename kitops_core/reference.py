@@ -25,6 +25,13 @@ _REGISTRY = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])"
     r"(?::[0-9]{1,5})?"
 )
+_PORT = re.compile(r":([0-9]+)$")
+MAX_NAME = 255
+"""How long registry and repository may be together: what the distribution spec tells registries to expect."""
+
+_MAX_PORT = 65535
+_MAX_PATH = 4000  # PATH_MAX is 4096 on Linux, and files lie below the directory
+_SHOWN = 100  # characters of a reference that errors repeat
 _GRAMMAR = "registry/repository:tag, registry/repository@sha256:<64 hex>, a local name:tag, or oci:PATH:tag"
 
 
@@ -97,7 +104,7 @@ def check_tag(tag: str) -> str:
     """
     if not _TAG.fullmatch(tag):
         raise InvalidReferenceError(
-            f"'{tag}' is not a valid tag",
+            f"'{_shorten(tag)}' is not a valid tag",
             hint="a tag has up to 128 letters, digits, '_', '.' or '-', and does not start with '.' or '-'",
         )
     return tag
@@ -111,21 +118,30 @@ def parse_reference(text: str) -> Reference:
     """
     if text.startswith("oci:"):
         return _parse_layout(text)
+    shown = _shorten(text)
     rest, at, digest = text.partition("@")
     if at and not is_digest(digest):
         raise InvalidReferenceError(
-            f"'{text}': '{digest}' is not a digest", hint="a digest is sha256: and 64 lower-case hex digits"
+            f"'{shown}': '{_shorten(digest)}' is not a digest", hint="a digest is sha256: and 64 lower-case hex digits"
         )
     first, slash, after = rest.partition("/")
     registry = LOCAL_REGISTRY
     if slash and ("." in first or ":" in first):
         registry, rest = first, after
-        if not _REGISTRY.fullmatch(registry):
-            raise InvalidReferenceError(f"'{text}': '{registry}' is not a registry host", hint=_GRAMMAR)
+        if len(registry) > MAX_NAME or not _REGISTRY.fullmatch(registry):
+            raise InvalidReferenceError(f"'{shown}': '{_shorten(registry)}' is not a registry host", hint=_GRAMMAR)
+        port = _PORT.search(registry)
+        if port and not 0 < int(port[1]) <= _MAX_PORT:
+            raise InvalidReferenceError(f"'{shown}': there is no port {port[1]}", hint=f"ports are 1 to {_MAX_PORT}")
     repository, colon, tag = rest.partition(":")
+    if len(registry) + 1 + len(repository) > MAX_NAME:
+        raise InvalidReferenceError(
+            f"'{shown}' is a name of {len(registry) + 1 + len(repository)} characters",
+            hint=f"registry and repository have up to {MAX_NAME} characters together",
+        )
     if not repository or not _REPOSITORY.fullmatch(repository):
         lower = " (repository names are lower case)" if repository != repository.lower() else ""
-        raise InvalidReferenceError(f"'{text}' is not a ModelKit reference{lower}", hint=f"write {_GRAMMAR}")
+        raise InvalidReferenceError(f"'{shown}' is not a ModelKit reference{lower}", hint=f"write {_GRAMMAR}")
     if colon:
         check_tag(tag)
     return Reference(registry, repository, tag, digest)
@@ -149,12 +165,19 @@ def channel_reference(kit: str, target: str, name: str) -> Reference:
 def _parse_layout(text: str) -> Reference:
     rest, at, digest = text.removeprefix("oci:").partition("@")
     if at and not is_digest(digest):
-        raise InvalidReferenceError(f"'{text}': '{digest}' is not a digest", hint=_GRAMMAR)
+        raise InvalidReferenceError(f"'{_shorten(text)}': '{_shorten(digest)}' is not a digest", hint=_GRAMMAR)
     head, colon, tag = rest.rpartition(":")
     if not colon or "/" in tag:
         head, tag = rest, ""
     if not head:
         raise InvalidReferenceError(f"'{text}' names no directory", hint="write oci:PATH or oci:PATH:tag")
+    if len(head) > _MAX_PATH:
+        raise InvalidReferenceError(f"'{_shorten(text)}' is a path of {len(head)} characters", hint="use a shorter one")
     if tag:
         check_tag(tag)
     return Reference("", "", tag, digest, layout=head)
+
+
+def _shorten(text: str) -> str:
+    """What of a reference an error repeats."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

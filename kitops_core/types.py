@@ -45,8 +45,11 @@ if TYPE_CHECKING:
     from kitops_core.kits.diff import KitDiff as KitDiff
     from kitops_core.kits.modelkit import ModelKit as ModelKit
     from kitops_core.kits.packing import Packing as Packing
+    from kitops_core.kits.plan import PackPlan as PackPlan
+    from kitops_core.kits.plan import PlannedLayer as PlannedLayer
     from kitops_core.kits.stored_kit import StoredLayer as StoredLayer
     from kitops_core.kits.unpack import Unpacked as Unpacked
+    from kitops_core.layers.left_out import LeftOut as LeftOut
     from kitops_core.layers.publish import Existing as Existing
     from kitops_core.lineages.graph import Edge as Edge
     from kitops_core.lineages.graph import Node as Node
@@ -98,8 +101,10 @@ _HOMES = {
     "kits.diff": "KitDiff",
     "kits.modelkit": "ModelKit",
     "kits.packing": "Packing",
+    "kits.plan": "PackPlan PlannedLayer",
     "kits.stored_kit": "StoredLayer",
     "kits.unpack": "Unpacked",
+    "layers.left_out": "LeftOut",
     "layers.publish": "Existing",
     "lineages.graph": "Edge Node",
     "lineages.lineage": "Lineage",

@@ -63,12 +63,21 @@ def test_a_digest_decides_over_a_tag_and_latest_is_the_default() -> None:
         ("oci::tag", "names no directory"),
         ("a\n", "not a ModelKit reference"),
         ("https://host.example/a:1", "not a"),
+        ("localhost:99999/x:1", "no port 99999"),
+        ("localhost:0/x:1", "no port 0"),
+        ("a" * 100_000, "a name of 100010 characters"),
+        ("host.example/" + "a/" * 50_000 + "a", "a name of"),
+        ("a" * 100_000 + ".example/x", "not a registry host"),
+        ("a:" + "x" * 100_000, "not a valid tag"),
+        ("a@sha256:" + "0" * 100_000, "not a digest"),
+        ("oci:" + "a" * 100_000, "a path of 100000 characters"),
     ],
 )
 def test_what_is_not_a_reference_is_refused_with_a_way_out(text: str, said: str) -> None:
     with pytest.raises(InvalidReferenceError, match=said) as caught:
         parse_reference(text)
     assert caught.value.hint
+    assert len(str(caught.value)) < 500
 
 
 names = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=10)
@@ -78,6 +87,13 @@ names = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=10)
 def test_writing_and_reading_a_reference_gives_the_same(host: str, port: int, path: list[str], tag: str) -> None:
     text = f"{host}:{port}/{'/'.join(path)}:{tag}"
     assert str(parse_reference(text)) == text
+
+
+def test_a_name_may_be_as_long_as_registries_take() -> None:
+    longest = "host.example/" + "a" * (255 - len("host.example/"))
+    assert str(parse_reference(f"{longest}:1")) == f"{longest}:1"
+    with pytest.raises(InvalidReferenceError, match="256 characters"):
+        parse_reference(longest + "a")
 
 
 @given(st.text(max_size=60))

@@ -33,14 +33,14 @@ class KitVerbs:
         return push(self._session, reference, to, referrers=referrers)
 
     def pull(self, reference: str, *, referrers: bool = False) -> types.ModelKitRecord:
-        """Fetch a kit from its registry into the local store, every blob checked.
+        """Fetch a kit from its registry into the local store, every blob checked, and the kits that its Kitfile names.
 
         Args:
             reference: The kit.
             referrers: Also fetch signatures, attestations and other referrers, recursively.
 
         Raises:
-            NotFoundError: The registry does not have it.
+            NotFoundError: The registry does not have it, or a kit that it is made from is nowhere.
             IntegrityError: A blob is not what its digest says; it does not enter the store.
             DeniedError, RegistryError, StoreError: The registry or the store refused or failed.
             CancelledError: The switch was flipped.
@@ -105,6 +105,7 @@ class KitVerbs:
         max_ratio: int | None = None,
         verify: types.VerificationPolicy | None = None,
         verify_files: Sequence[types.PublicKey] = (),
+        include_remote: bool = False,
         where: types.Where = "any",
     ) -> types.Unpacked:
         """Unpack a kit, or the parts of it that ``only`` names, into a directory.
@@ -124,11 +125,14 @@ class KitVerbs:
                 otherwise than by digest.
             verify_files: Unpack only files that one of these keys signed with OpenSSF model signing, all of them. Needs
                 the ``oms`` extra.
+            include_remote: Fetch the datasets that the kit names and does not hold, too: objects of S3, checked against
+                the ETags that they had (needs the ``objects`` extra), and the datasets of other kits.
             where: Which storage; see :class:`Client`.
 
         Raises:
             NotFoundError: The kit, or what a filter names, is not there.
             ConflictError: Files are in the way; none was touched.
+            SourceChangedError: A remote dataset is not what it was when the kit was packed.
             VerificationError: ``verify`` or ``verify_files`` does not hold; nothing was unpacked.
             IntegrityError: A blob is not what its digest says, or holds what must not be unpacked.
             DeniedError, RegistryError, StoreError: A storage refused or failed.
@@ -145,6 +149,7 @@ class KitVerbs:
             max_ratio=max_ratio,
             verify=verify,
             verify_files=verify_files,
+            include_remote=include_remote,
             where=where,
         )
 

@@ -70,6 +70,29 @@ class PackingVerbs:
             parents=parents,
         )
 
+    def plan(
+        self,
+        source: types.Location | types.Contents,
+        *,
+        kitfile: str | os.PathLike[str] | types.Kitfile | None = None,
+        how: types.Packing | None = None,
+    ) -> types.PackPlan:
+        """What :meth:`pack` would make of files, and what it would leave out. Nothing is sent, and nothing is stored.
+
+        What would keep them from being packed is an error here too.
+
+        Args:
+            source: As for ``pack``.
+            kitfile: As for ``pack``.
+            how: As for ``pack``.
+
+        Raises:
+            KitfileError, InvalidInputError, SourceError, CancelledError: As for ``pack``.
+        """
+        from kitops_core.kits.plan import plan
+
+        return plan(self._session, source, kitfile=kitfile, how=how)
+
     def pack_layers(
         self,
         source: types.Location,

@@ -84,12 +84,11 @@ def prepare_evidence(
 
     run, signer = session.run, session.signer
     signature: list[tuple[str, Mapping[str, Any], FindSame]] = [(COSIGN_SIGN, {}, says_anything)] if signer else []
-    named = kitfile.model_reference()
-    model = parse_reference(named) if named else None
+    named = [parse_reference(text) for text in kitfile.references()]
     if provenance is None:
-        known = _known_here(session, model) if model else ""
+        known = tuple(found for reference in named if (found := _known_here(session, reference)))
         source = replace(run, url=redact_text(run.url))
-        return PackEvidence(source, (known,) if known else (), signer, None, tuple(signature))
+        return PackEvidence(source, known, signer, None, tuple(signature))
 
     from kitops_core.evidence.inputs import Input, kit_input, parse_input
     from kitops_core.evidence.metrics import metrics_predicate, says_metrics
@@ -97,8 +96,7 @@ def prepare_evidence(
 
     provenance = provenance if directory is None else with_git(provenance, directory, run)
     inputs = [item if isinstance(item, Input) else parse_input(item) for item in provenance.inputs]
-    if model is not None:
-        inputs.append(kit_input(model))
+    inputs += [kit_input(reference) for reference in named]
     pinned = [_pinned(session, item) for item in inputs]
     source = with_state(run, provenance)
     statements = [*signature, (SLSA_PROVENANCE, provenance_predicate(provenance, source, pinned), says_build)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import SourceError
 from kitops_core.events import Control
+from kitops_core.files.incomplete import SECTIONS, checked
 from kitops_core.importing.remote_files import RemoteFile, RemoteFiles
 from kitops_core.kitfile.listing import is_left_out
 from kitops_core.kits.packed_layer import FinishedLayer
@@ -156,16 +157,28 @@ class ImportedLayer:
     def _stream(self, control: Control) -> Iterator[memoryview]:
         """The layer's bytes, from the beginning."""
         if self._file is not None:
-            yield from self._remote.stream(self._file, control)
+            yield from self._checked(self._file, control)
             return
         for name, file in self._members:
             size = file.size if file else 0
             yield memoryview(header(name, 0o644 if file else 0o755, size, directory=file is None))
             if file is not None:
-                yield from self._remote.stream(file, control)
+                yield from self._checked(file, control)
                 if rest := padding(size):
                     yield memoryview(bytes(rest))
         yield memoryview(TRAILER)
+
+    def _checked(self, file: RemoteFile, control: Control) -> Iterator[memoryview]:
+        """A file's bytes; of a model and of data, it is to be the whole file."""
+        pieces = self._remote.stream(file, control)
+        if self._entry.section not in SECTIONS:
+            return pieces
+
+        def refuse(fault: str) -> SourceError:
+            hint = "whoever keeps the repository has to upload the file itself; a Kitfile without it leaves it out"
+            return SourceError(f"'{file.path}' of {self._remote.name} {fault}", hint=hint)
+
+        return checked(pieces, file.path.encode(), file.size, refuse)
 
 
 class _Source:

@@ -144,6 +144,12 @@ class KitfileData:
         path: str = self.model.get("path", "")
         return path if is_modelkit_reference(path) else None
 
+    def references(self) -> list[str]:
+        """Every ModelKit that it names: that of the model, and those that hold datasets."""
+        paths = [self.model.get("path", "")]
+        paths += [dataset.get("remote_path", "") for dataset in self.values.get("datasets") or ()]
+        return [path for path in dict.fromkeys(paths) if is_modelkit_reference(path)]
+
 
 class _Model(Protocol):
     """A :class:`~kitops_core.kitfile.model.Kitfile`, to those who do not import it."""

@@ -12,7 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kitops_core.kitfile.file_kinds import file_kind, is_model_config
+from kitops_core.kitfile.file_kinds import (
+    file_kind,
+    is_about,
+    is_environment,
+    is_model_config,
+    is_prompt_directory,
+    is_settings,
+)
 from kitops_core.kitfile.licenses import READ_BYTES, front_matter, license_of_card, license_of_text
 from kitops_core.kitfile.listing import ListedFile, Listing, ReadStart, list_directory, starts_in
 from kitops_core.kitfile.model import (
@@ -96,6 +103,7 @@ class _Draft:
         self.weights: list[ListedFile] = []
         self.metadata: list[str] = []
         self.unknown: list[str] = []
+        self.media: list[str] = []
         self.license = ""
         self.card: dict[str, Any] = {}
         self.skills: list[dict[str, Any]] = []
@@ -106,10 +114,11 @@ class _Draft:
         if directory.skill:
             self.add_skill(directory)
             return
+        of_mlflow = any(file.name == "MLmodel" for file in directory.files)
         for file in directory.files:
-            self._add_file(file, is_root)
+            self._add_file(file, is_root, of_mlflow and is_environment(file.name))
         for inner in directory.directories:
-            if depth == 0:
+            if depth == 0 or len(inner.files) > MAX_ENTRIES:
                 self._add_whole(inner)
             else:
                 self.add_files(inner, depth - 1, is_root=False)
@@ -122,10 +131,11 @@ class _Draft:
         )
         self.skills.append(skill)
 
-    def _add_file(self, file: ListedFile, is_root: bool) -> None:
+    def _add_file(self, file: ListedFile, is_root: bool, is_metadata: bool) -> None:
         self.seen.add(file.path)
         lower = file.name.lower()
-        kind = file_kind(file.path)
+        kind = "metadata" if is_metadata else file_kind(file.path)
+        in_prompts = is_prompt_directory(file.path.rpartition("/")[0].rpartition("/")[2])
         if lower.startswith("readme"):
             self.kitfile.docs.append(Docs(path=file.path, description="Readme file"))
             if is_root and not self.card:
@@ -134,6 +144,8 @@ class _Draft:
             self.kitfile.docs.append(Docs(path=file.path, description="License file"))
             if is_root:
                 self.license = license_of_text(self.read(file.path, READ_BYTES)) or self.license
+        elif in_prompts and kind in ("docs", "metadata", "unknown"):
+            self.kitfile.prompts.append(Prompt(path=file.path))
         elif kind == "model":
             self.weights.append(file)
         elif kind == "metadata":
@@ -144,8 +156,10 @@ class _Draft:
             self.kitfile.datasets.append(Dataset(path=file.path))
         elif kind == "prompt":
             self.kitfile.prompts.append(Prompt(path=file.path))
+        elif kind == "media" and not is_root:
+            self.kitfile.datasets.append(Dataset(path=file.path))
         elif is_root:
-            self.unknown.append(file.path)
+            (self.media if kind == "media" else self.unknown).append(file.path)
         else:
             self.kitfile.code.append(Code(path=file.path))
 
@@ -156,7 +170,8 @@ class _Draft:
         path = directory.path + "/"
         weights = [file for file in directory.files if file_kind(file.name) == "model"]
         self.seen.update(file.path for file in directory.files)
-        kinds = {file_kind(file.name) for file in directory.files}
+        told = [file for file in directory.files if not is_about(file.name)] or directory.files
+        kinds = {file_kind(file.name) for file in told}
         if directory.directories:
             kinds.add("unknown")
         main = kinds - {"metadata"}
@@ -167,11 +182,13 @@ class _Draft:
         elif main == {"model"}:
             self.weights += weights
             self.metadata += [file.path for file in directory.files if file_kind(file.name) == "metadata"]
-        elif main == {"dataset"} or (directory.name in _DATA_DIRECTORIES and not main - {"dataset"}):
+        elif main in ({"dataset"}, {"media"}, {"dataset", "media"}) or (
+            directory.name in _DATA_DIRECTORIES and "model" not in main
+        ):
             self.kitfile.datasets.append(Dataset(path=path))
         elif main == {"docs"}:
             self.kitfile.docs.append(Docs(path=path))
-        elif main == {"prompt"}:
+        elif main == {"prompt"} or (is_prompt_directory(directory.name) and "model" not in main):
             self.kitfile.prompts.append(Prompt(path=path))
         elif not main and any(is_model_config(file.name) for file in directory.files):
             self.metadata.append(path)
@@ -181,14 +198,19 @@ class _Draft:
 
     def finish(self) -> None:
         """Decide what waited: the model and its parts, catch-all code, the licence's place."""
-        if len(self.unknown) > _CATCH_ALL_ABOVE:
-            self.kitfile.code.append(Code(path="."))
+        most = max(self.unknown, self.media, key=len)
+        if len(self.unknown) + len(self.media) > _CATCH_ALL_ABOVE:
+            if most is self.media:
+                self.kitfile.datasets.append(Dataset(path="."))
+            else:
+                self.kitfile.code.append(Code(path="."))
         else:
-            self.kitfile.code += [Code(path=path) for path in self.unknown]
+            self.kitfile.code += [Code(path=path) for path in self.unknown + self.media]
         if self.weights:
             self.kitfile.model = self._model()
         else:
-            self.kitfile.datasets += [Dataset(path=path) for path in self.metadata]
+            self.kitfile.code += [Code(path=path) for path in self.metadata if is_settings(path)]
+            self.kitfile.datasets += [Dataset(path=path) for path in self.metadata if not is_settings(path)]
         self._gather()
         license_ = self.license or license_of_card(self.card)
         if self.kitfile.model is not None:

@@ -78,6 +78,8 @@ def _remote_problems(dataset: Mapping[str, Any]) -> list[str]:
     if not path:
         return ["remoteHash is given without remotePath"] if given_hash else []
     problems = []
+    if is_modelkit_reference(path):
+        return []
     if not _S3.fullmatch(path):
         problems.append(f"remotePath '{path}' must be s3://bucket/key")
     if not given_hash:

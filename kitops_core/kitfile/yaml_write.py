@@ -11,12 +11,11 @@ import yaml
 from kitops_core.kitfile import go_json
 from kitops_core.kitfile.fields import KITFILE, Fields
 from kitops_core.kitfile.scalars import resolve
+from kitops_core.wording import printable
 
 _UNBROKEN = 1 << 30
 # Lines of printable text without indentation or trailing spaces: what a block scalar keeps exactly.
 _BLOCK = re.compile("(?:[^\\s\x00-\x1f\x7f-\xa0\ufeff\u2028\u2029][^\x00-\x1f\x7f-\xa0\ufeff\u2028\u2029]*\n+)+")
-# Unicode line breaks, which YAML 1.1 folds like newlines where they are not escaped.
-_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 
 class _Flow(list[Any]):
@@ -33,14 +32,21 @@ class _Dumper(yaml.SafeDumper):
 
 def write(values: Mapping[str, Any]) -> str:
     """The YAML of a Kitfile's values by attribute."""
-    return yaml.dump(
-        _section(values, KITFILE),
+    return write_value(_section(values, KITFILE))
+
+
+def write_value(value: Any) -> str:
+    """The YAML of any part of a Kitfile; what would steer a terminal or hide text is written as escapes."""
+    text = yaml.dump(
+        value,
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
         width=_UNBROKEN,
         default_flow_style=False,
     )
+    # All such characters are in double quotes by now, and never behind a backslash of YAML's own.
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _section(values: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
@@ -68,8 +74,9 @@ def _section(values: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None
     if "\n" in text:
-        style = "|" if _BLOCK.fullmatch(text.removesuffix("\n") + "\n") and " \n" not in text else '"'
-    elif resolve(text).kind != "text" or _BREAKS.search(text):
+        is_plain = text.replace("\n", "").isprintable()
+        style = "|" if is_plain and _BLOCK.fullmatch(text.removesuffix("\n") + "\n") and " \n" not in text else '"'
+    elif resolve(text).kind != "text" or not text.isprintable():
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

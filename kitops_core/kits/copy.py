@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Literal
 
 from kitops_core.errors import InvalidReferenceError
+from kitops_core.kits.chain import missing_parents
 from kitops_core.kits.copy_graph import copy_manifest
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.record import ModelKitRecord
@@ -20,6 +21,11 @@ def push(session: Session, reference: str, to: str = "", *, referrers: bool = Tr
 
 def pull(session: Session, reference: str, *, referrers: bool = False) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.pull`."""
+    found = session.find(reference, "registry")
+    with closing(found.storage):
+        parents = missing_parents(session, found)
+    for parent in parents:  # first, so that what is in the store can be unpacked
+        copy(session, parent, parent, where="registry", into="store", referrers=referrers)
     return copy(session, reference, reference, where="registry", into="store", referrers=referrers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from kitops_core.kits.packed_layer import FinishedLayer, PackedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
-from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Manifest, build_manifest
+from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
 from kitops_core.oci.media_types import LayerType
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import KitfileData
+    from kitops_core.layers.left_out import LeftOut
     from kitops_core.layers.plan import Context
     from kitops_core.storage.local import LayerCache
 
@@ -46,16 +47,29 @@ class KitToPack:
 
         Raises:
             KitfileError: Names every problem.
-            InvalidInputError: A ModelPack cannot hold it.
+            InvalidInputError: A ModelPack cannot hold it, or there are more entries than a manifest has room for.
         """
         from kitops_core.kitfile.validation import check_kitfile
 
         check_kitfile(self.kitfile, where)
         if self.how.model_pack and self.kitfile.values.get("mcp_servers"):
             raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
+        # Very many entries are too many at any size: said before their files are looked for.
+        empty = Descriptor("", "sha256:" + "0" * 64, 0)
+        self.config_and_manifest(
+            [
+                FinishedLayer(e.address, replace(empty, annotations=LayerType(e.section).annotations(e.path)), "")
+                for e in self.kitfile.entries()
+            ]
+        )
 
     def plan(
-        self, context: Context, cache: LayerCache, control: Control, only: Container[str] | None = None
+        self,
+        context: Context,
+        cache: LayerCache,
+        control: Control,
+        only: Container[str] | None = None,
+        leaves_out: list[LeftOut] | None = None,
     ) -> list[PackedLayer]:
         """Walk the files: every layer with its exact size, and all that is wrong with them at once.
 
@@ -64,10 +78,10 @@ class KitToPack:
             cache: What was packed before.
             control: Stops the walk.
             only: Addresses of the entries to plan, where others are packed elsewhere.
+            leaves_out: A list to put into what is left out.
         """
-        from kitops_core.layers.incomplete import check_complete
+        from kitops_core.layers.check import check_files
         from kitops_core.layers.plan import Part, plan
-        from kitops_core.layers.secrets import check_secrets
 
         entries = self.kitfile.entries()
         parts = [Part(e.address, e.section, e.path) for e in entries if only is None or e.address in only]
@@ -75,11 +89,15 @@ class KitToPack:
         layers = []
         how = self.how
         plans = plan(
-            context, parts, others=others, layer_format=how.layer_format, all_files=how.all_files, control=control
+            context,
+            parts,
+            others=others,
+            layer_format=how.layer_format,
+            all_files=how.all_files,
+            control=control,
+            leaves_out=leaves_out,
         )
-        check_complete(plans, allow_pointers=how.allow_lfs_pointers)
-        if not how.allow_secrets:
-            check_secrets(plans)
+        check_files(plans, allow_pointers=how.allow_lfs_pointers, allow_secrets=how.allow_secrets)
         for planned in plans:
             raw_stays_plain = planned.format == "raw" and (self.how.model_pack or planned.section == "mcpb")
             name = "none" if raw_stays_plain else self.how.compression
@@ -116,11 +134,6 @@ class KitToPack:
             layers=[layer.descriptor for layer in layers],
             annotations=annotations,
         )
-        if len(manifest.raw) > MAX_MANIFEST_BYTES - 1024:
-            raise InvalidInputError(
-                f"{len(layers)} layers make a manifest larger than registries must take ({MAX_MANIFEST_BYTES} bytes)",
-                hint="put files into fewer entries: one entry may be a whole directory",
-            )
         return config, manifest
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
 from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.kits.chain import check_chain
 from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import kit_record, write_kit
@@ -45,6 +46,7 @@ def pack(
     context, description, where = load_contents(source, kitfile, name)
     kit = KitToPack(description, how or Packing())
     kit.check(where)
+    check_chain(session, target, all_tags, description, push)
     local = "" if isinstance(source, Contents) else local_path(source)
     directory = None if local is None else Path(local)
     evidence = prepare_evidence(session, provenance, description, directory)

@@ -89,18 +89,17 @@ class StoredKit:
             ),
             changed=changed,
             previous_digest=previous_digest,
-            parents=self._pinned_parent(),
+            parents=self._pinned_parents(),
             created=self.manifest.annotations.get(ANNOTATION_CREATED, ""),
             sent=sent,
             reused=sum(item.descriptor.size for item in written) - sent,
             moved=(reference.tag,) if reference.tag and changed else (),
         )
 
-    def _pinned_parent(self) -> tuple[str, ...]:
-        """The kit that ``model.path`` names by a digest; parents that provenance names are read with ``lineage``."""
-        named = self.kitfile_data.model_reference()
-        reference = parse_reference(named) if named else None
-        return (str(reference.with_digest(reference.digest)),) if reference and reference.digest else ()
+    def _pinned_parents(self) -> tuple[str, ...]:
+        """The kits that it names by a digest; parents that provenance names are read with ``lineage``."""
+        named = [parse_reference(text) for text in self.kitfile_data.references()]
+        return tuple(str(reference.with_digest(reference.digest)) for reference in named if reference.digest)
 
 
 def read_kit(storage: Storage, manifest: Manifest, control: Control | None = None) -> StoredKit:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control, Event
+from kitops_core.kits.chain import MAX_REFERENCE_CHAIN
 from kitops_core.kits.filters import Filter, parse_filters, takes_entry, takes_kitfile
+from kitops_core.kits.remote import fetch_remote, select_remote
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.parallel import run_all
 from kitops_core.reference import Where, parse_reference
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from kitops_core.layers.tar_reader import Readable
     from kitops_core.signing.keys import PublicKey
 
-MAX_REFERENCE_CHAIN = 10
-"""How many kits ``model.path`` may lead through, as in the reference CLI."""
-
 
 @dataclass(frozen=True)
 class Unpacked:
@@ -41,6 +40,7 @@ class Unpacked:
         storage: Which storage it came from: ``registry``, ``local store`` or ``layout``.
         files: How many files were put in place.
         size: Bytes of the files that were read.
+        remote: Addresses of datasets that the kit does not hold and that were not fetched.
     """
 
     reference: str
@@ -49,10 +49,11 @@ class Unpacked:
     storage: str
     files: int
     size: int
+    remote: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON."""
-        return dict(vars(self))
+        return {**vars(self), "remote": list(self.remote)}
 
 
 def unpack(
@@ -65,6 +66,7 @@ def unpack(
     max_ratio: int | None = None,
     verify: VerificationPolicy | None = None,
     verify_files: Sequence[PublicKey] = (),
+    include_remote: bool = False,
     where: Where = "any",
 ) -> Unpacked:
     """See :meth:`kitops_core.Client.unpack`."""
@@ -78,6 +80,8 @@ def unpack(
         if verify is not None:
             _check(found, verify, control)
         kit = read_kit(found.storage, found.manifest, control)
+        elsewhere = select_remote(kit.kitfile_data, filters)
+        fetched = 0
 
         def find_parent(text: str) -> FoundKit:
             parent = session.find(text)
@@ -89,8 +93,16 @@ def unpack(
         def inspect(staged: Path) -> None:
             if verify_files:
                 _check_files(found, staged, verify_files, control)
+            if include_remote and elsewhere:
+                nonlocal fetched
+                fetched = fetch_remote(elsewhere, staged, find_parent, unpack_datasets, control)
 
-        return unpack_kit(
+        def unpack_datasets(parent: FoundKit, directory: int) -> int:
+            stored = read_kit(parent.storage, parent.manifest, control)
+            layers = [layer for layer in stored.layers if layer.entry.section == "dataset"]
+            return sum(_extract(parent.storage, layer, directory, max_ratio, control).bytes for layer in layers)
+
+        unpacked = unpack_kit(
             found,
             kit,
             Path(to),
@@ -100,7 +112,10 @@ def unpack(
             max_ratio=max_ratio,
             control=control,
             inspect=inspect,
+            elsewhere=[dataset.entry.path for dataset in elsewhere],
         )
+        left = () if include_remote else tuple(dataset.url for dataset in elsewhere)
+        return replace(unpacked, remote=left, size=unpacked.size + fetched)
 
 
 def _check(found: FoundKit, policy: VerificationPolicy, control: Control) -> None:
@@ -129,17 +144,19 @@ def unpack_kit(
     max_ratio: int | None,
     control: Control,
     inspect: Callable[[Path], None] | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> Unpacked:
     """Unpack a kit that was already found and read; see :func:`unpack`.
 
     ``inspect`` is given the directory with all of the kit's files but the Kitfile, before anything is at the target.
+    ``elsewhere`` are the paths of what the filters take and the kit does not hold.
     """
     from kitops_core.layers.staging import Staging
 
     layers = [(found.storage, layer) for layer in kit.layers if takes_entry(filters, layer.entry)]
     layers += _inherited_layers(found, kit, filters, find_parent, control)
     with_kitfile = takes_kitfile(filters)
-    if filters and not layers and not with_kitfile:
+    if filters and not layers and not with_kitfile and not elsewhere:
         names = ", ".join(f"{layer.entry.section} {layer.entry.name or layer.entry.path}" for layer in kit.layers)
         raise NotFoundError(
             f"{found.reference} has nothing the filter takes", hint=f"it has {names}" if names else "it has no layers"

@@ -16,6 +16,8 @@ from kitops_core.layers.ignore import IGNORE_FILE, IgnoreRules
 from kitops_core.layers.snapshot import Node
 from kitops_core.objects.store import ObjectDirectory, StoredObject
 
+_SHOWN = 100  # how many problems an error names
+
 
 class Context:
     """A directory, or files and directories from anywhere under paths of their own.
@@ -167,10 +169,13 @@ def leads_out(path: str) -> bool:
 
 
 def problems_error(problems: Sequence[str], hint: str) -> SourceError:
-    """All problems in one error."""
+    """All problems in one error; of very many, the first."""
     if len(problems) == 1:
         return SourceError(problems[0], hint=hint)
-    return SourceError(f"{len(problems)} paths cannot be packed\n" + "\n".join(f"  * {p}" for p in problems), hint=hint)
+    lines = [f"  * {problem}" for problem in problems[:_SHOWN]]
+    if len(problems) > _SHOWN:
+        lines.append(f"  and {len(problems) - _SHOWN} more")
+    return SourceError("\n".join([f"{len(problems)} paths cannot be packed", *lines]), hint=hint)
 
 
 def _tree(directory: ObjectDirectory) -> Node:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from kitops_core.events import Control, Event
 from kitops_core.layers.context import Context, clean_path, problems_error
+from kitops_core.layers.left_out import LeftOut, left_out
 from kitops_core.layers.snapshot import CTIME, FIELDS, MODE, MTIME, SIZE, Folder, Walk, single_file, wanted_names
 from kitops_core.layers.tar_writer import TRAILER, header_size, padding
 from kitops_core.oci.media_types import Format, Section
@@ -144,6 +145,7 @@ def plan(
     layer_format: Format = "tar",
     all_files: bool = False,
     control: Control,
+    leaves_out: list[LeftOut] | None = None,
 ) -> list[LayerPlan]:
     """Look at every file once, and say what each layer will hold.
 
@@ -155,6 +157,7 @@ def plan(
             does.
         all_files: Take junk (:mod:`kitops_core.files.junk`) too.
         control: Stops the walk, and is told of symbolic links and of layers without a file.
+        leaves_out: A list to put into what is left out.
 
     Raises:
         SourceError: Paths are missing, unreadable, lead out of the context, or are nothing that can be packed, or the
@@ -178,13 +181,14 @@ def plan(
             problems.append(f"{part.address}: '{part.path}' {error}")
         except OSError as error:
             problems.append(f"{part.address}: '{part.path}' cannot be read: {error.strerror}")
-    walk = Walk(context.node, context.rules(), control, all_files=all_files)
+    rules = context.rules()
+    walk = Walk(context.node, rules, control, all_files=all_files, note_ignored=leaves_out is not None)
     walk.run(wanted_names(wanted))
     problems += walk.problems
     if problems:
         raise problems_error(problems, "paths in a Kitfile are relative to the directory that is packed")
     paths = [os.fsencode(part.path) for part in parts]
-    taken = [*paths, *(os.fsencode(clean_path(path)) for path in others)]
+    taken = sorted([*paths, *(os.fsencode(clean_path(path)) for path in others)])
     layers = []
     for part, path in zip(parts, paths, strict=True):
         if part.address in raw_files:
@@ -192,6 +196,9 @@ def plan(
         else:
             layers.append(LayerPlan(part, "tar", walk.root, _excluded(path, taken)))
     _warn(layers, walk, control)
+    if leaves_out is not None:
+        named = wanted_names([os.fsencode(part.path) for part in parts])
+        leaves_out += left_out(walk, named, rules)
     empty = [layer for layer in layers if layer.section == "model" and not layer.file_count]
     if empty:
         raise problems_error([f"{layer.address}: '{layer.path}' has no files" for layer in empty], _EMPTY_HINT)
@@ -199,9 +206,15 @@ def plan(
 
 
 def _excluded(path: bytes, paths: Sequence[bytes]) -> tuple[bytes, ...]:
-    """What the names of other layers' files start with, where they could start a name in the layer for ``path``."""
-    inside = b"" if path == b"." else path + b"/"
-    return tuple(other for other in paths if other.startswith(inside) and not path.startswith(other))
+    """What the names of other layers' files start with, where they could start a name in the layer for ``path``.
+
+    ``paths`` are sorted: of ten thousands of entries, most have no other below them.
+    """
+    if path == b".":
+        return tuple(other for other in paths if other != path)
+    inside = path + b"/"
+    end = bisect_left(paths, path + b"0")  # the byte after the slash
+    return tuple(paths[bisect_left(paths, inside) : end])
 
 
 def _warn(layers: Sequence[LayerPlan], walk: Walk, control: Control) -> None:

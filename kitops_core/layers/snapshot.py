@@ -16,7 +16,8 @@ from typing import BinaryIO
 from kitops_core.events import Control
 from kitops_core.files.junk import is_junk
 from kitops_core.files.links import follow
-from kitops_core.layers.ignore import IgnoreRules
+from kitops_core.kitfile.data import KITFILE_NAMES
+from kitops_core.layers.ignore import IGNORE_FILE, IgnoreRules
 from kitops_core.objects.store import StoredObject
 
 MODE, SIZE, MTIME, CTIME, INODE, DEVICE = range(6)
@@ -172,14 +173,27 @@ class Walk:
         left_out: The paths of symbolic links to directories inside, which are left out.
         from_outside: The paths of symbolic links to files outside, which are packed.
         junk: The paths of what was left out as junk.
+        ignored: The paths that the ignore rules match, where they are asked for.
+        odd: The paths of what is neither a file nor a directory nor a link.
     """
 
-    def __init__(self, node: Node, rules: IgnoreRules, control: Control, *, all_files: bool = False) -> None:
+    def __init__(
+        self,
+        node: Node,
+        rules: IgnoreRules,
+        control: Control,
+        *,
+        all_files: bool = False,
+        note_ignored: bool = False,
+    ) -> None:
         self.root = Folder(b"", node)
         self.problems: list[str] = []
         self.left_out: list[str] = []
         self.from_outside: list[str] = []
         self.junk: list[str] = []
+        self.ignored: list[str] = []
+        self.odd: list[str] = []
+        self._note_ignored = note_ignored
         self._all_files = all_files
         self._roots = [*_roots(node)]
         self._rules = rules
@@ -225,6 +239,8 @@ class Walk:
                 else:
                     ignored = rules.ignores(path, ignored_by)
                 if ignored and not (is_folder and rules.has_negations):
+                    if self._note_ignored and path not in (IGNORE_FILE, *KITFILE_NAMES):
+                        self.ignored.append(path)
                     continue
             if is_folder:
                 below = Folder(folder.prefix + name + b"/", folder.node(name), listed=not ignored)
@@ -234,6 +250,8 @@ class Walk:
                 self._add_file(folder, name, numbers)
             elif stat.S_ISLNK(mode):
                 self._add_link(folder, name)
+            else:
+                self.odd.append(os.fsdecode(folder.prefix + name))
 
     def _leaves_out(self, folder: Folder, name: bytes, is_folder: bool, ignored_by: int) -> bool:
         """Whether an entry is junk that no ignore rule takes back."""

@@ -161,9 +161,11 @@ class _Walk:
             kitfile=kit.kitfile.to_yaml(),
             claims=claims,
         )
-        if parent := kit.kitfile.model_reference():
-            model = parse_reference(parent)
-            self._steps.append(_Step(Edge(identity, "", "model", by_tag=not model.digest), model, level + 1))
+        model = kit.kitfile_data.model_reference()
+        for named in kit.kitfile_data.references():
+            kind: Relation = "model" if named == model else "input"
+            parent = parse_reference(named)
+            self._steps.append(_Step(Edge(identity, "", kind, by_tag=not parent.digest), parent, level + 1))
         for item, claim in zip(evidence, claims, strict=True):
             if item.statement is not None and item.predicate_type == SLSA_PROVENANCE and not claim.problem:
                 edge = Edge(identity, "", "input", claim.digest, claim.signed, claim.signer)

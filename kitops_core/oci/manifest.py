@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kitops_core.errors import IntegrityError
+from kitops_core.errors import IntegrityError, InvalidInputError
 from kitops_core.oci import media_types
 from kitops_core.reference import is_digest
 
@@ -164,6 +164,9 @@ def build_manifest(
     """Write an image manifest: compact JSON, fields in the spec's order, annotations sorted by key.
 
     Without an ``artifact_type`` it is a container image.
+
+    Raises:
+        InvalidInputError: It would be larger than registries must take.
     """
     data: dict[str, Any] = {
         "schemaVersion": 2,
@@ -177,6 +180,11 @@ def build_manifest(
     if annotations:
         data["annotations"] = dict(sorted(annotations.items()))
     raw = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(raw) > MAX_MANIFEST_BYTES - 1024:
+        raise InvalidInputError(
+            f"{len(layers)} layers make a manifest larger than registries must take ({MAX_MANIFEST_BYTES} bytes)",
+            hint="put files into fewer entries: one entry may be a whole directory",
+        )
     return parse_manifest(raw, "the new manifest")
 
 

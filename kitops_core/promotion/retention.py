@@ -195,6 +195,6 @@ def parent_digests(found: FoundKit) -> Iterator[str]:
         if evidence.statement is not None:
             kits = [item.kit for item in read_build(evidence.statement.predicate).inputs]
             yield from (kit.digest for kit in kits if kit is not None and kit.digest)
-    base = read_kit(found.storage, found.manifest).kitfile.model_reference()
-    if base and (digest := parse_reference(base).digest):
-        yield digest
+    for named in read_kit(found.storage, found.manifest).kitfile_data.references():
+        if digest := parse_reference(named).digest:
+            yield digest

@@ -11,7 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from kitops_core.errors import SourceError
 from kitops_core.events import Control
+from kitops_core.files.incomplete import find_fault
+from kitops_core.kitfile.file_kinds import file_kind
 from kitops_core.kits.filters import parse_filters
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.kits.unpack import Unpacked, model_chain, unpack_kit
@@ -154,6 +157,7 @@ class ResolvedKit:
         Raises:
             ConflictError: Two files would have one path.
             NotFoundError: The kit has nothing that the filters take.
+            SourceError: Weights are Git LFS pointers, or were cut when they were packed: no server could load them.
             IntegrityError, DeniedError, RegistryError, StoreError, CancelledError: As ``unpack``.
         """
         tree = scratch / "kit"
@@ -167,6 +171,7 @@ class ResolvedKit:
             max_ratio=max_ratio,
             control=control,
         )
+        check_whole(tree, str(self._found.reference))
         entries = [entry for kit in (self._kit, *(kit for _, kit in self._chain)) for entry in kit.kitfile.entries()]
         made = tree if self._selection.keep_paths else scratch / "flat"
         with writing(scratch):
@@ -191,6 +196,24 @@ class ResolvedKit:
     def _keep(self, found: FoundKit) -> FoundKit:
         self._stack.callback(found.storage.close)
         return found
+
+
+def check_whole(directory: Path, kit: str) -> None:
+    """See that the weights in a directory are what a server can load.
+
+    Raises:
+        SourceError: Some are Git LFS pointers, or shorter than their header says; all are named.
+    """
+    faults = []
+    for path, _, names in os.walk(directory):
+        for name in names:
+            if file_kind(name) == "model":
+                file = Path(path, name)
+                if fault := find_fault(os.fsencode(name), file.stat().st_size, lambda: file.open("rb")):  # noqa: B023
+                    faults.append(f"'{file.relative_to(directory)}' {fault}")
+    if faults:
+        hint = "pack it again from the files themselves: `git lfs pull` brings what pointers stand for"
+        raise SourceError(f"{kit} cannot be served: " + "; ".join(faults[:10]), hint=hint)
 
 
 def let_read(directory: Path, mode: int) -> None:

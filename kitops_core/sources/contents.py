@@ -37,6 +37,8 @@ class Contents:
         parts: Further files of the model: shards, tokenizer, adapters.
         code: Code files or directories.
         datasets: Dataset files or directories, by name or not.
+        remote_datasets: Datasets that stay where they are, by name: ``s3://bucket/key``, whose hash, size and version
+            are looked up, or a ModelKit reference. S3 is found as :mod:`kitops_core.sources.s3` says.
         docs: Documentation.
         prompts: Prompts, by name or not.
         parameters: The model's parameters, free-form JSON.
@@ -53,6 +55,7 @@ class Contents:
     parts: Locations = ()
     code: Locations = ()
     datasets: Locations = ()
+    remote_datasets: Mapping[str, str] = field(default_factory=dict)
     docs: Locations = ()
     prompts: Locations = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -122,6 +125,10 @@ class Contents:
             docs=[Docs(path=place(source, at)) for at, source in _items(self.docs)],
             prompts=[Prompt(name=name, path=place(source)) for name, source in _items(self.prompts)],
         )
+        if self.remote_datasets:
+            from kitops_core.sources.remote_dataset import with_remote
+
+            kitfile = with_remote(kitfile, self.remote_datasets)
         if not files:
             raise InvalidInputError("there is nothing to pack", hint="name a model, code, datasets, docs or prompts")
         return Context.from_files(files), kitfile

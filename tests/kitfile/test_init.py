@@ -267,15 +267,20 @@ def test_the_licence_goes_where_it_belongs(make):
 
 
 @pytest.mark.parametrize(
-    ("name", "section"),
-    [("{}.parquet", "datasets"), ("{}.md", "docs"), ("{}.safetensors", "parts"), ("a/{}.csv", "datasets")],
+    ("name", "section", "path"),
+    [
+        ("{}.parquet", "datasets", "."),
+        ("{}.md", "docs", "."),
+        ("{}.safetensors", "parts", "."),
+        ("a/{}.csv", "datasets", "a/"),
+    ],
 )
-def test_very_many_files_are_taken_as_one_directory(make, name, section):
+def test_very_many_files_are_taken_as_one_directory(make, name, section, path):
     files = {name.format(number): "x" for number in range(400)} | {"model.onnx": b"weights", "README.md": "# Read"}
     kitfile = generate(make(files), depth=-1)
     assert len(kitfile.entries()) <= MAX_ENTRIES
     entries = kitfile.model.parts if section == "parts" else getattr(kitfile, section)
-    assert "." in paths(entries)
+    assert path in paths(entries)
     assert kitfile.model.path == "model.onnx" or section == "parts"
     check_kitfile(kitfile.data())
 
@@ -290,3 +295,47 @@ def test_of_very_many_files_of_several_kinds_most_decide_and_nothing_is_left_out
         client.unpack("many:1", tmp_path / "out")
     there = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert there >= {path.name for path in directory.rglob("*") if path.is_file()}
+
+
+def test_files_go_where_people_look_for_them(make):
+    kitfile = generate(
+        make(
+            {
+                "data/raw/train.csv": "a", "data/README.md": "# Data", "images/cat.jpg": "j", "images/LICENSE": "mit",
+                "prompts/system.txt": "You", "system_prompt.txt": "You", "notebooks/look.ipynb": "{}",
+                "requirements.txt": "a", "requirements-dev.txt": "b", "environment.yml": "c", "config.yaml": "d",
+                "train.py": "e", "docker-compose.yaml": "f",
+            }
+        )
+    )  # fmt: skip
+    assert paths(kitfile.datasets) == ["data/", "images/"]
+    assert paths(kitfile.prompts) == ["system_prompt.txt", "prompts/"]
+    assert sorted(paths(kitfile.code)) == [
+        "config.yaml", "docker-compose.yaml", "environment.yml", "notebooks/", "requirements-dev.txt",
+        "requirements.txt", "train.py",
+    ]  # fmt: skip
+    assert kitfile.model is None
+
+
+def test_settings_beside_a_model_are_its_own_and_requirements_are_not(make):
+    model = generate(make({"m.joblib": "m", "config.yaml": "a: 1", "requirements.txt": "x"})).model
+    assert paths(model.parts) == ["config.yaml"]
+
+
+def test_what_mlflow_keeps_beside_its_model_stays_there(make):
+    kitfile = generate(make({"MLmodel": "a", "model.pkl": "m", "conda.yaml": "b", "requirements.txt": "c"}))
+    assert sorted(paths(kitfile.model.parts)) == ["MLmodel", "conda.yaml", "requirements.txt"]
+    assert kitfile.code == []
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_directory_of_thousands_of_pictures_is_one_dataset(make, depth):
+    kitfile = generate(make({f"images/{n}.jpg": "j" for n in range(2000)} | {"train.py": "t"}), depth=depth)
+    assert (paths(kitfile.datasets), paths(kitfile.code)) == (["images/"], ["train.py"])
+    flat = generate(make({f"{n}.jpg": "j" for n in range(2000)}), depth=depth)
+    assert "." in paths(flat.datasets)
+
+
+def test_prompts_are_prompts_at_any_depth(make):
+    kitfile = generate(make({"prompts/a.txt": "a", "prompts/b.md": "b", "prompts/render.py": "c"}), depth=-1)
+    assert (paths(kitfile.prompts), paths(kitfile.code)) == (["prompts/a.txt", "prompts/b.md"], ["prompts/render.py"])

@@ -40,6 +40,10 @@ TEXT = st.text(max_size=12) | st.sampled_from(
         "",
         "\ufeff",
         "\x85",
+        "a\u202eb",
+        "a\u200b\nb",
+        "\U000e0041",
+        "\xa0",
         "☕",
         "😀",
     ]
@@ -78,6 +82,7 @@ def test_yaml_reads_back_the_same(kitfile):
     assert again == kitfile
     assert again.to_config({}) == kitfile.to_config({})
     assert again.to_yaml() == text
+    assert all(line.isprintable() for line in text.split("\n"))  # nothing that turns text around, or hides some
 
 
 @given(KITFILES)

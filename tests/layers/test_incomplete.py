@@ -106,3 +106,52 @@ def test_a_gguf_file_cut_anywhere_is_an_error(tmp_path: Path) -> None:
     for length in (*range(24, len(GGUF_HEADER), 7), len(GGUF_HEADER), len(whole) - 1):
         with pytest.raises(SourceError, match=f"'m/w.gguf' has {length} bytes"):
             pack(tmp_path, {"m/w.gguf": whole[:length]})
+
+
+def test_init_names_pointers_and_cut_weights_and_writes_nothing(tmp_path: Path) -> None:
+    whole = safetensors({"a": (0, 40)})
+    write_files(tmp_path, {"weights.bin": pointer(9), "data/train.csv": pointer(9), "w.safetensors": whole[:-1]})
+    refused = kit("init", tmp_path)
+    assert refused.code == 3
+    assert [line for line in refused.err.splitlines() if line.startswith("  * ")] == [
+        "  * 'w.safetensors' has 143 bytes, and its header asks for 144 or more",
+        "  * 'weights.bin' is a Git LFS pointer, not the file itself",
+        "  * 'data/train.csv' is a Git LFS pointer, not the file itself",
+    ]
+    assert "git lfs pull" in refused.err
+    assert not (tmp_path / "Kitfile").exists()
+    (tmp_path / "w.safetensors").write_bytes(whole)
+    assert kit("init", tmp_path, "--allow-lfs-pointers").code == 0
+
+
+def test_init_that_finds_nothing_says_so(tmp_path: Path) -> None:
+    ran = kit("init", tmp_path)
+    assert ran.code == 0
+    assert ran.out == f"wrote  {tmp_path}/Kitfile  nothing found to pack\n"
+    assert ran.err == f"warning: nothing was found in '{tmp_path}' that a kit could hold\n"
+
+
+def test_init_puts_no_credentials_into_the_kitfile(tmp_path: Path) -> None:
+    write_files(tmp_path, {".env": "A=1", "id_rsa": "k", "train.py": "t"})
+    assert kit("init", tmp_path, "-o", "-").out.count("path:") == 1
+
+
+@pytest.mark.parametrize("name", ["weights.bin", "w.safetensors"])
+def test_a_kit_with_pointers_or_cut_weights_is_not_materialized(tmp_path: Path, name: str) -> None:
+    whole = safetensors({"a": (0, 40)})
+    write_files(tmp_path / "kit", {"m/a": "a", f"m/{name}": pointer(9) if name == "weights.bin" else whole[:-1]})
+    layout = f"oci:{tmp_path}/layout:1"
+    made = packed_unseen(tmp_path / "kit", layout)
+    assert kitops.unpack(layout, tmp_path / "out").digest == made
+    with pytest.raises(SourceError, match=f"'m/{name}' (is a Git LFS pointer|has 143 bytes)") as caught:
+        kitops.materialize(layout, tmp_path / "served")
+    assert "pack it again" in caught.value.hint
+    assert not (tmp_path / "served").exists()
+
+
+def packed_unseen(root: Path, reference: str) -> str:
+    """Pack a directory ``m`` as a model without looking into its files, as the reference CLI does."""
+    kitfile = kitops.Kitfile.parse("manifestVersion: 1.0.0\nmodel: {path: m}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kitops_core.layers.check.check_files", lambda *_, **__: None)
+        return kitops.pack(root, reference, kitfile=kitfile).digest

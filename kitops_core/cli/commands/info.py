@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kitops_core.cli.options import kit_argument, new_command, where_options
-from kitops_core.cli.output import answer, answer_json, answer_text, note_storage, plain_value
+from kitops_core.cli.output import answer, answer_json, answer_text, note, note_storage, plain_value
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.reference import Where
@@ -30,10 +30,13 @@ def command(settings: Settings, reference: str, path: str | None, where: Where, 
     Looks in the local store first, then in the registry.
     """
     from kitops_core.cli.transfer import connect
+    from kitops_core.kits.remote import remote_datasets_of
 
     with connect(settings) as client, client.open(reference, where=where) as kit:
         note_storage(settings, kit.reference, kit.storage)
         kitfile = kit.kitfile_data
+    for dataset in remote_datasets_of(kitfile):
+        note(settings, f"not in the kit: {dataset.url} (`kitops unpack --include-remote` fetches it)")
     if path is None and not as_json:
         answer_text(kitfile.to_yaml())
         return
@@ -43,9 +46,9 @@ def command(settings: Settings, reference: str, path: str | None, where: Where, 
     if as_json:
         answer_json(value)
     elif isinstance(value, (dict, list)):
-        import yaml
+        from kitops_core.kitfile.yaml_write import write_value
 
-        answer_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        answer_text(write_value(value))
     else:
         for line in plain_value(value).splitlines():
             answer(line)

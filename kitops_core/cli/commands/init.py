@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kitops_core.cli.options import new_command
-from kitops_core.cli.output import answer, answer_json, answer_text, count_text, note
+from kitops_core.cli.output import answer, answer_json, answer_text, count_text, note, warn
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import ConflictError
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     "--servable", is_flag=True, help="Move the model and its parts into models/, where KServe looks for them."
 )
 @click.option(
+    "--allow-lfs-pointers", is_flag=True, help="Describe Git LFS pointers in place of models and datasets as they are."
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
@@ -47,12 +50,14 @@ def command(
     force: bool,
     depth: int,
     servable: bool,
+    allow_lfs_pointers: bool,
     output: str | None,
     as_json: bool,
 ) -> None:
     """Write a Kitfile from what is in DIRECTORY (default: the current one).
 
     Models, datasets, code, documentation and prompts are told apart by their names; what .kitignore names is left out.
+    Git LFS pointers and weights that were cut are an error, as they are when packed; credentials are not put into it.
     Nothing is asked, and nothing but the Kitfile is written; with --servable files are moved. Whatever the Kitfile says
     can be changed in an editor afterwards.
     """
@@ -63,6 +68,10 @@ def command(
     if output != "-" and target.exists() and not force:
         raise ConflictError(f"'{target}' is there already", hint="give --force to replace it")
     kitfile = generate_kitfile(directory, name=name, description=desc, authors=authors, depth=depth)
+    if kitfile.entries():
+        _check(settings, directory, kitfile, allow_lfs_pointers)
+    else:
+        warn(settings, f"nothing was found in '{directory}' that a kit could hold")
     if servable:
         from kitops_core.serving.layout import lay_out
 
@@ -80,6 +89,18 @@ def command(
         answer_json({"path": str(target), "kitfile": kitfile.to_yaml()})
     else:
         answer("wrote", target, _contents(kitfile))
+
+
+def _check(settings: Settings, directory: Path, kitfile: Kitfile, allow_lfs_pointers: bool) -> None:
+    """See that what is described could be packed.
+
+    Raises:
+        KitOpsError: It could not; as packing it would say.
+    """
+    from kitops_core.kits.packing import Packing
+
+    how = Packing(allow_lfs_pointers=allow_lfs_pointers, allow_secrets=True)
+    settings.client().plan(directory, kitfile=kitfile, how=how)
 
 
 def _contents(kitfile: Kitfile) -> str:

@@ -11,15 +11,16 @@ import click
 
 from kitops_core.cli.measured import parse_provenance, provenance_options
 from kitops_core.cli.options import new_command
-from kitops_core.cli.output import answer, answer_json, count_text, note, size_text
+from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, note, size_text
 from kitops_core.cli.parsing import parse_names, parse_time
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key
-from kitops_core.errors import InvalidReferenceError
+from kitops_core.errors import InvalidInputError, InvalidReferenceError
 from kitops_core.objects.location import local_path
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import Kitfile
+    from kitops_core.kits.plan import PackPlan
     from kitops_core.record import ModelKitRecord
 
 
@@ -63,6 +64,16 @@ _DIRECTORY = _Directory()
     show_default=True,
     help="raw: store single files as they are.",
 )
+@click.option(
+    "--remote-dataset",
+    "remote",
+    multiple=True,
+    metavar="NAME=URL",
+    help="A dataset that stays in S3 (s3://bucket/key) or in another ModelKit. May be given several times.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be in which layer, and what is left out: nothing is written."
+)
 @click.option("--use-model-pack", is_flag=True, help="Pack a CNCF ModelPack instead of a ModelKit.")
 @click.option(
     "--created",
@@ -84,6 +95,8 @@ def command(
     push: bool,
     compression: Any,
     layer_format: Any,
+    remote: tuple[str, ...],
+    dry_run: bool,
     use_model_pack: bool,
     created: str | None,
     all_files: bool,
@@ -124,6 +137,8 @@ def command(
     signer = open_signing_key(sign_key) if sign_key else None
     made = parse_provenance(provenance, inputs, metrics, parameters, sign_key)
     described = _kitfile(settings, local, kitfile)
+    if remote:
+        described = _with_remote(local, described, remote)
     reference, tags = parse_names(names) if names else (_default_name(Path(local or "."), described), ())
 
     from kitops_core.cli.transfer import connect
@@ -131,6 +146,9 @@ def command(
 
     how = Packing(compression, layer_format, use_model_pack, when, allow_lfs_pointers, all_files, allow_secrets)
     with connect(settings, written="sent" if push else "written", signer=signer) as client:
+        if dry_run:
+            _say_plan(client.plan(location, kitfile=described, how=how), reference, as_json)
+            return
         record = client.pack(
             location,
             reference,
@@ -157,6 +175,22 @@ def _say(record: ModelKitRecord, push: bool) -> None:
         answer("unchanged", record.digest, "nothing sent")
 
 
+def _say_plan(plan: PackPlan, reference: str, as_json: bool) -> None:
+    if as_json:
+        answer_json({"reference": reference, **plan.to_dict()})
+        return
+    answer("would pack", reference, count_text(len(plan.layers), "layer"), size_text(plan.size))
+    answer_rows(
+        [
+            ("  " + layer.section, layer.path, count_text(layer.files, "file"), size_text(layer.size))
+            for layer in plan.layers
+        ]
+    )
+    if plan.left_out:
+        answer("left out", count_text(len(plan.left_out), "path"))
+        answer_rows([("  " + item.path, item.why) for item in plan.left_out])
+
+
 def _kitfile(settings: Settings, local: str | None, given: str | None) -> Kitfile | Path | None:
     """The Kitfile to pack by; ``None`` where one is to be generated, which is said, or it is in an object store."""
     from kitops_core.kitfile import find_kitfile
@@ -174,6 +208,30 @@ def _kitfile(settings: Settings, local: str | None, given: str | None) -> Kitfil
     if found is None and root.is_dir():
         note(settings, f"no Kitfile in '{root}': packing what is there (`kitops init {root}` writes one to edit)")
     return found
+
+
+def _with_remote(local: str | None, described: Kitfile | Path | None, remote: tuple[str, ...]) -> Kitfile:
+    """The Kitfile, or the one that would be generated, with datasets that stay where they are.
+
+    Raises:
+        InvalidInputError: One has no name.
+    """
+    from kitops_core.kitfile import Kitfile, load_given
+    from kitops_core.sources.generate import generate_kitfile
+    from kitops_core.sources.remote_dataset import with_remote
+
+    named = {}
+    for text in remote:
+        name, equals, url = text.partition("=")
+        if not (name and equals and url):
+            raise InvalidInputError(f"'{text}' is no remote dataset", hint="write train=s3://bucket/train.parquet")
+        named[name] = url
+    if described is not None:
+        return with_remote(Kitfile.from_data(load_given(described)[0]), named)
+    if local is None:
+        raise InvalidInputError("remote datasets beside an object store need a Kitfile here", hint="name it with --file")
+    kitfile = generate_kitfile(Path(local))
+    return with_remote(kitfile, named)
 
 
 def _default_name(root: Path, described: Kitfile | Path | None) -> str:

@@ -15,6 +15,7 @@ from kitops_core.cli.settings import Settings
 def command(settings: Settings, reference: str, referrers: bool, as_json: bool) -> None:
     """Fetch the ModelKit REFERENCE from its registry into the local store.
 
+    The kits that its Kitfile names, as its model or for datasets, are fetched before it, under their own names.
     Every blob is checked against its digest before it enters the store; what is there already is not fetched.
     """
     from kitops_core.cli.transfer import connect

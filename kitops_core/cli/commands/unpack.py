@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kitops_core.cli.options import kit_argument, new_command, where_options
-from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text
+from kitops_core.cli.output import answer, answer_json, count_text, note, note_storage, size_text
 from kitops_core.cli.parsing import existing_files
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import load_public_keys, verification_policy
@@ -53,6 +53,7 @@ from kitops_core.reference import Where
     metavar="KEY",
     help="Unpack only files that this public key signed, each of them (OpenSSF model signing).",
 )
+@click.option("--include-remote", is_flag=True, help="Fetch the datasets that stay elsewhere too, and check them.")
 @where_options
 @click.option("--kitfile", is_flag=True, help="The same as --filter kitfile.")
 @click.option("--model", is_flag=True, help="The same as --filter model.")
@@ -69,6 +70,7 @@ def command(
     max_ratio: int | None,
     keys: tuple[str, ...],
     file_keys: tuple[str, ...],
+    include_remote: bool,
     where: Where,
     as_json: bool,
     **only: bool,
@@ -94,9 +96,12 @@ def command(
             max_ratio=max_ratio,
             verify=policy,
             verify_files=file_public,
+            include_remote=include_remote,
             where=where,
         )
     note_storage(settings, result.reference, result.storage)
+    for url in result.remote:
+        note(settings, f"not in the kit: {url} (--include-remote fetches it)")
     if as_json:
         answer_json(result.to_dict())
     else:

@@ -6,19 +6,20 @@ are.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from typing import BinaryIO
 
-from kitops_core.errors import SourceError
-from kitops_core.layers.context import problems_error
-from kitops_core.layers.plan import LayerPlan
-from kitops_core.layers.snapshot import FIELDS, SIZE, Folder
+SECTIONS = ("model", "modelpart", "dataset")
+"""What of a kit is to be whole; in code, a pointer may be one that is meant."""
 
-_SECTIONS = ("model", "modelpart", "dataset")
+POINTER_HINT = "run `git lfs pull`"
+CUT_HINT = "download them again"
+
 _POINTER = b"version https://git-lfs.github.com/spec/v1\n"  # Git LFS, docs/spec.md
 _POINTER_BYTES = range(120, 200)  # those without extensions have 126 to 145
 _WITH_HEADERS = (b".safetensors", b".gguf")
@@ -34,72 +35,91 @@ _GGUF_BLOCKS = {
 }
 
 
-def check_complete(layers: Sequence[LayerPlan], *, allow_pointers: bool = False) -> None:
-    """See that models and datasets are what their files say.
+def may_be_incomplete(name: bytes, size: int) -> bool:
+    """Whether a file has to be looked into: it is as long as a pointer, or says itself how long it is."""
+    return size in _POINTER_BYTES or name.endswith(_WITH_HEADERS)
+
+
+def is_pointer(size: int, start: bytes) -> bool:
+    """Whether a file of this size that starts so is a Git LFS pointer."""
+    return size in _POINTER_BYTES and start.startswith(_POINTER)
+
+
+def find_fault(name: bytes, size: int, open_file: Callable[[], BinaryIO], *, allow_pointers: bool = False) -> str:
+    """What keeps a file from being what its name says, as the rest of a sentence; empty where nothing does.
 
     Args:
-        layers: What is to be packed.
-        allow_pointers: Pack Git LFS pointers as they are.
+        name: Its name, with or without directories.
+        size: Its size in bytes.
+        open_file: Opens it; asked only where :func:`may_be_incomplete`.
+        allow_pointers: Take Git LFS pointers as they are.
 
     Raises:
-        SourceError: They are not; all such files are named, the first of many.
+        OSError: It cannot be read.
+        EOFError: There is less of it to read than ``size`` says, and what is missing is needed.
     """
-    problems = []
-    pointers = False
-    for layer in layers:
-        for name, size, folder, index in _files(layer) if layer.section in _SECTIONS else ():
+    if not may_be_incomplete(name, size):
+        return ""
+    with open_file() as file:
+        if size in _POINTER_BYTES:
+            if not allow_pointers and is_pointer(size, file.read(len(_POINTER))):
+                return "is a Git LFS pointer, not the file itself"
+            file.seek(0)
+        wanted = 0
+        if name.endswith(b".safetensors"):
+            wanted = _safetensors_bytes(file, size)
+        elif name.endswith(b".gguf"):
+            wanted = _Gguf(file, size).wanted_bytes()
+    return f"has {size} bytes, and its header asks for {wanted} or more" if wanted > size else ""
+
+
+def checked(
+    pieces: Iterable[memoryview], name: bytes, size: int, refuse: Callable[[str], Exception]
+) -> Iterator[memoryview]:
+    """The same pieces of a file from somewhere else, looked into while they pass.
+
+    Args:
+        pieces: The file from its beginning.
+        name: Its name.
+        size: Its size in bytes.
+        refuse: Makes the error to raise of what :func:`find_fault` says.
+    """
+    undecided = may_be_incomplete(name, size)
+    start = b""
+    for piece in pieces:
+        if undecided:
+            start += piece
             try:
-                if not allow_pointers and size in _POINTER_BYTES and _starts_with(folder, index, _POINTER):
-                    problems.append(f"'{os.fsdecode(name)}' is a Git LFS pointer, not the file itself")
-                    pointers = True
-                elif (wanted := _wanted_bytes(name, folder, index)) > size:
-                    problems.append(f"'{os.fsdecode(name)}' has {size} bytes, and its header asks for {wanted} or more")
-            except OSError as error:
-                raise SourceError(f"'{os.fsdecode(name)}' cannot be read: {error.strerror}") from None
-    if problems:
-        hint = "run `git lfs pull` (--allow-lfs-pointers packs them as they are)" if pointers else "download them again"
-        raise problems_error(problems, hint)
+                if fault := find_fault(name, size, lambda: io.BytesIO(start)):  # noqa: B023  # called at once
+                    raise refuse(fault)
+                undecided = False
+            except EOFError:
+                pass  # the header goes on in the next piece
+        yield piece
 
 
-def _files(layer: LayerPlan) -> Iterator[tuple[bytes, int, Folder, int]]:
-    """Name in the kit, size, directory and index in it of each file of a layer that has to be looked into."""
-    for folder, index in layer.members():
-        if index not in folder.folders:
-            name, size = folder.names[index], folder.stats[index * FIELDS + SIZE]
-            if size in _POINTER_BYTES or name.endswith(_WITH_HEADERS):
-                yield folder.prefix + name, size, folder, index
+def _read(file: BinaryIO, count: int, size: int) -> bytes:
+    """``count`` bytes, or what there is of them up to the file's end.
+
+    Raises:
+        EOFError: The file goes on, but not what we were given of it.
+    """
+    there = min(count, size - file.tell())
+    data = file.read(there)
+    if len(data) < there:
+        raise EOFError
+    return data
 
 
-def _starts_with(folder: Folder, index: int, start: bytes) -> bool:
-    found = folder.stored(index)
-    if found is not None:
-        return found.read(0, min(len(start), found.size)) == start
-    handle = os.open(
-        folder.path(folder.names[index]), os.O_RDONLY | os.O_CLOEXEC
-    )  # a third of what open() costs, and there may be many
-    try:
-        return os.read(handle, len(start)) == start
-    finally:
-        os.close(handle)
-
-
-def _wanted_bytes(name: bytes, folder: Folder, index: int) -> int:
-    """How long the file has to be by its own header; 0 where it has none that says so."""
-    if not name.endswith(_WITH_HEADERS):
-        return 0
-    with folder.open(index) as file:
-        return _safetensors_bytes(file) if name.endswith(b".safetensors") else _Gguf(file).wanted_bytes()
-
-
-def _safetensors_bytes(file: BinaryIO) -> int:
+def _safetensors_bytes(file: BinaryIO, size: int) -> int:
     """Eight bytes with the header's length, the header, which says where each tensor ends, and the tensors."""
-    start = file.read(9)
+    start = _read(file, 9, size)
     if len(start) < 9 or start[8:] != b"{":
         return 0
     (length,) = struct.unpack("<Q", start[:8])
     if length > _MAX_HEADER:
         return 0
-    header = start[8:] + file.read(length - 1)
+    header = start[8:] + _read(file, length - 1, size)
     if len(header) < length:
         return int(8 + length)
     try:
@@ -117,14 +137,13 @@ class _EndsError(Exception):
 class _Gguf:
     """The header of a GGUF file: named values, and where each tensor begins."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self._end = file.seek(0, os.SEEK_END)
-        file.seek(0)
+        self._end = size
 
     def wanted_bytes(self) -> int:
         """How long the file has to be at least; 0 where it is no GGUF that we can read."""
-        if self._file.read(4) != b"GGUF" or self._end < _GGUF_START:
+        if _read(self._file, 4, self._end) != b"GGUF" or self._end < _GGUF_START:
             return 0
         try:
             version, tensors, values = self._read("<IQQ")
@@ -146,7 +165,7 @@ class _Gguf:
             return 0
 
     def _read(self, layout: str) -> tuple[int, ...]:
-        data = self._file.read(struct.calcsize(layout))
+        data = _read(self._file, struct.calcsize(layout), self._end)
         if len(data) < struct.calcsize(layout):
             raise _EndsError
         return struct.unpack(layout, data)
@@ -160,7 +179,7 @@ class _Gguf:
         (length,) = self._read("<Q")
         if length > _MAX_HEADER:
             raise ValueError(length)
-        return self._file.read(length)
+        return _read(self._file, length, self._end)
 
     def _skip_value(self, kind: int) -> None:
         if kind == _GGUF_STRING:
