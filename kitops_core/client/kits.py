@@ -186,7 +186,7 @@ class KitVerbs:
     def list_kits(self, repository: str = "", *, untagged: bool = False) -> list[types.ModelKitRecord]:
         """Every tagged kit of the local store, or of one repository in a registry or layout.
 
-        Manifests that are not kits are passed over.
+        Manifests that are not kits, or cannot be read, are passed over; a warning names their tags.
 
         Args:
             repository: The repository; the local store where it is empty.

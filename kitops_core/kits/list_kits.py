@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kitops_core.errors import IntegrityError
+from kitops_core.errors import IntegrityError, NotFoundError
+from kitops_core.events import Event
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session
 from kitops_core.storage import Storage
+from kitops_core.wording import count_text
 
 if TYPE_CHECKING:
     from kitops_core.storage.local import LocalRepository
@@ -26,7 +28,7 @@ def list_kits(
     if repository:
         reference = parse_reference(repository)
         with closing(session.storage(reference, "registry" if reference.in_registry else "store")) as storage:
-            return _records(storage, reference)
+            return _records(session, storage, reference)
     from kitops_core.storage.local import LocalRepository
 
     local = session.store
@@ -34,21 +36,25 @@ def list_kits(
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
         with closing(LocalRepository(local, name)) as storage:
-            tagged = _records(storage, Reference(registry_name, path))
+            tagged = _records(session, storage, Reference(registry_name, path))
             records += tagged
             if untagged:
                 records += _untagged(storage, Reference(registry_name, path), {record.digest for record in tagged})
     return records
 
 
-def _records(storage: Storage, reference: Reference) -> list[ModelKitRecord]:
-    records = []
+def _records(session: Session, storage: Storage, reference: Reference) -> list[ModelKitRecord]:
+    records, others = [], []
     for name in storage.tags():
         try:
             manifest = storage.manifest(name)
             records.append(read_kit(storage, manifest).record(reference.with_tag(name)))
-        except IntegrityError:
-            continue  # an image or an index beside the kits is not an error of this listing
+        except (IntegrityError, NotFoundError):
+            others.append(name)  # an image or an index beside the kits is not an error of this listing
+    if others:
+        named = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
+        what = f"{count_text(len(others), 'tag')} of no kit that can be read: {named}"
+        session.control.emit(Event("warning", reference.name, detail=what))
     return records
 
 

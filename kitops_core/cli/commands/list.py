@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kitops_core.cli.options import kit_argument, new_command
-from kitops_core.cli.output import answer_json, answer_table, size_text
+from kitops_core.cli.output import answer_json, answer_table, answer_text, size_text
 from kitops_core.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,23 +19,39 @@ _HEADER = ("REPOSITORY", "TAG", "MAINTAINER", "NAME", "SIZE", "DIGEST")
 @new_command("list", network=True)
 @kit_argument("repository", required=False, default="")
 @click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FIELD=PATTERN",
+    help="List only kits with this: tag=1.*, kit.name=churn. Several times: all of them.",
+)
+@click.option(
+    "-f",
     "--format",
     "format_",
-    type=click.Choice(["table", "json"]),
+    metavar="FORMAT",
     default="table",
     show_default=True,
-    help="json: the reference CLI's keys. --json: this tool's.",
+    help="table; json: the reference CLI's keys (--json: this tool's); or a line: '{{.reference}} {{.size}}'.",
 )
-def command(settings: Settings, repository: str, format_: str, as_json: bool) -> None:
+def command(settings: Settings, repository: str, filters: tuple[str, ...], format_: str, as_json: bool) -> None:
     """List the ModelKits of the local store, or those of REPOSITORY in its registry.
 
-    A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those.
+    A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those. Tags of what is no
+    kit, or cannot be read, are named in a warning. Fields are those of --json: reference, digest, registry, repository,
+    tag, size, created, kit.name, kit.version and others.
     """
+    from kitops_core.cli.record_fields import parse_filters, parse_template
     from kitops_core.cli.transfer import connect
 
+    takes = parse_filters(filters)
+    fill = parse_template(format_) if format_ not in ("table", "json") else None
     with connect(settings) as client:
-        records = client.list_kits(repository, untagged=True)
-    if as_json:
+        records = [record for record in client.list_kits(repository, untagged=True) if takes(record.to_dict())]
+    if fill is not None and not as_json:
+        for record in records:
+            answer_text(fill(record.to_dict()) + "\n")
+    elif as_json:
         answer_json([record.to_dict() for record in records])
     elif format_ == "json":
         answer_json(_as_the_reference_does(records))
