@@ -29,23 +29,25 @@ _HEADER = ("REPOSITORY", "TAG", "MAINTAINER", "NAME", "SIZE", "DIGEST")
 def command(settings: Settings, repository: str, format_: str, as_json: bool) -> None:
     """List the ModelKits of the local store, or those of REPOSITORY in its registry.
 
-    A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those.
+    An index is shown with the number of its kits. A kit without a tag is one whose tag moved to another kit;
+    `kitops remove --all` removes those.
     """
     from kitops_core.cli.transfer import connect
 
     with connect(settings) as client:
-        records = client.list_kits(repository, untagged=True)
+        records = client.list_kits(repository, untagged=True, indexes=True)
     if as_json:
         answer_json([record.to_dict() for record in records])
     elif format_ == "json":
-        answer_json(_as_the_reference_does(records))
+        answer_json(_as_the_reference_does([record for record in records if record.variants is None]))
     else:
         answer_table(_HEADER, [_row(record) for record in records])
 
 
 def _row(record: ModelKitRecord) -> tuple[object, ...]:
     repository, author = _repository(record), _author(record)
-    return repository, record.tag or "<none>", author, record.kit.get("name", ""), size_text(record.size), record.digest
+    name = record.kit.get("name", "") if record.variants is None else f"(index of {len(record.variants)})"
+    return repository, record.tag or "<none>", author, name, size_text(record.size), record.digest
 
 
 def _as_the_reference_does(records: list[ModelKitRecord]) -> list[dict[str, Any]]:
