@@ -31,6 +31,22 @@ class VariantChange:
 
 def variant_changes(before: KitIndex, after: KitIndex) -> list[VariantChange]:
     """The variants that differ, as the second index has them in order, then those that are gone."""
+    pairs = paired(before, after)
+    changes = []
+    for entry, had in pairs:
+        if had is None:
+            changes.append(VariantChange("added", _name(entry), "", entry.digest))
+        elif had.digest != entry.digest:
+            changes.append(VariantChange("changed", _name(entry), had.digest, entry.digest))
+        elif _said(had) != _said(entry):
+            changes.append(VariantChange("labelled", _name(entry), had.digest, entry.digest))
+    kept = [id(had) for _, had in pairs if had is not None]
+    gone = [entry for entry in before.entries if id(entry) not in kept]
+    return changes + [VariantChange("removed", _name(entry), entry.digest, "") for entry in gone]
+
+
+def paired(before: KitIndex, after: KitIndex) -> list[tuple[IndexEntry, IndexEntry | None]]:
+    """Each variant of the second index with the same variant of the first, ``None`` where that has no such."""
     left = list(before.entries)
     pairs: dict[int, IndexEntry] = {}
     for same in (_same_kit_and_labels, _same_labels, _same_kit, _same_tag):
@@ -39,16 +55,7 @@ def variant_changes(before: KitIndex, after: KitIndex) -> list[VariantChange]:
             if found is not None:
                 pairs[place] = found
                 left.remove(found)
-    changes = []
-    for place, entry in enumerate(after.entries):
-        had = pairs.get(place)
-        if had is None:
-            changes.append(VariantChange("added", _name(entry), "", entry.digest))
-        elif had.digest != entry.digest:
-            changes.append(VariantChange("changed", _name(entry), had.digest, entry.digest))
-        elif _said(had) != _said(entry):
-            changes.append(VariantChange("labelled", _name(entry), had.digest, entry.digest))
-    return changes + [VariantChange("removed", _name(entry), entry.digest, "") for entry in left]
+    return [(entry, pairs.get(place)) for place, entry in enumerate(after.entries)]
 
 
 def _said(entry: IndexEntry) -> tuple[dict[str, Any], dict[str, str]]:
