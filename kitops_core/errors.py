@@ -83,6 +83,12 @@ class IntegrityError(KitOpsError):
     exit_code = 6
 
 
+class WrongKindError(IntegrityError):
+    """What a reference names is sound, and not of the kind that is asked for: an index where one kit is wanted."""
+
+    exit_code = 3
+
+
 class UnsafeLayerError(IntegrityError):
     """A layer holds what must never be unpacked: an escaping name, a link, a device, a bomb."""
 

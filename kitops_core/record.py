@@ -87,8 +87,42 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
+class VariantRecord:
+    """One kit of an index.
+
+    Attributes:
+        digest: Its manifest's digest.
+        tag: The tag that it was added by, or an empty string.
+        size: Bytes of its layers as stored; ``None`` where the index does not say.
+        labels: What it is chosen by: any JSON values.
+        annotations: What else is said of it.
+    """
+
+    digest: str
+    tag: str = ""
+    size: int | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The variant as JSON."""
+        return {**vars(self), "labels": dict(self.labels), "annotations": dict(self.annotations)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> VariantRecord:
+        """Read what :meth:`to_dict` wrote; unknown keys of newer versions are ignored.
+
+        Raises:
+            ValueError: The digest is missing.
+        """
+        if not isinstance(data.get("digest"), str):
+            raise ValueError("not a complete variant: it has no digest")
+        return VariantRecord(**{key: data[key] for key in VariantRecord.__dataclass_fields__ if key in data})
+
+
+@dataclass(frozen=True)
 class ModelKitRecord:
-    """What a kit is and what an operation did, flat and versioned.
+    """What a kit, or an index of kits, is and what an operation did, flat and versioned.
 
     Attributes:
         digest: The manifest's digest.
@@ -109,6 +143,7 @@ class ModelKitRecord:
         reused: Bytes that were there already or were mounted.
         moved: Those of the tags that moved to it or are new.
         origin: What it was imported from, pinned: ``hf://org/model@commit``; empty for a kit that was packed.
+        variants: The kits of an index, which has no layers of its own; ``None`` for a kit.
     """
 
     digest: str
@@ -129,6 +164,7 @@ class ModelKitRecord:
     reused: int = 0
     moved: tuple[str, ...] = ()
     origin: str = ""
+    variants: tuple[VariantRecord, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON with a ``schema`` key; the same keys wherever the record appears."""
@@ -152,6 +188,7 @@ class ModelKitRecord:
             "reused": self.reused,
             "moved": list(self.moved),
             **({"origin": self.origin} if self.origin else {}),
+            **({"variants": [one.to_dict() for one in self.variants]} if self.variants is not None else {}),
         }
 
     @staticmethod
@@ -166,16 +203,18 @@ class ModelKitRecord:
         try:
             layers = tuple(LayerRecord.from_dict(layer) for layer in data["layers"])
             source = data.get("source", {})
+            listed = data.get("variants")
             return ModelKitRecord(
                 layers=layers,
                 source=Source(**{key: source[key] for key in Source.__dataclass_fields__ if key in source}),
                 tags=tuple(data["tags"]),
                 parents=tuple(data.get("parents", ())),
                 moved=tuple(data.get("moved", ())),
+                variants=None if listed is None else tuple(VariantRecord.from_dict(one) for one in listed),
                 **{
                     key: data[key]
                     for key in ModelKitRecord.__dataclass_fields__
-                    if key in data and key not in ("layers", "source", "tags", "parents", "moved")
+                    if key in data and key not in ("layers", "source", "tags", "parents", "moved", "variants")
                 },
             )
         except (KeyError, TypeError) as error:

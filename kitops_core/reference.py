@@ -2,13 +2,17 @@
 
 The grammar of repository, tag and digest is the OCI distribution spec's. The first segment is a registry when it
 has a ``.`` or a ``:``, as in the reference CLI; a name without one lives in the local store only.
+
+Where a reference names an index, ``?`` and rules say which of its kits: ``registry/repository:tag?quantization=q4_0``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import quote, unquote
 
 from kitops_core.errors import InvalidReferenceError
 
@@ -45,6 +49,7 @@ class Reference:
         tag: The tag, or an empty string.
         digest: ``sha256:<hex>``, or an empty string. Where both are given, the digest decides.
         layout: The directory of an OCI image layout for ``oci:PATH``, else an empty string.
+        select: Rules that choose a kit of an index (:mod:`kitops_core.oci.choosing`); empty for the whole.
     """
 
     registry: str
@@ -52,6 +57,7 @@ class Reference:
     tag: str = ""
     digest: str = ""
     layout: str = ""
+    select: tuple[str, ...] = ()
 
     @property
     def is_local_name(self) -> bool:
@@ -80,15 +86,26 @@ class Reference:
             InvalidReferenceError: ``tag`` does not follow the grammar.
         """
         check_tag(tag)
-        return replace(self, tag=tag, digest="")
+        return replace(self, tag=tag, digest="", select=())
 
     def with_digest(self, digest: str) -> Reference:
         """The same repository pinned to a digest, without a tag."""
-        return replace(self, tag="", digest=digest)
+        return replace(self, tag="", digest=digest, select=())
+
+    def selecting(self, rules: Sequence[str]) -> Reference:
+        """The same with further rules that choose a kit of an index."""
+        return replace(self, select=(*self.select, *rules))
+
+    @property
+    def whole(self) -> Reference:
+        """The same without the rules that choose."""
+        return replace(self, select=())
 
     def __str__(self) -> str:
         name = self.repository if self.is_local_name else self.name
-        return name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+        rules = "&".join(quote(rule, safe="=<>() ,:/+@._-") for rule in self.select)
+        text = name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+        return text + (f"?{rules}" if rules else "")
 
 
 def is_digest(text: str) -> bool:
@@ -116,6 +133,14 @@ def parse_reference(text: str) -> Reference:
     Raises:
         InvalidReferenceError: It does not follow the grammar; the message says which part.
     """
+    bare, asked, rules = text.rpartition("?") if text.startswith("oci:") else text.partition("?")
+    if asked and (not text.startswith("oci:") or rules == "auto" or any(sign in rules for sign in "=<>(")):
+        select = tuple(unquote(rule) for rule in rules.split("&"))
+        if all(select):
+            return parse_reference(bare).selecting(select)
+        raise InvalidReferenceError(
+            f"'{text}' has a '?' and does not say which kit", hint="write registry/repository:tag?quantization=q4_0"
+        )
     if text.startswith("oci:"):
         return _parse_layout(text)
     shown = _shorten(text)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
-from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError, StoreError
+from kitops_core.errors import IntegrityError, InvalidInputError, InvalidReferenceError, NotFoundError, StoreError
 from kitops_core.events import Cancel, Control, Event
+from kitops_core.oci.kit_index import AnyManifest, KitIndex
+from kitops_core.oci.manifest import Manifest
 from kitops_core.record import Source
 from kitops_core.reference import Reference, Where, parse_reference
 from kitops_core.registries import Registries
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
-    from kitops_core.oci.manifest import Manifest
     from kitops_core.signing.keys import SigningKey
     from kitops_core.storage.local import LocalStore
     from kitops_core.storage.local.layer_cache import LayerCache
@@ -26,20 +27,26 @@ if TYPE_CHECKING:
     from kitops_core.storage.registry.transport import Transport
 
 
-class FoundKit(NamedTuple):
-    """Where a kit was found.
+_M = TypeVar("_M", bound=AnyManifest, covariant=True)
+
+
+@dataclass(frozen=True)
+class Found(Generic[_M]):
+    """Where something was found.
 
     Attributes:
         reference: What was asked for, pinned to the digest found; its tag is kept.
         storage: The open storage that has it; whoever asked closes it.
         manifest: Its manifest.
         remote: Whether the storage is a registry.
+        index: The index that a kit was chosen of, ``None`` where the kit itself was named.
     """
 
     reference: Reference
     storage: Storage
-    manifest: Manifest
+    manifest: _M
     remote: bool
+    index: KitIndex | None = None
 
     @property
     def where(self) -> Literal["registry", "local store", "layout"]:
@@ -47,6 +54,13 @@ class FoundKit(NamedTuple):
         if self.reference.layout:
             return "layout"
         return "registry" if self.remote else "local store"
+
+
+FoundKit: TypeAlias = Found[Manifest]
+"""A kit that was found, by its name or in an index."""
+
+FoundAny: TypeAlias = Found[Manifest] | Found[KitIndex]
+"""A kit or an index that was found."""
 
 
 class Session:
@@ -139,8 +153,13 @@ class Session:
         """The layout directory, the registry or the local store that a reference names; to be closed after use.
 
         Raises:
-            InvalidReferenceError: The registry is asked for, and the name has none.
+            InvalidReferenceError: The registry is asked for, and the name has none; or the name chooses of an index.
         """
+        if reference.select:
+            raise InvalidReferenceError(
+                f"'{reference}' chooses a kit of an index, which only names what is read",
+                hint=f"write {reference.whole}",
+            )
         if reference.layout:
             from kitops_core.storage.local import LayoutRepository
 
@@ -157,34 +176,88 @@ class Session:
         return self._repository(reference.registry, reference.repository)
 
     def find(self, text: str | Reference, where: Where = "any") -> FoundKit:
-        """The kit a reference names; with ``any`` in the local store first, then in its registry.
+        """The one kit a reference names; with ``any`` in the local store first, then in its registry.
+
+        Of an index it is the kit that the reference's rules choose (:mod:`kitops_core.oci.choosing`). This function and
+        :meth:`find_any` are the only ones that tell a kit from an index.
 
         Raises:
-            NotFoundError: The kit is in none of them; the message names where it was looked for.
+            NotFoundError: The kit is in none of them; the message names where it was looked for. Or no kit of the index
+                meets the rules; the message lists those there are.
+            InvalidInputError: It is an index and nothing says which kit, or several are left; lists them as well.
         """
         reference = text if isinstance(text, Reference) else parse_reference(text)
-        for place in _places(reference, where):
-            remote = place == "registry" and not reference.layout
-            storage = self.storage(reference, place)
+        found = self._look(reference, where)
+        if not isinstance(found.manifest, KitIndex):
+            self._say_without_effect(reference)
+            return Found(found.reference, found.storage, found.manifest, found.remote)
+        from kitops_core.machine import machine_rules
+        from kitops_core.oci.choosing import choose
+
+        index = found.manifest
+        try:
+            chosen = choose(index, reference.select, str(reference.whole), machine_rules)
+        finally:
+            found.storage.close()
+        try:
+            kit = self._look(replace(reference.whole, digest=chosen.digest), where)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{reference.whole} names the kit {chosen.describe()}, and it is not there: {error.message}",
+                hint="an index names kits by digest: push or pull that kit, or take it out with `kitops index remove`",
+            ) from None
+        if isinstance(kit.manifest, KitIndex):
+            kit.storage.close()
+            index.check_no_index_within(str(reference.whole))
+            raise IntegrityError(f"{kit.reference} is an index, and {reference.whole} says that it is a kit")
+        return Found(kit.reference, kit.storage, kit.manifest, kit.remote, index)
+
+    def find_any(self, text: str | Reference, where: Where = "any") -> FoundAny:
+        """What a reference names as a whole, a kit or an index; with rules that choose, the one kit, as :meth:`find`.
+
+        Raises:
+            NotFoundError, InvalidInputError: As for :meth:`find`.
+        """
+        reference = text if isinstance(text, Reference) else parse_reference(text)
+        return self.find(reference, where) if reference.select else self._look(reference, where)
+
+    def _look(self, reference: Reference, where: Where) -> FoundAny:
+        bare = reference.whole
+        for place in _places(bare, where):
+            remote = place == "registry" and not bare.layout
+            storage = self.storage(bare, place)
             try:
-                manifest = storage.manifest(reference.target)
-                return FoundKit(replace(reference, digest=manifest.digest), storage, manifest, remote)
+                manifest = storage.read(bare.target, index_first=bool(reference.select))
+                if isinstance(manifest, KitIndex):
+                    return Found(replace(bare, digest=manifest.digest), storage, manifest, remote)
+                return Found(replace(bare, digest=manifest.digest), storage, manifest, remote)
             except NotFoundError:
                 storage.close()
             except BaseException:
                 storage.close()
                 raise
-        raise _not_found(reference, where)
+        raise _not_found(bare, where)
+
+    def _say_without_effect(self, reference: Reference) -> None:
+        if reference.select:
+            labels = ", ".join(reference.select)
+            detail = f"{reference.whole} is one kit and no index, so that the label {labels} chooses nothing"
+            self.control.emit(Event("warning", str(reference.whole), detail=detail))
 
     def resolve(self, text: str, where: Where = "any") -> str:
         """The digest that a reference names now. A registry is asked without fetching the manifest.
 
-        Registries that count pulls do not count this, so it is what a tag is watched with.
+        Registries that count pulls do not count this, so it is what a tag is watched with. Of an index it is the
+        index's own, unless rules choose a kit: then the index is read.
 
         Raises:
             NotFoundError: As for :meth:`find`.
         """
         reference = parse_reference(text)
+        if reference.select:
+            found = self.find(reference, where)
+            found.storage.close()
+            return found.manifest.digest
         for place in _places(reference, where):
             storage = self.storage(reference, place)
             try:
@@ -194,16 +267,25 @@ class Session:
                 storage.close()
         raise _not_found(reference, where)
 
-    def find_subject(self, text: str, where: Where = "any") -> FoundKit:
-        """The kit that something is, or is to be, attached to; with ``any`` in the registry where the name has one.
+    def find_subject(self, text: str, where: Where = "any") -> FoundAny:
+        """What something is, or is to be, attached to; with ``any`` in the registry where the name has one.
 
         What hangs on a copy in the local store is seen by nobody else, so a copy that a pull left there is not meant.
 
         Raises:
-            NotFoundError: The kit is not there.
+            NotFoundError: It is not there.
         """
         reference = parse_reference(text)
-        return self.find(reference, "registry" if where == "any" and reference.in_registry else where)
+        return self.find_any(reference, _of_subject(reference, where))
+
+    def find_subject_kit(self, text: str, where: Where = "any") -> FoundKit:
+        """The one kit that something is attached to; see :meth:`find_subject`.
+
+        Raises:
+            NotFoundError, InvalidInputError: As for :meth:`find`.
+        """
+        reference = parse_reference(text)
+        return self.find(reference, _of_subject(reference, where))
 
     def ping(self, registry: str) -> None:
         """Ask a registry whether it is there and takes our credentials, once and without trying again.
@@ -269,6 +351,10 @@ def _places(reference: Reference, where: Where) -> list[Literal["store", "regist
     if where != "any":
         return [where]
     return ["store", "registry"] if reference.in_registry else ["store"]
+
+
+def _of_subject(reference: Reference, where: Where) -> Where:
+    return "registry" if where == "any" and reference.in_registry else where
 
 
 def _not_found(reference: Reference, where: Where) -> NotFoundError:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kitops_core.errors import StoreError as StoreError
     from kitops_core.errors import UnsafeLayerError as UnsafeLayerError
     from kitops_core.errors import VerificationError as VerificationError
+    from kitops_core.errors import WrongKindError as WrongKindError
     from kitops_core.events import Cancel as Cancel
     from kitops_core.events import Event as Event
     from kitops_core.evidence.attach import Attached as Attached
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence as Evidence
     from kitops_core.evidence.verification import VerificationPolicy as VerificationPolicy
     from kitops_core.evidence.verification import Verified as Verified
+    from kitops_core.indexes.verbs import Variant as Variant
     from kitops_core.kitfile import KitEntry as KitEntry
     from kitops_core.kitfile import Kitfile as Kitfile
     from kitops_core.kits.diff import KitDiff as KitDiff
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from kitops_core.record import LayerRecord as LayerRecord
     from kitops_core.record import ModelKitRecord as ModelKitRecord
     from kitops_core.record import Source as Source
+    from kitops_core.record import VariantRecord as VariantRecord
     from kitops_core.reference import Reference as Reference
     from kitops_core.reference import Where as Where
     from kitops_core.registries import Registries as Registries
@@ -86,7 +89,7 @@ _HOMES = {
     "errors": (
         "CancelledError ConflictError DeniedError GateRefusedError IntegrityError InvalidInputError "
         "InvalidReferenceError KitfileError KitOpsError LostRaceError NotFoundError PolicyError RegistryError "
-        "SourceChangedError SourceError StoreError UnsafeLayerError VerificationError"
+        "SourceChangedError SourceError StoreError UnsafeLayerError VerificationError WrongKindError"
     ),
     "events": "Cancel Event",
     "evidence.attach": "Attached",
@@ -97,6 +100,7 @@ _HOMES = {
     "evidence.statement": "Statement Subject",
     "evidence.statements": "Evidence",
     "evidence.verification": "VerificationPolicy Verified",
+    "indexes.verbs": "Variant",
     "kitfile": "KitEntry Kitfile",
     "kits.diff": "KitDiff",
     "kits.modelkit": "ModelKit",
@@ -117,7 +121,7 @@ _HOMES = {
     "promotion.records": "PromotionRecord",
     "promotion.result": "Promotion",
     "promotion.retention": "Prunable",
-    "record": "LayerRecord ModelKitRecord Source",
+    "record": "LayerRecord ModelKitRecord Source VariantRecord",
     "reference": "Reference Where",
     "registries": "Registries",
     "serving.image": "KitImage",

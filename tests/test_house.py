@@ -16,8 +16,8 @@ INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integr
 MAX_LINES = 400
 ORDER = (
     *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity"),
-    *("oci", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
-    *("evidence", "sources", "kits", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
+    *("oci", "machine", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
+    *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),
 )
 """The core's packages, the lowest first: each imports only what stands before it. ``""`` is the core itself."""

@@ -201,6 +201,27 @@ def where_options(function: Callable[..., None]) -> Callable[..., None]:
     return remote_option(local_option(command))
 
 
+def label_option(function: Callable[..., None]) -> Callable[..., None]:
+    """``--label``, which chooses a kit of an index; it becomes part of the ``reference`` that the command is given."""
+
+    @wraps(function)
+    def command(*args: Any, reference: str, labels: tuple[str, ...], **options: Any) -> None:
+        if labels:
+            from kitops_core.reference import parse_reference
+
+            reference = str(parse_reference(reference).selecting(labels))
+        function(*args, reference=reference, **options)
+
+    return click.option(
+        "-l",
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="RULE",
+        help="Of an index, the kit with this label: key=value, key<=24GB, 'key in (a,b)' or auto. Several: all hold.",
+    )(command)
+
+
 def kit_argument(name: str = "reference", **attributes: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A positional ModelKit reference, completed from the local store."""
     return click.argument(name, metavar=name.upper(), shell_complete=_complete, **attributes)

@@ -25,9 +25,10 @@ _USAGE = """\
 Usage: kitops-storage-initializer SRC DEST [SRC DEST ...]
 
   Put the files of ModelKits into directories, as an init container of KServe does.
-  SRC is kit://registry/repository:tag or kit://registry/repository@sha256:...
+  SRC is kit://registry/repository:tag or kit://registry/repository@sha256:...; of an index
+  ?quantization=q4_0 after it says which kit.
 
-  KIT_UNPACK_FLAGS, KITOPS_LAYOUT, KITOPS_VERIFY_KEY, KIT_USER, KIT_PASSWORD, AWS_ROLE_ARN,
+  KIT_UNPACK_FLAGS, KITOPS_LABEL, KITOPS_LAYOUT, KITOPS_VERIFY_KEY, KIT_USER, KIT_PASSWORD, AWS_ROLE_ARN,
   AWS_ECR_REGION, GCP_WIF, GCP_GAR_LOCATION, DOCKER_CONFIG and REGISTRY_AUTH_FILE are read from
   the environment: see docs/serving.md.
 """
@@ -43,11 +44,13 @@ class Wishes:
     Attributes:
         settings: The global and network options among the unpack flags.
         keys: Public keys of which one must have signed.
+        labels: Rules that choose a kit of an index, where SRC has none.
         options: Arguments of ``initialize_storage``: what of a kit is wanted, and what becomes of files in the way.
     """
 
     settings: Settings
     keys: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -132,6 +135,7 @@ def parse_environment() -> Wishes:
     return Wishes(
         settings=settings,
         keys=(*params["keys"], *_words("KITOPS_VERIFY_KEY")),
+        labels=(*params["labels"], *_words("KITOPS_LABEL")),
         options={
             "selection": Selection.of(only, keep_paths=layout == "kitfile"),
             "existing": existing_files(params["overwrite"], params["ignore_existing"]),
@@ -152,7 +156,7 @@ def _words(variable: str) -> list[str]:
     if not words:
         raise InvalidInputError(
             f"{variable} is set and empty: is the secret it comes from there?",
-            hint="unset it where nothing is to be verified",
+            hint="unset it where it has nothing to say",
         )
     return words
 
@@ -191,6 +195,7 @@ def _initialize(reference: Reference, directory: Path, wishes: Wishes) -> None:
     from kitops_core.serving.cluster_credentials import cluster_registries
 
     policy = verification_policy(wishes.keys)
+    reference = reference if reference.select else reference.selecting(wishes.labels)
     registries = cluster_registries(reference.registry, os.environ, wishes.settings.network)
     with connect(wishes.settings, written="fetched", registries=registries) as client:
         done = client.initialize_storage(str(reference), directory, verify=policy, **wishes.options)

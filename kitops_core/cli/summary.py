@@ -11,6 +11,7 @@ COMMANDS = {
     "unpack": "Put a ModelKit's files, or some of them, into a directory",
     "materialize": "Make a directory that a server can load",
     "list": "List the ModelKits of the local store or of a repository",
+    "index": "Make and show ModelKit indexes: one reference over the variants of a model",
     "info": "Show a ModelKit's Kitfile",
     "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
     "image": "Make a container image of a ModelKit, over its own layers",

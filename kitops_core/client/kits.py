@@ -183,7 +183,9 @@ class KitVerbs:
 
         return diff(self._session, before, after, where=where)
 
-    def list_kits(self, repository: str = "", *, untagged: bool = False) -> list[types.ModelKitRecord]:
+    def list_kits(
+        self, repository: str = "", *, untagged: bool = False, indexes: bool = False
+    ) -> list[types.ModelKitRecord]:
         """Every tagged kit of the local store, or of one repository in a registry or layout.
 
         Manifests that are not kits, or cannot be read, are passed over; a warning names their tags.
@@ -191,13 +193,14 @@ class KitVerbs:
         Args:
             repository: The repository; the local store where it is empty.
             untagged: Of the local store, also the kits without a tag, such as those whose tag moved on.
+            indexes: Also the indexes, whose records have ``variants``.
 
         Raises:
             NotFoundError: The registry has no such repository.
         """
         from kitops_core.kits.list_kits import list_kits
 
-        return list_kits(self._session, repository, untagged=untagged)
+        return list_kits(self._session, repository, untagged=untagged, indexes=indexes)
 
     def tag(self, reference: str, names: Sequence[str], *, where: types.Where = "store") -> types.ModelKitRecord:
         """Give a kit further names: tags of its repository, or whole references.

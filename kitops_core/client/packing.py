@@ -187,6 +187,7 @@ class PackingVerbs:
         token: str | None = None,
         kitfile: str | os.PathLike[str] | types.Kitfile | None = None,
         user: str = "",
+        variants: bool = False,
     ) -> types.ModelKitRecord:
         """Import a repository of the Hugging Face Hub, or a run or model of MLflow, as a ModelKit.
 
@@ -211,6 +212,8 @@ class PackingVerbs:
             kitfile: A Kitfile to use instead of one made from the listing and the card. Its paths are files and
                 directories of the source.
             user: Who imports it, for the provenance.
+            variants: Make a kit for each quantisation that the names of GGUF files tell, tagged by it, and under
+                ``reference`` the index of them, labelled with ``format`` and ``quantization``. Answers the index.
 
         Raises:
             InvalidInputError: The source or the key cannot be used, or the client's extra is not installed.
@@ -226,7 +229,16 @@ class PackingVerbs:
         from kitops_core.importing.import_kit import import_kit
 
         return import_kit(
-            self._session, source, reference, push=push, tags=tags, ref=ref, token=token, kitfile=kitfile, user=user
+            self._session,
+            source,
+            reference,
+            push=push,
+            tags=tags,
+            ref=ref,
+            token=token,
+            kitfile=kitfile,
+            user=user,
+            variants=variants,
         )
 
     def describe_import(self, source: str, *, ref: str = "", token: str | None = None) -> types.Kitfile:

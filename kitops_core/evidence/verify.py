@@ -12,7 +12,7 @@ from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import resolve_predicate_type
 from kitops_core.evidence.verification import VerificationPolicy, Verified, check
 from kitops_core.reference import Where
-from kitops_core.session import FoundKit, Session
+from kitops_core.session import FoundAny, Session
 from kitops_core.signing.keys import PublicKey
 
 
@@ -43,10 +43,20 @@ def verify(
     return replace(verified, reference=str(found.reference), storage=found.where)
 
 
-def check_found(found: FoundKit, policy: VerificationPolicy, control: Control) -> Verified:
-    """Verify a kit where it was found; see :func:`kitops_core.evidence.verification.check`."""
+def check_found(found: FoundAny, policy: VerificationPolicy, control: Control) -> Verified:
+    """Verify a kit or an index where it was found; see :func:`kitops_core.evidence.verification.check`.
+
+    What holds for an index holds for the kits that it names by their digests: a kit that was chosen of one verifies
+    where the index does.
+    """
     try:
-        return check(found.storage, found.manifest.digest, policy, control)
+        try:
+            return check(found.storage, found.manifest.digest, policy, control)
+        except VerificationError:
+            if found.index is None:
+                raise
+            verified = check(found.storage, found.index.digest, policy, control)
+            return replace(verified, digest=found.manifest.digest)
     except VerificationError as error:
         if found.where == "local store" and not found.reference.is_local_name and not error.hint:
             error.hint = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def import_kit(
     token: str | None = None,
     kitfile: str | os.PathLike[str] | Kitfile | None = None,
     user: str = "",
+    variants: bool = False,
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.import_kit`."""
     from kitops_core.importing.destination import Destination
@@ -44,6 +46,13 @@ def import_kit(
         parse_target(reference, tags)  # what is wrong with it is said before anybody is asked
     _ = session.signer  # likewise what is wrong with the key
     destination = Destination(session, reference, push, tags)
+    if variants:
+        if source.startswith(MLFLOW) or kitfile is not None or tags:
+            raise InvalidInputError(
+                "variants are of a repository of the Hub, and each has a Kitfile made of its own files",
+                hint="leave out the Kitfile and further tags",
+            )
+        return _import_variants(source, ref, token, destination, user)
     if source.startswith(MLFLOW):
         from kitops_core.importing.mlflow_run import import_run
 
@@ -80,36 +89,66 @@ def _import_hub(
     kitfile: str | os.PathLike[str] | Kitfile | None,
     user: str,
 ) -> ModelKitRecord:
+    from kitops_core.importing.hub import open_hub
+
+    session = destination.session
+    with closing(open_hub(source, ref, token, _hub_options(session), session.control)) as hub:
+        return _import_files(hub, destination, kitfile, user)
+
+
+def _import_variants(source: str, ref: str, token: str | None, destination: Destination, user: str) -> ModelKitRecord:
+    """A kit for each quantisation, then the index of them; a variant that did not change sends nothing."""
+    from kitops_core.importing.hub import open_hub
+    from kitops_core.importing.variants import variants_of
+    from kitops_core.indexes.verbs import Variant, index_kits
+    from kitops_core.reference import DEFAULT_TAG, parse_reference
+
+    session = destination.session
+    with closing(open_hub(source, ref, token, _hub_options(session), session.control)) as hub:
+        index = parse_reference(destination.reference or hub.hub_name.local_name())
+        index = index.with_tag(index.tag or DEFAULT_TAG)
+        prefix = "" if index.tag == DEFAULT_TAG else f"{index.tag}-"
+        found = {str(index.with_tag(prefix + one.tag)): one for one in variants_of(hub)}
+        for name, one in found.items():
+            _import_files(one.hub, replace(destination, reference=name), None, user)
+        listed = [Variant(name, one.labels) for name, one in found.items()]
+        return replace(index_kits(session, str(index), listed, push=destination.push), origin=hub.name)
+
+
+def _import_files(
+    hub: HubRepository,
+    destination: Destination,
+    kitfile: str | os.PathLike[str] | Kitfile | None,
+    user: str,
+) -> ModelKitRecord:
     from kitops_core.evidence.slsa import IMPORT_TYPE, Provenance
     from kitops_core.importing.destination import load_kitfile
-    from kitops_core.importing.hub import open_hub
     from kitops_core.importing.hub_kitfile import describe_hub
     from kitops_core.importing.layers import plan_layers
 
     session = destination.session
     control = session.control
     started = datetime.now(timezone.utc)
-    with closing(open_hub(source, ref, token, _hub_options(session), control)) as hub:
-        generated, bases = describe_hub(hub.hub_name, hub, control)
-        description, where = generated.data(), f"the Kitfile generated for {hub.name}"
-        if kitfile is not None:
-            description, where = load_kitfile(kitfile)
-        provenance = Provenance(
-            parameters={"revision": hub.hub_name.revision} if hub.hub_name.revision else {},
-            inputs=_inputs(hub, bases),
-            started=started,
-            user=user,
-            build_type=IMPORT_TYPE,
-        )
-        cache = session.layer_cache()
-        return destination.write(
-            description,
-            where,
-            lambda _: plan_layers(description, hub, cache),
-            provenance,
-            hub.name,
-            hub.hub_name.local_name(),
-        )
+    generated, bases = describe_hub(hub.hub_name, hub, control)
+    description, where = generated.data(), f"the Kitfile generated for {hub.name}"
+    if kitfile is not None:
+        description, where = load_kitfile(kitfile)
+    provenance = Provenance(
+        parameters={"revision": hub.hub_name.revision} if hub.hub_name.revision else {},
+        inputs=_inputs(hub, bases),
+        started=started,
+        user=user,
+        build_type=IMPORT_TYPE,
+    )
+    cache = session.layer_cache()
+    return destination.write(
+        description,
+        where,
+        lambda _: plan_layers(description, hub, cache),
+        provenance,
+        hub.name,
+        hub.hub_name.local_name(),
+    )
 
 
 def _inputs(hub: HubRepository, bases: Sequence[str]) -> list[Input]:

@@ -1,17 +1,21 @@
-"""Copy, push and pull: a kit from one storage to another, its bytes and its digest unchanged."""
+"""Copy, push and pull: a kit or an index from one storage to another, its bytes and its digest unchanged."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Literal
 
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.kits.chain import missing_parents
 from kitops_core.kits.copy_graph import copy_manifest
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Where, parse_reference
-from kitops_core.session import Session, digest_of
+from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_reference
+from kitops_core.session import FoundAny, Session, digest_of
+
+Into = Literal["store", "registry"]
 
 
 def push(session: Session, reference: str, to: str = "", *, referrers: bool = True) -> ModelKitRecord:
@@ -21,12 +25,19 @@ def push(session: Session, reference: str, to: str = "", *, referrers: bool = Tr
 
 def pull(session: Session, reference: str, *, referrers: bool = False) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.pull`."""
-    found = session.find(reference, "registry")
-    with closing(found.storage):
+    asked = parse_reference(reference)
+    found = session.find(asked, "registry")  # one kit, as in the reference CLI: a whole index is copied, or index_pull
+    try:
         parents = missing_parents(session, found)
-    for parent in parents:  # first, so that what is in the store can be unpacked
-        copy(session, parent, parent, where="registry", into="store", referrers=referrers)
-    return copy(session, reference, reference, where="registry", into="store", referrers=referrers)
+        for parent in parents:  # first, so that what is in the store can be unpacked
+            copy(session, parent, parent, where="registry", into="store", referrers=referrers)
+    except BaseException:
+        found.storage.close()
+        raise
+    target = asked.whole
+    if asked.select and asked.digest:  # the digest is the index's
+        target = replace(target, digest="" if asked.tag else found.manifest.digest)
+    return _copy(session, found, target, "store", referrers)
 
 
 def copy(
@@ -35,36 +46,46 @@ def copy(
     target: str,
     *,
     where: Where = "any",
-    into: Literal["store", "registry"] = "registry",
+    into: Into = "registry",
     referrers: bool = False,
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.copy`."""
     destination = parse_reference(target)
-    found = session.find(source, where)
+    return _copy(session, session.find_any(source, where), destination, into, referrers)
+
+
+def _copy(session: Session, found: FoundAny, destination: Reference, into: Into, referrers: bool) -> ModelKitRecord:
+    manifest, control = found.manifest, session.control
     with closing(found.storage):
-        kit = read_kit(found.storage, found.manifest)  # before a tag points at something that is no kit
-        if destination.digest and destination.digest != found.manifest.digest:
+        # before a tag points at something that is no kit
+        kit = None if isinstance(manifest, KitIndex) else read_kit(found.storage, manifest)
+        if destination.digest and destination.digest != manifest.digest:
             raise InvalidReferenceError(
-                f"'{target}' names another digest than '{source}', which is {found.manifest.digest}",
+                f"'{destination}' names another digest than '{found.reference.with_digest(manifest.digest)}'",
                 hint="name a tag, or leave the digest out",
             )
         tag = destination.tag or ("" if destination.digest else found.reference.tag or DEFAULT_TAG)
+        named = destination.with_tag(tag) if tag else destination
         with closing(session.storage(destination, into)) as storage:
-            previous = digest_of(storage, tag or found.manifest.digest)
-            tags = [tag] if tag and previous != found.manifest.digest else []
-            # Storages other than a registry are asked for each blob, for nothing.
-            held = into == "registry" and not destination.layout and previous == found.manifest.digest
+            previous = digest_of(storage, tag or manifest.digest)
+            tags = [tag] if tag and previous != manifest.digest else []
             if tags and previous:
                 storage.keep_present(previous)
+            if isinstance(manifest, KitIndex):
+                from kitops_core.kits.copy_index import copy_index, index_record
+
+                written = copy_index(found.storage, storage, manifest, tags, control, referrers=referrers)
+                return index_record(manifest, named, previous=previous, moved=bool(tags), written=written)
+            # Storages other than a registry are asked for each blob, for nothing.
+            held = into == "registry" and not destination.layout and previous == manifest.digest
             written = copy_manifest(
                 found.storage,
                 storage,
-                found.manifest,
+                manifest,
                 tags,
-                session.control,
+                control,
                 referrers=referrers,
                 held=held,
                 keep=not held,
             )
-        named = destination.with_tag(tag) if tag else destination
-        return kit.record(named, previous_digest=previous, written=written)
+        return (kit or read_kit(found.storage, manifest)).record(named, previous_digest=previous, written=written)

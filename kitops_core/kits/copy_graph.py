@@ -9,6 +9,7 @@ from functools import partial
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import annotated_type, predicate_name
+from kitops_core.oci.kit_index import AnyManifest, KitIndex
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE, MODELKIT_CONFIG
 from kitops_core.parallel import run_all
@@ -61,7 +62,7 @@ def copy_manifest(
     rounds: list[list[Manifest]] = []
     more: list[Manifest] = []
 
-    def copy_attached(linked: Control) -> Written | None:
+    def find_attached(linked: Control) -> Written | None:
         if referrers and not same:
             rounds.extend(_copy_referrers_blobs(source, target, manifest, linked, not held, known))
         return None
@@ -71,7 +72,7 @@ def copy_manifest(
         return None
 
     # No blob waits for another: only manifests need what they name to be there, and their subjects.
-    tasks: list[Callable[[Control], Written | None]] = [copy_attached, attach_more, *copies]
+    tasks: list[Callable[[Control], Written | None]] = [find_attached, attach_more, *copies]
     written = [outcome for outcome in run_all(tasks, control) if outcome is not None]
     if held:
         written = [_present(blob, name, control) for blob, name in _named(manifest)]
@@ -99,8 +100,28 @@ class Attached:
     manifests: Mapping[str, Manifest]
 
 
+def copy_blobs(source: Storage, target: Storage, manifests: Sequence[Manifest], control: Control) -> list[Written]:
+    """Copy the blobs that manifests name, each once though several name it; the manifests are still to be put."""
+    blobs = {blob.digest: (blob, name) for manifest in manifests for blob, name in _named(manifest)}
+    configs = {manifest.config.digest for manifest in manifests}
+    return run_all(
+        [partial(_copy_blob, source, target, *blob, fresh=digest in configs) for digest, blob in blobs.items()], control
+    )
+
+
+def copy_attached(
+    source: Storage, target: Storage, index: KitIndex, control: Control, known: Attached | None = None
+) -> list[list[Manifest]]:
+    """Copy the blobs of all that is attached to an index and that the target lacks.
+
+    Returns:
+        The manifests that are still to be put, as of :func:`_copy_referrers_blobs`.
+    """
+    return _copy_referrers_blobs(source, target, index, control, False, known)
+
+
 def _copy_referrers_blobs(
-    source: Storage, target: Storage, manifest: Manifest, control: Control, fresh: bool, known: Attached | None
+    source: Storage, target: Storage, manifest: AnyManifest, control: Control, fresh: bool, known: Attached | None
 ) -> list[list[Manifest]]:
     """Find what is attached to a manifest and to that in turn, and copy the blobs that the target lacks.
 

@@ -1,4 +1,4 @@
-"""What differs between two kits: layers, and what their Kitfiles say."""
+"""What differs between two kits: layers, and what their Kitfiles say; of two indexes, which variants."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kitops_core.errors import WrongKindError
+from kitops_core.kits.diff_index import VariantChange, variant_changes
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.reference import Where
-from kitops_core.session import FoundKit, Session
+from kitops_core.session import FoundAny, Session
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class KitDiff:
         shared_size: Bytes of layers that both have.
         before_storage: Which storage the first kit was read from: ``registry``, ``local store`` or ``layout``.
         after_storage: Which storage the second kit was read from.
+        variants: Of two indexes, the variants that differ.
     """
 
     before: str
@@ -72,6 +76,7 @@ class KitDiff:
     shared_size: int
     before_storage: str = ""
     after_storage: str = ""
+    variants: tuple[VariantChange, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The difference as JSON."""
@@ -84,6 +89,7 @@ class KitDiff:
             "shared_size": self.shared_size,
             "before_storage": self.before_storage,
             "after_storage": self.after_storage,
+            **({"variants": [dict(vars(change)) for change in self.variants]} if self.variants else {}),
         }
 
 
@@ -102,16 +108,28 @@ def diff(
             return compare(first, second)
 
 
-def compare(first: FoundKit, second: FoundKit) -> KitDiff:
-    """Compare two kits that were found; see :func:`diff`."""
-    one = read_kit(first.storage, first.manifest)
-    two = read_kit(second.storage, second.manifest)
+def compare(first: FoundAny, second: FoundAny) -> KitDiff:
+    """Compare two kits, or two indexes, that were found; see :func:`diff`.
+
+    Raises:
+        WrongKindError: One is a kit and the other an index.
+    """
+    before, after = first.manifest, second.manifest
+    if isinstance(before, KitIndex) and isinstance(after, KitIndex):
+        return _compare_indexes(first, second, before, after)
+    if isinstance(before, KitIndex) or isinstance(after, KitIndex):
+        index = first if isinstance(before, KitIndex) else second
+        raise WrongKindError(
+            f"{index.reference} is an index, and the other is one kit",
+            hint=f"say which of its kits is meant: {index.reference}?quantization=q4_0",
+        )
+    one, two = read_kit(first.storage, before), read_kit(second.storage, after)
     layers = tuple(_layer_changes(one, two))
     moved = {(change.section, change.path) for change in layers}
     return KitDiff(
         before=str(first.reference),
         after=str(second.reference),
-        same=first.manifest.digest == second.manifest.digest,
+        same=before.digest == after.digest,
         layers=layers,
         fields=tuple(_field_changes("", one.kitfile_data.said(), two.kitfile_data.said())),
         shared_size=sum(layer.descriptor.size for key, layer in _by_path(two).items() if key not in moved),
@@ -120,12 +138,26 @@ def compare(first: FoundKit, second: FoundKit) -> KitDiff:
     )
 
 
-def _find(session: Session, text: str, where: Where) -> FoundKit:
+def _compare_indexes(first: FoundAny, second: FoundAny, before: KitIndex, after: KitIndex) -> KitDiff:
+    return KitDiff(
+        before=str(first.reference),
+        after=str(second.reference),
+        same=before.digest == after.digest,
+        layers=(),
+        fields=(),
+        shared_size=sum(entry.size or 0 for entry in after.entries if before.find(entry.digest)),
+        before_storage=first.where,
+        after_storage=second.where,
+        variants=tuple(variant_changes(before, after)),
+    )
+
+
+def _find(session: Session, text: str, where: Where) -> FoundAny:
     places: dict[str, Where] = {"local://": "store", "remote://": "registry"}  # as the reference CLI writes them
     for prefix, place in places.items():
         if text.startswith(prefix):
-            return session.find(text.removeprefix(prefix), place)
-    return session.find(text, where)
+            return session.find_any(text.removeprefix(prefix), place)
+    return session.find_any(text, where)
 
 
 def _by_path(kit: StoredKit) -> dict[tuple[str, str], StoredLayer]:

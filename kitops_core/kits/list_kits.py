@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Event
+from kitops_core.kits.copy_index import index_record
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session
@@ -23,12 +25,13 @@ def list_kits(
     repository: str = "",
     *,
     untagged: bool = False,
+    indexes: bool = False,
 ) -> list[ModelKitRecord]:
     """See :meth:`kitops_core.Client.list_kits`."""
     if repository:
         reference = parse_reference(repository)
         with closing(session.storage(reference, "registry" if reference.in_registry else "store")) as storage:
-            return _records(session, storage, reference)
+            return _records(session, storage, reference, indexes)
     from kitops_core.storage.local import LocalRepository
 
     local = session.store
@@ -36,21 +39,29 @@ def list_kits(
     for name in local.repositories():
         registry_name, _, path = name.partition("/")
         with closing(LocalRepository(local, name)) as storage:
-            tagged = _records(session, storage, Reference(registry_name, path))
+            tagged = _records(session, storage, Reference(registry_name, path), indexes=False)
             records += tagged
             if untagged:
                 records += _untagged(storage, Reference(registry_name, path), {record.digest for record in tagged})
+        if indexes:
+            with closing(LocalRepository(local, name, indexes=True)) as storage:
+                records += _records(session, storage, Reference(registry_name, path), indexes=True)
     return records
 
 
-def _records(session: Session, storage: Storage, reference: Reference) -> list[ModelKitRecord]:
+def _records(session: Session, storage: Storage, reference: Reference, indexes: bool) -> list[ModelKitRecord]:
     records, others = [], []
     for name in storage.tags():
         try:
-            manifest = storage.manifest(name)
-            records.append(read_kit(storage, manifest).record(reference.with_tag(name)))
+            found = storage.read(name)
+            if not isinstance(found, KitIndex):
+                records.append(read_kit(storage, found).record(reference.with_tag(name)))
+            elif indexes and found.is_modelkit_index:
+                records.append(index_record(found, reference.with_tag(name)))
+            elif not found.is_modelkit_index:
+                others.append(name)
         except (IntegrityError, NotFoundError):
-            others.append(name)  # an image or an index beside the kits is not an error of this listing
+            others.append(name)  # an image beside the kits is not an error of this listing
     if others:
         named = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
         what = f"{count_text(len(others), 'tag')} of no kit that can be read: {named}"

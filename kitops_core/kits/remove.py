@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import Literal
 
+from kitops_core.errors import ConflictError
+from kitops_core.events import Control
+from kitops_core.oci.kit_index import KitIndex
+from kitops_core.oci.media_types import IMAGE_INDEX
+from kitops_core.parallel import run_all
 from kitops_core.reference import DEFAULT_TAG, Reference, parse_reference
 from kitops_core.session import Session, digest_of
 from kitops_core.storage import Storage
@@ -23,6 +29,8 @@ def remove(
         digest = storage.resolve(target.target).digest
         name = target.tag or DEFAULT_TAG
         if target.digest or force:
+            if where == "registry":
+                _check_not_of_an_index(storage, digest, session.control)
             storage.delete(digest)
         elif where == "registry" or any(
             digest_of(storage, other) == digest for other in storage.tags() if other != name
@@ -48,6 +56,30 @@ def remove_all(session: Session, *, tagged: bool = False) -> list[str]:
                     storage.delete(manifest.digest)
                     removed.append(str(Reference(registry_name, path, digest=manifest.digest)))
     return removed
+
+
+def _check_not_of_an_index(storage: Storage, digest: str, control: Control) -> None:
+    """See that no index would be left without one of its kits. In the local store such a kit stays for the index.
+
+    Raises:
+        ConflictError: An index that has a tag names it.
+    """
+
+    def names_it(tag: str, control: Control) -> bool:
+        control.check()
+        if storage.resolve(tag).media_type != IMAGE_INDEX:
+            return False
+        index = storage.read(tag)
+        return isinstance(index, KitIndex) and index.find(digest) is not None
+
+    tags = [*storage.tags()]
+    found = run_all([partial(names_it, tag) for tag in tags], control)
+    indexes = [f"{storage.name}:{tag}" for tag, named in zip(tags, found, strict=True) if named]
+    if indexes:
+        raise ConflictError(
+            f"{storage.name}@{digest} is a kit of the index {' and '.join(indexes)}",
+            hint="take it out of the index and push that, or remove the index first",
+        )
 
 
 def _with_attached(storage: Storage, digests: set[str]) -> set[str]:

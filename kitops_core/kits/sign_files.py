@@ -25,7 +25,7 @@ def sign_files(
     from kitops_core.kits.unpack import unpack
 
     signer = session.need_signer(f"the files of '{reference}'")
-    found = session.find_subject(reference, where)
+    found = session.find_subject_kit(reference, where)
     with closing(found.storage), TemporaryDirectory(prefix="kitops-") as temporary:
         directory = Path(temporary, "kit")
         unpack(session, str(found.reference), directory, where="registry" if found.remote else "store")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, Where, check_tag, parse_reference
 from kitops_core.session import Session, digest_of
@@ -22,20 +24,31 @@ def tag(
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.tag`."""
     from kitops_core.kits.copy_graph import copy_manifest
+    from kitops_core.kits.copy_index import copy_index, index_record
 
-    found = session.find(reference, where)
+    found = session.find_any(reference, where)
+    manifest = found.manifest
     with closing(found.storage):
         targets = [_named(found.reference, name) for name in names]
-        kit = read_kit(found.storage, found.manifest)  # before a tag points at something that is no kit
+        # before a tag points at something that is no kit
+        record = (
+            partial(index_record, manifest)
+            if isinstance(manifest, KitIndex)
+            else read_kit(found.storage, manifest).record
+        )
         for target in targets:
             if target.name == found.reference.name:
-                if _takes(found.storage, target.tag, found.manifest.digest):
-                    found.storage.tag(found.manifest.descriptor, target.tag)
-            else:
-                with closing(session.storage(target, "registry" if found.remote else "store")) as storage:
-                    if _takes(storage, target.tag, found.manifest.digest):
-                        copy_manifest(found.storage, storage, found.manifest, [target.tag], session.control)
-        return kit.record(targets[0] if targets else found.reference)
+                if _takes(found.storage, target.tag, manifest.digest):
+                    found.storage.tag(manifest.descriptor, target.tag)
+                continue
+            with closing(session.storage(target, "registry" if found.remote else "store")) as storage:
+                if not _takes(storage, target.tag, manifest.digest):
+                    continue
+                if isinstance(manifest, KitIndex):
+                    copy_index(found.storage, storage, manifest, [target.tag], session.control)
+                else:
+                    copy_manifest(found.storage, storage, manifest, [target.tag], session.control)
+        return record(targets[0] if targets else found.reference)
 
 
 def _takes(storage: Storage, tag: str, digest: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,10 @@ from kitops_core.kits.stored_kit import read_kit
 from kitops_core.lineages.claims import key_name, make_claim
 from kitops_core.lineages.graph import Edge, Node, Relation, Status
 from kitops_core.lineages.lineage import Lineage
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.reference import Reference, Where, parse_reference
-from kitops_core.session import FoundKit, Session
+from kitops_core.session import Found, FoundAny, FoundKit, Session
+from kitops_core.wording import count_text
 
 if TYPE_CHECKING:
     from kitops_core.evidence.inputs import Input
@@ -84,12 +86,35 @@ class _Walk:
 
     def start(self, text: str) -> str:
         """Read the kit that the lineage is of; returns the id of its node."""
-        return self._note(self._session.find_subject(text, self._where), 0)
+        found = self._session.find_subject(text, self._where)
+        if isinstance(found.manifest, KitIndex):
+            with closing(found.storage):
+                return self._add_index(found, found.manifest)
+        return self._note(Found(found.reference, found.storage, found.manifest, found.remote), 0)
+
+    def _add_index(self, found: FoundAny, index: KitIndex) -> str:
+        """An index as a node, over its kits, each with a lineage of its own."""
+        evidence = read_evidence(found.storage, index.digest, control=self._control)
+        self.nodes[index.digest] = Node(
+            id=index.digest,
+            kind="kit",
+            status="found",
+            reference=str(found.reference),
+            name=f"{_name(found.reference)} ({count_text(len(index.entries), 'variant')})",
+            digest=index.digest,
+            storage=found.where,
+            size=index.size,
+            claims=tuple(make_claim(item, self._keys) for item in evidence),
+        )
+        self._steps += [
+            _Step(Edge(index.digest, "", "model"), found.reference.with_digest(digest), 1) for digest in index.digests
+        ]
+        return index.digest
 
     def _read_parent(self, reference: Reference, level: int) -> str:
         """Read a kit that was named; a copy in the local store will do where its registry cannot give it."""
         try:
-            found = self._session.find_subject(str(reference), self._where)
+            found = self._session.find_subject_kit(str(reference), self._where)
         except CancelledError:
             raise
         except KitOpsError:

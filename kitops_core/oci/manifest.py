@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kitops_core.errors import IntegrityError, InvalidInputError
+from kitops_core.errors import IntegrityError, InvalidInputError, WrongKindError
 from kitops_core.oci import media_types
 from kitops_core.reference import is_digest
 
@@ -117,6 +117,7 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
     """Read an image manifest; ``where`` names it in errors.
 
     Raises:
+        WrongKindError: They are an index, or another kind of manifest.
         IntegrityError: The bytes are not an image manifest.
     """
     if len(raw) > MAX_MANIFEST_BYTES:
@@ -129,10 +130,11 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
         raise IntegrityError(f"{where}: the manifest is not a JSON object")
     media_type = data.get("mediaType") or media_types.IMAGE_MANIFEST
     if media_type != media_types.IMAGE_MANIFEST:
-        raise IntegrityError(
-            f"{where} is a {media_type}, not an image manifest",
-            hint="name one manifest of the index by its digest" if media_type == media_types.IMAGE_INDEX else "",
-        )
+        if media_type == media_types.IMAGE_INDEX:
+            raise WrongKindError(
+                f"{where} is an index of several manifests, not one kit", hint="name one of them by its digest"
+            )
+        raise WrongKindError(f"{where} is a {media_type}, which is no kit")
     if data.get("schemaVersion") != 2:
         raise IntegrityError(f"{where}: schemaVersion {data.get('schemaVersion')!r} is not 2")
     layers = data.get("layers") or []

@@ -17,6 +17,7 @@ EMPTY_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61
 
 MODELKIT_ARTIFACT = "application/vnd.kitops.modelkit.manifest.v1+json"
 MODELKIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
+MODELKIT_INDEX = "application/vnd.kitops.modelkit.index.v1+json"
 MODELPACK_ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 MODELPACK_CONFIG = "application/vnd.cncf.model.config.v1+json"
 
@@ -24,6 +25,8 @@ ANNOTATION_CLI_VERSION = "ml.kitops.modelkit.cli-version"
 ANNOTATION_CREATED = "org.opencontainers.image.created"
 ANNOTATION_FILEPATH = "org.cncf.model.filepath"
 ANNOTATION_KITFILE = "ml.kitops.modelkit.kitfile"
+ANNOTATION_ORIGINAL_TAG = "ml.kitops.modelkit.original-tag"
+ANNOTATION_SIZE = "ml.kitops.modelkit.size"
 ANNOTATION_SUBTYPE = "ml.kitops.modelkit.layer-subtype"
 ANNOTATION_TITLE = "org.opencontainers.image.title"
 SUBTYPE_PROMPT = "prompt"

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from kitops_core.events import Control
+from kitops_core.kits.copy_index import index_record
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.promotion.history import ChannelHistory, HistoryReader
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord
-from kitops_core.session import Session, digest_of
+from kitops_core.record import VariantRecord
+from kitops_core.session import FoundAny, Session, digest_of
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,14 @@ class ChannelState:
         name: The channel.
         reference: Its target: repository and tag.
         digest: What the tag points at, or an empty string where the channel is empty.
-        kit: Name, version and licence of that kit, as its Kitfile says.
+        kit: Name, version and licence of that kit, as its Kitfile says; empty for an index.
         record: The record that put it there, or ``None``.
         drift: Where something else moved the tag, the digest that our last move put there; else empty.
         upstream: The channel it takes kits from, or an empty string.
         waiting: What the upstream has now, where this channel has something else; else an empty string.
         unrecorded: Whether it is a channel that kits are promoted into, and no record that counts says how its kit
             came there: something else put it there.
+        variants: The kits of an index, ``None`` where the channel has a kit or nothing.
     """
 
     name: str
@@ -42,10 +46,13 @@ class ChannelState:
     upstream: str
     waiting: str
     unrecorded: bool = False
+    variants: tuple[VariantRecord, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as JSON."""
-        return {**vars(self), "record": self.record.to_dict() if self.record else None}
+        """The state as JSON; with ``variants`` where it has an index."""
+        state = {key: value for key, value in vars(self).items() if key != "variants"}
+        variants = {} if self.variants is None else {"variants": [one.to_dict() for one in self.variants]}
+        return {**state, "record": self.record.to_dict() if self.record else None, **variants}
 
 
 def channels(
@@ -66,16 +73,18 @@ def _state(policy: PromotionPolicy, name: str, places: Places) -> ChannelState:
     if upstream:
         source = policy.target(upstream)
         waiting = digest_of(places.storage(source), source.target)
+    found = places.find(past.reference) if past.digest else None
     return ChannelState(
         name=name,
         reference=str(past.reference),
         digest=past.digest,
-        kit=_kit(past, places),
+        kit=_kit(found),
         record=record,
         unrecorded=bool(upstream and past.digest) and record is None,
         drift=past.recorded if past.drift else "",
         upstream=upstream,
         waiting=waiting if waiting != past.digest else "",
+        variants=_variants(found),
     )
 
 
@@ -87,8 +96,13 @@ def _past(policy: PromotionPolicy, name: str, places: Places) -> ChannelHistory:
     return HistoryReader(storage, target, name, policy.trusted).newest()
 
 
-def _kit(past: ChannelHistory, places: Places) -> dict[str, Any]:
-    found = places.find(past.reference) if past.digest else None
-    if found is None:
+def _kit(found: FoundAny | None) -> dict[str, Any]:
+    if found is None or isinstance(found.manifest, KitIndex):
         return {}
     return read_kit(found.storage, found.manifest, Control()).kitfile.package.model_dump(exclude_defaults=True)
+
+
+def _variants(found: FoundAny | None) -> tuple[VariantRecord, ...] | None:
+    if found is None or not isinstance(found.manifest, KitIndex):
+        return None
+    return index_record(found.manifest, found.reference).variants

@@ -50,13 +50,15 @@ from kitops_core.errors import (
     NotFoundError,
     RegistryError,
     UnlistedError,
+    WrongKindError,
 )
 from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statement
-from kitops_core.kits.copy_graph import Attached, copy_manifest
+from kitops_core.kits.copy_graph import Attached
+from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import kept_tag, log_tag
@@ -64,16 +66,16 @@ from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
-from kitops_core.promotion.gates.evaluate import evaluate
+from kitops_core.promotion.gates.variants import evaluate_all
 from kitops_core.promotion.history import ChannelHistory, HistoryReader, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
-from kitops_core.promotion.version_tags import version_tags
+from kitops_core.promotion.wholes import copy_whole, record_of, tags_of
 from kitops_core.record import Source
 from kitops_core.reference import is_digest
-from kitops_core.session import FoundKit, Session, digest_of
+from kitops_core.session import FoundAny, Session, digest_of
 from kitops_core.signing.keys import SigningKey
 from kitops_core.wording import timestamp_text
 
@@ -124,7 +126,7 @@ class Terms:
 
 
 class Move:
-    """One kit on its way into one channel.
+    """One kit, or one index with its kits, on its way into one channel.
 
     Args:
         policy: The promotion policy.
@@ -169,14 +171,14 @@ class Move:
                 hint="give the private key of one that the policy trusts (--sign-key), or change who is trusted there",
             )
 
-    def promote(self, found: FoundKit) -> Promotion:
+    def promote(self, found: FoundAny) -> Promotion:
         """Promote a kit; see :func:`kitops_core.promotion.promote.promote`."""
         past = channel_history(self.policy, self.name, self.places, newest_only=True, digest=self.current)
         self._check_seen_together(past)
         candidate = self._candidate(found)
         if self.current == found.manifest.digest and past.records and not past.drift:
             return self._result("promote", candidate, ())
-        return self._go("promote", candidate, evaluate(gates_of(self.policy, self.name), candidate), past)
+        return self._go("promote", candidate, evaluate_all(gates_of(self.policy, self.name), candidate), past)
 
     def roll_back(self, past: ChannelHistory, to: str) -> Promotion:
         """Promote again what the channel had; see :func:`kitops_core.promotion.promote.rollback`."""
@@ -192,7 +194,7 @@ class Move:
             detail=f"since {timestamp_text(accepted.time)}, by {accepted.actor}",
             evidence=(accepted.record,),
         )
-        return self._go("rollback", candidate, [before, *evaluate(gates, candidate)], past)
+        return self._go("rollback", candidate, [before, *evaluate_all(gates, candidate)], past)
 
     def _check_seen_together(self, past: ChannelHistory) -> None:
         """See that the tag had not moved yet when the log was read, after it: that would be taken for drift.
@@ -240,16 +242,7 @@ class Move:
                     self.storage.keep(manifest)
                 self._put_record(attach())
             else:
-                copy_manifest(
-                    candidate.storage,
-                    self.storage,
-                    manifest,
-                    (),
-                    self.control,
-                    referrers=True,
-                    known=known,
-                    attach=attach,
-                )
+                copy_whole(candidate.found, self.storage, self.control, known, attach)
             if self.current and self.current != past.recorded:
                 self.storage.keep_present(self.current)
             for tag in tags:
@@ -271,7 +264,7 @@ class Move:
         except UnlistedError as error:
             self.control.emit(Event("warning", str(self.target), detail=error.message))
 
-    def _swap(self, manifest: Manifest, record: Manifest, said: PromotionRecord) -> None:
+    def _swap(self, manifest: AnyManifest, record: Manifest, said: PromotionRecord) -> None:
         """Move the tag and log that it was moved."""
 
         def writing() -> None:
@@ -304,7 +297,7 @@ class Move:
             return bool(digest) and reader.leads_to(digest, record)
         return False
 
-    def _candidate(self, found: FoundKit) -> Candidate:
+    def _candidate(self, found: FoundAny) -> Candidate:
         return Candidate(
             found,
             self.name,
@@ -319,7 +312,7 @@ class Move:
         if not templates:
             return (), []
         try:
-            tags = version_tags(templates, candidate.kit.kitfile, self.name, candidate.digest)
+            tags = tags_of(templates, candidate.found, self.name)
         except InvalidInputError as error:
             return (), [GateResult(f"version tags {', '.join(templates)}", False, error.message, "version_tags")]
         results = []
@@ -331,7 +324,7 @@ class Move:
             results.append(GateResult(name, free, detail, "version_tags"))
         return tags, results
 
-    def _find(self, digest: str) -> FoundKit:
+    def _find(self, digest: str) -> FoundAny:
         """A kit that was in the channel before, in the target's repository or in any other channel's.
 
         Raises:
@@ -347,13 +340,15 @@ class Move:
             hint="it was deleted: `kitops history` shows what else was there, and --to goes back to that",
         )
 
-    def _difference(self, found: FoundKit) -> KitDiff | None:
+    def _difference(self, found: FoundAny) -> KitDiff | None:
         from kitops_core.kits.diff import compare
 
         present = self.places.find(self.target)
-        return compare(present, found) if present is not None else None
+        with suppress(WrongKindError):  # a kit takes the place of an index, or an index that of a kit
+            return compare(present, found) if present is not None else None
+        return None
 
-    def _record(self, planned: Promotion, found: FoundKit, past: ChannelHistory) -> PromotionRecord:
+    def _record(self, planned: Promotion, found: FoundAny, past: ChannelHistory) -> PromotionRecord:
         """What is to be said of the move."""
         before = past.line[:1]
         return PromotionRecord(
@@ -374,7 +369,7 @@ class Move:
             drift=past.recorded if past.drift else "",
         )
 
-    def _write_record(self, record: PromotionRecord, found: FoundKit, known: Attached | None) -> Manifest:
+    def _write_record(self, record: PromotionRecord, found: FoundAny, known: Attached | None) -> Manifest:
         """Write the record to the target's repository; it is attached once its manifest is there too."""
         read = known.manifests.values() if known else ()
         homes = [found.storage.name] if any(one.config.digest == EMPTY_DIGEST for one in read) else []
@@ -394,6 +389,6 @@ class Move:
             previous_digest=self.current,
             changed=False,
             gates=tuple(gates),
-            kit=candidate.kit.record(self.target, previous_digest=self.current),
+            kit=record_of(candidate, self.target, self.current),
             dry_run=self.terms.dry_run,
         )

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.reference import Reference
-from kitops_core.session import FoundKit, Session
+from kitops_core.session import Found, FoundAny, Session, digest_of
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage
@@ -27,7 +28,7 @@ class Places:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._open: dict[str, Storage] = {}
-        self._found: dict[Reference, FoundKit | None] = {}
+        self._found: dict[Reference, FoundAny | None] = {}
         self._stack = ExitStack()
 
     def storage(self, reference: Reference) -> Storage:
@@ -39,8 +40,8 @@ class Places:
             self._open[reference.name] = storage
         return storage
 
-    def find(self, reference: Reference) -> FoundKit | None:
-        """The kit ``reference`` names, pinned to its digest; ``None`` where there is none.
+    def find(self, reference: Reference) -> FoundAny | None:
+        """The kit or index ``reference`` names, pinned to its digest; ``None`` where there is none.
 
         A tag is resolved once: who asks again is given the same kit.
 
@@ -51,13 +52,25 @@ class Places:
             self._found[reference] = self._find(reference)
         return self._found[reference]
 
-    def _find(self, reference: Reference) -> FoundKit | None:
-        storage = self.storage(reference)
+    def _find(self, reference: Reference) -> FoundAny | None:
+        storage = self.storage(reference.whole)
+        if reference.select:  # one kit of an index
+            try:
+                chosen = self._session.find(reference, "registry" if reference.in_registry else "store")
+            except NotFoundError:
+                if not digest_of(storage, reference.target):
+                    return None
+                raise
+            chosen.storage.close()
+            return Found(chosen.reference, storage, chosen.manifest, chosen.remote)
         try:
-            manifest = storage.manifest(reference.target)
+            manifest = storage.read(reference.target)
         except NotFoundError:
             return None
-        return FoundKit(replace(reference, digest=manifest.digest), storage, manifest, reference.in_registry)
+        pinned = replace(reference, digest=manifest.digest)
+        if isinstance(manifest, KitIndex):
+            return Found(pinned, storage, manifest, reference.in_registry)
+        return Found(pinned, storage, manifest, reference.in_registry)
 
     def __enter__(self) -> Places:
         return self

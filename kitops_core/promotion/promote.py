@@ -12,7 +12,7 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.result import Promotion
 from kitops_core.reference import parse_reference
-from kitops_core.session import FoundKit, Session
+from kitops_core.session import FoundAny, Session
 
 
 def promote(
@@ -51,8 +51,8 @@ def rollback(
         return move.roll_back(channel_history(loaded, channel, places, earlier=to), to)
 
 
-def find_candidate(policy: PromotionPolicy, to: str, reference: str, places: Places) -> FoundKit:
-    """The kit to promote, read where its evidence is: in the upstream's repository, if that has it.
+def find_candidate(policy: PromotionPolicy, to: str, reference: str, places: Places) -> FoundAny:
+    """The kit or index to promote, read where its evidence is: in the upstream's repository, if that has it.
 
     Raises:
         NotFoundError: There is no such kit or channel.

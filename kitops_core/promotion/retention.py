@@ -15,14 +15,15 @@ from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.evidence.statements import read_evidence
 from kitops_core.kits.stored_kit import read_kit
+from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.own_tags import kept_digest
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
-from kitops_core.promotion.version_tags import version_tags
+from kitops_core.promotion.wholes import tags_of
 from kitops_core.reference import parse_reference
-from kitops_core.session import FoundKit, Session, digest_of
+from kitops_core.session import FoundAny, Session, digest_of
 from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def prune(
     with Places(session) as places:
         found = _Review(loaded, places).unneeded([channel] if channel else [*loaded.channels])
         if not dry_run:
-            for kit in found:
+            # An index first: registries hold a kit that an index refers to.
+            for kit in sorted(found, key=lambda one: not _is_index(places.find(parse_reference(one.reference)))):
                 places.storage(parse_reference(kit.reference)).delete(kit.digest)
         return [replace(kit, removed=not dry_run) for kit in found]
 
@@ -155,16 +157,15 @@ class _Review:
                 pending += parents
         return seen
 
-    def _tagged_otherwise(self, channel: str, found: FoundKit) -> bool:
+    def _tagged_otherwise(self, channel: str, found: FoundAny) -> bool:
         """Whether a tag points at the kit that the channel did not give it."""
         tags = self._tagged(found.storage).get(found.manifest.digest)
         if not tags:
             return False
         templates = self._policy.channels[channel].version_tags
-        kitfile = read_kit(found.storage, found.manifest).kitfile
         own: tuple[str, ...] = ()
-        with suppress(InvalidInputError):  # a template that this kit cannot fill gave it no tag
-            own = version_tags(templates, kitfile, channel, found.manifest.digest)
+        with suppress(InvalidInputError, NotFoundError):  # a template that this kit cannot fill gave it no tag
+            own = tags_of(templates, found, channel)
         return not tags <= set(own)
 
     def _tagged(self, storage: Storage) -> dict[str, set[str]]:
@@ -189,12 +190,20 @@ def _left(past: ChannelHistory) -> dict[str, datetime]:
     return left
 
 
-def parent_digests(found: FoundKit) -> Iterator[str]:
-    """The digests of the kits that one was made from, as its provenance and its Kitfile say."""
+def _is_index(found: FoundAny | None) -> bool:
+    return found is not None and isinstance(found.manifest, KitIndex)
+
+
+def parent_digests(found: FoundAny) -> Iterator[str]:
+    """The digests of the kits that one was made from, as its provenance and its Kitfile say; and those of an index."""
+    if isinstance(found.manifest, KitIndex):
+        yield from found.manifest.digests
     for evidence in read_evidence(found.storage, found.manifest.digest, predicate_type=SLSA_PROVENANCE):
         if evidence.statement is not None:
             kits = [item.kit for item in read_build(evidence.statement.predicate).inputs]
             yield from (kit.digest for kit in kits if kit is not None and kit.digest)
+    if isinstance(found.manifest, KitIndex):
+        return
     for named in read_kit(found.storage, found.manifest).kitfile_data.references():
         if digest := parse_reference(named).digest:
             yield digest

@@ -41,7 +41,7 @@ def bom(
     if signing is not None:
         trusted.append(signing.public)
     control = session.control
-    found = session.find_subject(reference, where)
+    found = session.find_subject_kit(reference, where)
     try:
         evidence = _trusted(read_evidence(found.storage, found.manifest.digest, control=control), trusted)
         kit = read_kit(found.storage, found.manifest, control)

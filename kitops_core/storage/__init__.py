@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
+from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Descriptor, Manifest
 
 
@@ -50,16 +51,29 @@ class Storage(Protocol):
 
         Raises:
             NotFoundError: There is none.
+            WrongKindError: It is an index.
             IntegrityError: The bytes have another digest, or are not an image manifest.
         """
 
-    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+    def read(self, target: str, *, index_first: bool = False) -> AnyManifest:
+        """The manifest or index behind a tag or digest, its bytes checked.
+
+        Args:
+            target: The tag or digest.
+            index_first: Of a kit and an index that have the same tag, as they can in the local store, the index.
+
+        Raises:
+            NotFoundError: There is none.
+            IntegrityError: The bytes have another digest, or are neither.
+        """
+
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer."""
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them with as few writes as there are subjects."""
 
-    def holds(self, manifest: Manifest) -> bool:
+    def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here with all it names. A registry that has it is trusted to have its blobs."""
 
     def has_blob(self, descriptor: Descriptor) -> bool:
@@ -88,7 +102,7 @@ class Storage(Protocol):
     def tags(self) -> Iterator[str]:
         """Every tag, sorted, without the tags that only hold referrers (``sha256-<hex>``), and our own."""
 
-    def keep(self, manifest: Manifest, tag: str = "") -> None:
+    def keep(self, manifest: AnyManifest, tag: str = "") -> None:
         """Give a manifest that is here a tag of our own (:mod:`kitops_core.oci.own_tags`), so that it stays.
 
         Does nothing where manifests stay without a tag: in the local store and in layouts.
@@ -112,7 +126,7 @@ class Storage(Protocol):
 
     def swap_tag(
         self,
-        manifest: Manifest,
+        manifest: AnyManifest,
         tag: str,
         expected: str,
         *,

@@ -75,7 +75,8 @@ def test_the_document_has_every_command_and_option_and_nothing_else() -> None:
     assert written(shared_part) - {"--created"} == shared
     with_network = set()
     for name, command in commands().items():
-        options = [param for param in command.params if isinstance(param, click.Option)]
+        below = command.commands.values() if isinstance(command, click.Group) else ()
+        options = [param for one in (command, *below) for param in one.params if isinstance(param, click.Option)]
         own = {option for param in options if not hasattr(param, "section") for option in names(param)}
         if any("--proxy" in param.opts for param in options):
             with_network.add(name)

@@ -31,7 +31,9 @@ def files(*kinds: str) -> Iterator[Path]:
 def options(command: str) -> set[str]:
     found = kitops.get_command(click.Context(kitops), command)
     assert found is not None
-    return {name for param in found.params for name in (*param.opts, *param.secondary_opts)} | {"--help", "-h"}
+    below = found.commands.values() if isinstance(found, click.Group) else ()
+    params = [param for one in (found, *below) for param in one.params]
+    return {name for param in params for name in (*param.opts, *param.secondary_opts)} | {"--help", "-h"}
 
 
 @pytest.fixture(scope="module")

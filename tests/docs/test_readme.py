@@ -87,3 +87,31 @@ def test_every_snippet_is_run_by_a_test() -> None:
 @pytest.mark.parametrize(("name", "own"), [("airflow", "dag"), ("prefect", "flow")])
 def test_a_member_shows_and_tests_the_same_example_as_the_project(name: str, own: str) -> None:
     assert snippet(own, f"integrations/{name}/README.md") == snippet(name)
+
+
+def _variants(directory: Path) -> None:
+    for one, size in (("q4_0", 1), ("q8_0", 2)):
+        (directory / "variants" / one).mkdir(parents=True)
+        (directory / "variants" / one / f"{one}.gguf").write_bytes(b"weights " * 1024 * size)
+
+
+def test_indexes_are_made_chosen_from_and_sent_by_command(place: str, tmp_path: Path) -> None:
+    _variants(tmp_path)
+    for one in ("q4_0", "q8_0"):
+        kitops.pack(f"variants/{one}", f"{place}/ml/llm:{one}")
+    for line in snippet("index_commands", "docs/indexes.md").replace("registry.example.com", place).splitlines():
+        done = run(*line.partition(" #")[0].removeprefix("$ kitops ").split())
+        assert done.code == 0, f"{line}\n{done.err}"
+    assert (tmp_path / "out" / "q4_0.gguf").is_file()
+    assert [path.name for path in (tmp_path / "serve").rglob("*.gguf")] == ["q4_0.gguf"]
+
+
+def test_indexes_are_made_and_chosen_from_in_python(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _variants(tmp_path)
+    code = snippet("index_python", "docs/indexes.md").replace("registry.example.com", place)
+    exec(compile(code, "docs/indexes.md", "exec"), {})
+    made, chosen = capsys.readouterr().out.splitlines()
+    assert "{'quantization': 'q4_0', 'vram': '6GB'}" in made
+    assert chosen == f"{place}/ml/llm:all@{kitops.resolve(f'{place}/ml/llm:q4_0')}"

@@ -47,7 +47,7 @@ def test_a_manifest_built_from_the_same_parts_has_the_same_bytes() -> None:
     ("change", "said"),
     [
         ({"schemaVersion": 1}, "schemaVersion 1"),
-        ({"mediaType": media_types.IMAGE_INDEX}, "not an image manifest"),
+        ({"mediaType": media_types.IMAGE_INDEX}, "an index of several manifests, not one kit"),
         ({"config": None}, "config: a descriptor is expected"),
         ({"config": {"mediaType": "x", "digest": "sha256:zz", "size": 1}}, "not a digest"),
         ({"config": {"mediaType": "x", "digest": CONFIG.digest, "size": -1}}, "not a size"),

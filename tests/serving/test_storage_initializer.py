@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fault_proxy import FaultProxy, corrupt
 from serving_kits import FILES, FLAT, push, read, write
 from signing_tools import KEY, OTHER_KEY, write_keys
 from storage_initializing import initialize
+from variants import make_index
 
 import kitops_core as kitops
 
@@ -219,3 +221,46 @@ def test_two_at_once_into_one_volume_fetch_it_once(faults: FaultProxy, tmp_path:
     assert [ran.code for ran in results] == [0, 0, 0], results
     assert faults.count("GET", f"/blobs/{digest}") == 1
     assert read(models) == FLAT
+
+
+class TestAnIndex:
+    @pytest.mark.parametrize(
+        ("rules", "environment"),
+        [
+            ("?quantization=q4_0", {}),
+            ("?vram%3C%3D8GB", {}),
+            ("", {"KITOPS_LABEL": "'vram<=8GB' quantization=q4_0"}),
+            ("", {"KIT_UNPACK_FLAGS": "--label quantization=q4_0"}),
+            ("?quantization=q4_0", {"KITOPS_LABEL": "quantization=f16"}),
+        ],
+    )
+    def test_one_kit_of_it_is_chosen_by_the_source_or_the_environment(
+        self, registry: str, tmp_path: Path, models: Path, rules: str, environment: dict[str, str]
+    ) -> None:
+        name = f"{registry}/test/{uuid.uuid4().hex[:12]}"
+        make_index(tmp_path, name, push=True)
+        ran = initialize(f"kit://{name}:all{rules}", models, **environment)
+        assert ran.code == 0, ran
+        assert [path.name for path in models.glob("*.gguf")] == ["q4_0.gguf"]
+
+    def test_without_a_rule_it_says_what_there_is(self, registry: str, tmp_path: Path, models: Path) -> None:
+        name = f"{registry}/test/{uuid.uuid4().hex[:12]}"
+        make_index(tmp_path, name, push=True)
+        ran = initialize(f"kit://{name}:all", models)
+        assert ran.code == 3
+        assert f"{name}:q4_0  (quantization=q4_0, vram=6GB)" in ran.err
+        assert list(models.iterdir()) == []
+
+    def test_auto_takes_what_fits_the_largest_gpu_that_is_there(
+        self, registry: str, tmp_path: Path, models: Path
+    ) -> None:
+        """The program is a stand-in for nvidia-smi, which needs a GPU: it lists two, of 16 and 8 GiB."""
+        program = tmp_path / "bin" / "nvidia-smi"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\nprintf '16384\\n8192\\n'\n")
+        program.chmod(0o755)
+        name = f"{registry}/test/{uuid.uuid4().hex[:12]}"
+        make_index(tmp_path, name, push=True)
+        path = f"{program.parent}:{os.environ['PATH']}"
+        assert initialize(f"kit://{name}:all?auto", models, PATH=path).code == 0
+        assert [found.name for found in models.glob("*.gguf")] == ["q8_0.gguf"]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.settings import Settings
 from kitops_core.reference import Where
 
 
 @new_command("attach", network=True)
 @kit_argument()
+@label_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--artifact-type", required=True, metavar="TYPE", help="What the file is, as application/vnd.cyclonedx+json."

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kitops_core.cli.measured import parse_metrics
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key, say_attached, sign_key_option
 from kitops_core.reference import Where
@@ -15,6 +15,7 @@ from kitops_core.reference import Where
 
 @new_command("attest", network=True, signs=True)
 @kit_argument()
+@label_option
 @click.option("--predicate", type=click.Path(path_type=Path), metavar="FILE", help="What to state: a JSON file.")
 @click.option(
     "--metric",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer_text, note
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key, sign_key_option
@@ -16,6 +16,7 @@ from kitops_core.reference import Where
 
 @new_command("bom", network=True, answers=False, signs=True)
 @kit_argument()
+@label_option
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write (default: stdout)."
 )

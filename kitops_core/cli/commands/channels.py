@@ -46,7 +46,7 @@ def command(settings: Settings, policy: str, schema: bool, as_json: bool) -> Non
             (
                 state.name,
                 (state.digest or "(empty)") + (" (drift)" if state.drift or state.unrecorded else ""),
-                state.kit.get("name", ""),
+                state.kit.get("name", "") if state.variants is None else f"(index of {len(state.variants)})",
                 state.kit.get("version", ""),
                 timestamp_text(state.record.time) if state.record else "",
                 state.record.actor if state.record else "",

@@ -13,6 +13,8 @@ from kitops_core.cli.settings import Settings
 def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
     """Say what differs between the ModelKits BEFORE and AFTER: layers, and fields of the Kitfile.
 
+    Of two indexes it says which variants differ.
+
     No layer is fetched. Looks in the local store first, then in the registry; local:// or remote:// before a reference
     decides. The exit code is 0 whether they differ or not.
     """
@@ -34,16 +36,22 @@ def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
                 (change.change, change.section, change.path, _sizes(change.before, change.after))
                 for change in result.layers
             ),
+            *((change.change, change.variant, _digests(change.before, change.after)) for change in result.variants),
             *(("field", change.field, f"{_value(change.before)} → {_value(change.after)}") for change in result.fields),
         ]
     )
-    answer(f"{size_text(result.shared_size)} in layers that both have")
+    what = "kits" if result.variants else "layers"
+    answer(f"{size_text(result.shared_size)} in {what} that both have")
 
 
 def _sizes(before: int, after: int) -> str:
     if before and after:
         return f"{size_text(before)} → {size_text(after)}"
     return size_text(before or after)
+
+
+def _digests(before: str, after: str) -> str:
+    return f"{before} → {after}" if before and after and before != after else before or after
 
 
 def _value(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, count_text, note_storage, size_text, warn
 from kitops_core.cli.settings import Settings
 from kitops_core.reference import Where
@@ -12,6 +12,7 @@ from kitops_core.reference import Where
 
 @new_command("image", network=True)
 @kit_argument()
+@label_option
 @click.option("-t", "--tag", default="", help="A tag for the image, in the kit's repository.")
 @click.option(
     "-f",

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     metavar="KITFILE",
     help="The Kitfile to use; '-' reads standard input (default: made from the repository).",
 )
+@click.option(
+    "--variants",
+    is_flag=True,
+    help="A kit for each quantisation of the repository's GGUF files, and an index of them under the name given.",
+)
 @click.option("--print-kitfile", is_flag=True, help="Answer the Kitfile that would be made, and import nothing.")
 @click.option(
     "--sign-key", metavar="KEY", help="Sign the kit and its provenance with this private key (PEM, or env://NAME)."
@@ -55,6 +60,7 @@ def command(
     pushed: str | None,
     names: tuple[str, ...],
     kitfile: str | None,
+    variants: bool,
     print_kitfile: bool,
     sign_key: str | None,
     as_json: bool,
@@ -75,6 +81,8 @@ def command(
     """
     if pushed and names:
         raise click.UsageError("--push and --tag both say what to call the kit.")
+    if variants and (kitfile or print_kitfile):
+        raise click.UsageError("--variants makes a Kitfile for each kit of its own files.")
     if print_kitfile and (pushed or names or kitfile or sign_key or as_json):
         raise click.UsageError("--print-kitfile imports nothing, and goes with --ref and --token only.")
     signer = open_signing_key(sign_key) if sign_key else None
@@ -96,6 +104,7 @@ def command(
             token=token,
             kitfile=described,
             user=_user(),
+            variants=variants,
         )
     if as_json:
         answer_json(record.to_dict())
@@ -104,6 +113,13 @@ def command(
 
 
 def _say(record: ModelKitRecord) -> None:
+    if record.variants is not None:
+        kits = count_text(len(record.variants), "kit")
+        answer("imported" if record.changed else "unchanged", record.reference, record.digest, kits)
+        for variant in record.variants:
+            answer(f"  {variant.tag}", variant.digest, size_text(variant.size or 0))
+        answer("from", record.origin)
+        return
     contents = f"{count_text(len(record.layers), 'layer')}, {size_text(record.size)}"
     if record.changed or record.sent:
         moved = f"{size_text(record.sent)} fetched, {size_text(record.reused)} already there"

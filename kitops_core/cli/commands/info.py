@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, answer_text, note, note_storage, plain_value
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import InvalidInputError, NotFoundError
@@ -20,6 +20,7 @@ _STEP = re.compile(r"\[(\d+)\]|([A-Za-z0-9_-]+)")
 
 @new_command("info", network=True)
 @kit_argument()
+@label_option
 @click.option(
     "-f", "--filter", "path", metavar="FIELD", help="Show only this field: model.parameters, datasets[0].path."
 )

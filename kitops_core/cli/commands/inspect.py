@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer_json, note_storage
 from kitops_core.cli.settings import Settings
 from kitops_core.reference import Where
@@ -12,6 +12,7 @@ from kitops_core.reference import Where
 
 @new_command("inspect", network=True)
 @kit_argument()
+@label_option
 @where_options
 def command(settings: Settings, reference: str, where: Where, as_json: bool) -> None:
     """Show digest, manifest and Kitfile of the ModelKit REFERENCE as JSON, with or without --json.

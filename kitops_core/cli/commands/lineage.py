@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer_json, answer_text, note
 from kitops_core.cli.settings import Settings
 from kitops_core.errors import StoreError
@@ -15,6 +15,7 @@ from kitops_core.reference import Where
 
 @new_command("lineage", network=True)
 @kit_argument()
+@label_option
 @click.option(
     "--depth", type=click.IntRange(min=0), default=10, show_default=True, help="How many generations to read."
 )

@@ -37,9 +37,9 @@ _HEADER = ("REPOSITORY", "TAG", "MAINTAINER", "NAME", "SIZE", "DIGEST")
 def command(settings: Settings, repository: str, filters: tuple[str, ...], format_: str, as_json: bool) -> None:
     """List the ModelKits of the local store, or those of REPOSITORY in its registry.
 
-    A kit without a tag is one whose tag moved to another kit; `kitops remove --all` removes those. Tags of what is no
-    kit, or cannot be read, are named in a warning. Fields are those of --json: reference, digest, registry, repository,
-    tag, size, created, kit.name, kit.version and others.
+    An index is shown with the number of its kits. A kit without a tag is one whose tag moved to another kit;
+    `kitops remove --all` removes those. Tags of what is neither, or cannot be read, are named in a warning. Fields are
+    those of --json: reference, digest, registry, repository, tag, size, created, kit.name, kit.version and others.
     """
     from kitops_core.cli.record_fields import parse_filters, parse_template
     from kitops_core.cli.transfer import connect
@@ -47,21 +47,22 @@ def command(settings: Settings, repository: str, filters: tuple[str, ...], forma
     takes = parse_filters(filters)
     fill = parse_template(format_) if format_ not in ("table", "json") else None
     with connect(settings) as client:
-        records = [record for record in client.list_kits(repository, untagged=True) if takes(record.to_dict())]
+        records = [record for record in client.list_kits(repository, untagged=True, indexes=True) if takes(record.to_dict())]
     if fill is not None and not as_json:
         for record in records:
             answer_text(fill(record.to_dict()) + "\n")
     elif as_json:
         answer_json([record.to_dict() for record in records])
     elif format_ == "json":
-        answer_json(_as_the_reference_does(records))
+        answer_json(_as_the_reference_does([record for record in records if record.variants is None]))
     else:
         answer_table(_HEADER, [_row(record) for record in records])
 
 
 def _row(record: ModelKitRecord) -> tuple[object, ...]:
     repository, author = _repository(record), _author(record)
-    return repository, record.tag or "<none>", author, record.kit.get("name", ""), size_text(record.size), record.digest
+    name = record.kit.get("name", "") if record.variants is None else f"(index of {len(record.variants)})"
+    return repository, record.tag or "<none>", author, name, size_text(record.size), record.digest
 
 
 def _as_the_reference_does(records: list[ModelKitRecord]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.options import kit_argument, label_option, new_command
 from kitops_core.cli.output import answer_json, answer_text, note
 from kitops_core.cli.settings import Settings
 from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
@@ -16,6 +16,7 @@ from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
 @new_command("manifests", network=True)
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @kit_argument()
+@label_option
 @click.option("-n", "--namespace", default="", help="The namespace.")
 @click.option("--name", default="", help="The name of everything made (default: the kit's).")
 @click.option(

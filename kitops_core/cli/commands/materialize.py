@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, answer_text, count_text, note_storage, size_text
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import verification_policy
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 @new_command("materialize", network=True)
 @kit_argument()
+@label_option
 @click.option(
     "--to",
     "directory",

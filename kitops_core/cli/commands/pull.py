@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command
+from kitops_core.cli.options import kit_argument, label_option, new_command
 from kitops_core.cli.output import answer, answer_json, size_text
 from kitops_core.cli.settings import Settings
 
 
 @new_command("pull", network=True)
 @kit_argument()
+@label_option
 @click.option("--referrers", is_flag=True, help="Also fetch signatures, attestations and all else attached to it.")
 def command(settings: Settings, reference: str, referrers: bool, as_json: bool) -> None:
     """Fetch the ModelKit REFERENCE from its registry into the local store.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, answer_rows, note_storage, size_text
 from kitops_core.cli.settings import Settings
 from kitops_core.reference import Where
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @new_command("referrers", network=True)
 @kit_argument()
+@label_option
 @where_options
 def command(settings: Settings, reference: str, where: Where, as_json: bool) -> None:
     """Show what is attached to the ModelKit REFERENCE: signatures, attestations, files, and what is attached to those.

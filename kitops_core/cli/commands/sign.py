@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import open_signing_key, say_attached, sign_key_option
 from kitops_core.reference import Where
@@ -12,6 +12,7 @@ from kitops_core.reference import Where
 
 @new_command("sign", network=True, signs=True)
 @kit_argument()
+@label_option
 @sign_key_option("The private key (PEM, or env://NAME).", required=True)
 @click.option("--files", is_flag=True, help="Sign each file instead (OpenSSF model signing).")
 @where_options

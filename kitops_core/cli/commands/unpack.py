@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, count_text, note, note_storage, size_text
 from kitops_core.cli.parsing import existing_files
 from kitops_core.cli.settings import Settings
@@ -16,6 +16,7 @@ from kitops_core.reference import Where
 
 @new_command("unpack", network=True)
 @kit_argument()
+@label_option
 @click.option(
     "-d",
     "--dir",

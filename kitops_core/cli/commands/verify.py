@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kitops_core.cli.options import kit_argument, new_command, where_options
+from kitops_core.cli.options import kit_argument, label_option, new_command, where_options
 from kitops_core.cli.output import answer, answer_json, note_storage
 from kitops_core.cli.settings import Settings
 from kitops_core.cli.signing import identity_options
@@ -15,6 +15,7 @@ from kitops_core.reference import Where
 
 @new_command("verify", network=True, signs=True)
 @kit_argument()
+@label_option
 @click.option(
     "--key",
     multiple=True,

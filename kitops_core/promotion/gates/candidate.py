@@ -1,4 +1,4 @@
-"""A kit that is to enter a channel, with all that gates look at, each part read once."""
+"""A kit or an index that is to enter a channel, with all that gates look at, each part read once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from kitops_core.errors import CancelledError, KitOpsError
+from kitops_core.errors import CancelledError, KitOpsError, WrongKindError
 from kitops_core.events import Control
 from kitops_core.kits.copy_graph import Attached
 from kitops_core.kits.stored_kit import StoredKit, read_kit
+from kitops_core.oci.kit_index import AnyManifest, KitIndex
 
 if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence, EvidenceReader
-    from kitops_core.oci.manifest import Manifest
     from kitops_core.promotion.policy import PromotionPolicy
-    from kitops_core.session import FoundKit
+    from kitops_core.session import FoundAny
     from kitops_core.storage import Storage
 
 _T = TypeVar("_T")
 
-OpenChannel = Callable[[str], "FoundKit | None"]
+OpenChannel = Callable[[str], "FoundAny | None"]
 """Opens the kit that a channel has now; ``None`` where it is empty. Whoever supplies it closes what it opened."""
 
 
@@ -56,7 +56,7 @@ class Candidate:
 
     def __init__(
         self,
-        found: FoundKit,
+        found: FoundAny,
         channel: str,
         policy: PromotionPolicy,
         *,
@@ -80,8 +80,8 @@ class Candidate:
         return self.found.storage
 
     @property
-    def manifest(self) -> Manifest:
-        """The kit's manifest."""
+    def manifest(self) -> AnyManifest:
+        """The kit's manifest, or the index."""
         return self.found.manifest
 
     @property
@@ -91,7 +91,12 @@ class Candidate:
 
     @cached_property
     def _read(self) -> _Once[StoredKit]:
-        return _Once(lambda: read_kit(self.storage, self.manifest, self.control))
+        def read() -> StoredKit:
+            if isinstance(self.manifest, KitIndex):
+                raise WrongKindError(f"{self.found.reference} is an index, and no kit")
+            return read_kit(self.storage, self.manifest, self.control)
+
+        return _Once(read)
 
     @property
     def kit(self) -> StoredKit:

@@ -10,6 +10,7 @@ from kitops_core.errors import IntegrityError, LostRaceError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobReader, BlobSource
+from kitops_core.oci.kit_index import AnyManifest, parse_any
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.storage import Written
 from kitops_core.storage.local.blobs import BlobDirectory
@@ -44,10 +45,10 @@ class DirectoryStorage(ABC):
         """The manifest's descriptor behind a tag or digest."""
 
     @abstractmethod
-    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it."""
 
-    def keep(self, manifest: Manifest, tag: str = "") -> None:  # noqa: B027 - nothing is to be done
+    def keep(self, manifest: AnyManifest, tag: str = "") -> None:  # noqa: B027 - nothing is to be done
         """Do nothing: a manifest stays here without a tag."""
 
     def keep_present(self, digest: str) -> None:  # noqa: B027 - nothing is to be done
@@ -74,10 +75,24 @@ class DirectoryStorage(ABC):
 
         Raises:
             NotFoundError: There is none.
+            WrongKindError: It is an index.
             IntegrityError: The bytes have another digest, or are not an image manifest.
         """
         descriptor = self.resolve(target)
         return self._read_manifest(descriptor)
+
+    def read(self, target: str, *, index_first: bool = False) -> AnyManifest:
+        """The manifest or index behind a tag or digest, its bytes checked.
+
+        Args:
+            target: The tag or digest.
+            index_first: Changes nothing where a tag names one thing.
+
+        Raises:
+            NotFoundError: There is none.
+            IntegrityError: The bytes have another digest, or are neither.
+        """
+        return self._read_any(self.resolve(target))
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject.
@@ -89,7 +104,7 @@ class DirectoryStorage(ABC):
         for manifest in manifests:
             self.put_manifest(manifest)
 
-    def holds(self, manifest: Manifest) -> bool:
+    def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here with all it names.
 
         Raises:
@@ -167,11 +182,16 @@ class DirectoryStorage(ABC):
             raise LostRaceError.at(f"{self._name}:{tag}", expected, found)
 
     def _read_manifest(self, descriptor: Descriptor) -> Manifest:
-        with self._blobs.open(descriptor) as reader:
-            raw = reader.read_all(MAX_MANIFEST_BYTES)
-        return parse_manifest(raw, f"{self._name}@{descriptor.digest}")
+        return parse_manifest(self._read_raw(descriptor), f"{self._name}@{descriptor.digest}")
 
-    def _write_manifest_blob(self, manifest: Manifest) -> None:
+    def _read_any(self, descriptor: Descriptor) -> AnyManifest:
+        return parse_any(self._read_raw(descriptor), f"{self._name}@{descriptor.digest}", descriptor.media_type)
+
+    def _read_raw(self, descriptor: Descriptor) -> bytes:
+        with self._blobs.open(descriptor) as reader:
+            return bytes(reader.read_all(MAX_MANIFEST_BYTES))
+
+    def _write_manifest_blob(self, manifest: AnyManifest) -> None:
         """Write the manifest's bytes, once everything it names is here, and make all names durable."""
         for blob in manifest.blobs:
             if not self._blobs.has(blob):

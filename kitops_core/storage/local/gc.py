@@ -86,10 +86,11 @@ def _mark(store: LocalStore, newest: float) -> set[str]:
     """The digests of everything a kit needs: what is listed, what that names, and what refers to it."""
     marker = _Marker(store.blobs("a kit"))
     known = {store.files.index_path}
-    for name in store.repositories():
-        known |= {store.files.manifests_path(name), store.files.tags_path(name)}
-        marker.mark(entry["digest"] for entry in store.files.read_repository(name).entries())
-    for path in store.root.glob("*.json"):
+    for files in (store.files, store.index_files):
+        for name in files.repositories():
+            known |= {files.manifests_path(name), files.tags_path(name)}
+            marker.mark(entry["digest"] for entry in files.read_repository(name).entries())
+    for path in (*store.root.glob("*.json"), *store.index_files.root.glob("*.json")):
         if path not in known:
             # Newer versions of the reference CLI keep further lists; whatever they name is none of our rubbish.
             with store_errors("read", path):

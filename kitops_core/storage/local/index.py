@@ -18,7 +18,7 @@ from typing import Any
 from kitops_core.errors import IntegrityError, StoreError
 from kitops_core.oci import media_types
 from kitops_core.oci.manifest import Descriptor
-from kitops_core.storage.local.files import remove_file, replace_file, store_errors
+from kitops_core.storage.local.files import make_directory, remove_file, replace_file, store_errors
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation that makes an entry of ``index.json`` a tag (OCI image spec, image layout)."""
@@ -205,6 +205,8 @@ class IndexFiles:
             remove_file(path)
 
     def _write(self, path: Path, data: dict[str, Any]) -> None:
+        if not path.parent.is_dir():
+            make_directory(path.parent)
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
         replace_file(path, text.encode(), self._scratch, fsync=self._fsync)
 

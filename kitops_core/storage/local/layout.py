@@ -9,7 +9,8 @@ from typing import Any
 
 from kitops_core.errors import NotFoundError, StoreError
 from kitops_core.events import Control
-from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.kit_index import AnyManifest
+from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.own_tags import is_listed
 from kitops_core.reference import check_tag, is_digest
 from kitops_core.storage.local.base import DirectoryStorage
@@ -62,7 +63,7 @@ class LayoutRepository(DirectoryStorage):
             hint=f"its tags are {', '.join(tags[:8])}{' ...' if len(tags) > 8 else ''}" if tags else "",
         )
 
-    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
         Raises:
@@ -103,7 +104,7 @@ class LayoutRepository(DirectoryStorage):
 
     def swap_tag(
         self,
-        manifest: Manifest,
+        manifest: AnyManifest,
         tag: str,
         expected: str,
         *,

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
-from kitops_core.oci.manifest import Descriptor, Manifest
+from kitops_core.oci.kit_index import AnyManifest, KitIndex
+from kitops_core.oci.manifest import Descriptor
+from kitops_core.oci.media_types import IMAGE_INDEX
 from kitops_core.oci.own_tags import is_listed
 from kitops_core.reference import check_tag, is_digest
 from kitops_core.storage.local.base import DirectoryStorage
-from kitops_core.storage.local.index import Entry, digests, new_entry
+from kitops_core.storage.local.index import Entry, IndexFiles, digests, new_entry
 from kitops_core.storage.local.locks import FileLock
 from kitops_core.storage.local.store import LocalStore
 
@@ -23,12 +25,21 @@ class LocalRepository(DirectoryStorage):
     A referrer without a tag stands in the store's ``index.json`` only, out of the reference CLI's list of kits, and
     is known to every repository.
 
+    Kits and indexes have tags of their own, as in the reference CLI: one name can be both. A tag means the kit, where
+    there is one, unless the index is asked for.
+
     From the first write until :meth:`close`, the collector waits for this repository.
+
+    Args:
+        store: The store.
+        name: ``registry/repository``.
+        indexes: Whether to know indexes only.
     """
 
-    def __init__(self, store: LocalStore, name: str) -> None:
+    def __init__(self, store: LocalStore, name: str, *, indexes: bool = False) -> None:
         super().__init__(name, store.blobs(name))
         self._store = store
+        self._spaces = (store.index_files,) if indexes else (store.files, store.index_files)
         self._mutex = threading.Lock()
         self._writing: FileLock | None = None
 
@@ -39,11 +50,29 @@ class LocalRepository(DirectoryStorage):
             NotFoundError: There is none in this repository.
             StoreError: An index file is broken.
         """
-        repository = self._store.files.read_repository(self._name)
-        if is_digest(target):
-            entry = repository.find(target) or self._untagged_referrer(target)
-        else:
-            entry = repository.tags.get(target)
+        return self._resolve(target, self._spaces)
+
+    def read(self, target: str, *, index_first: bool = False) -> AnyManifest:
+        """The kit or index behind a tag or digest, its bytes checked.
+
+        Args:
+            target: The tag or digest.
+            index_first: Where both have the tag, the index.
+
+        Raises:
+            NotFoundError: There is none in this repository.
+            IntegrityError: The bytes have another digest, or are neither.
+            StoreError: An index file is broken.
+        """
+        return self._read_any(self._resolve(target, self._spaces[::-1] if index_first else self._spaces))
+
+    def _resolve(self, target: str, spaces: Sequence[IndexFiles]) -> Descriptor:
+        entry = None
+        for files in spaces:
+            repository = files.read_repository(self._name)
+            entry = entry or (repository.find(target) if is_digest(target) else repository.tags.get(target))
+        if entry is None and is_digest(target):
+            entry = self._untagged_referrer(target) or self._of_an_index(target)
         separator = "@" if is_digest(target) else ":"
         if entry is None:
             raise NotFoundError(f"{self._name}{separator}{target} is not in the local store")
@@ -54,7 +83,7 @@ class LocalRepository(DirectoryStorage):
             )
         return Descriptor.from_dict(entry, self._name)
 
-    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
         Raises:
@@ -75,12 +104,12 @@ class LocalRepository(DirectoryStorage):
         return manifest.descriptor
 
     def manifests(self) -> list[Descriptor]:
-        """Every manifest of this repository, tagged or not, in the order they came.
+        """Every kit of this repository, tagged or not, in the order they came; with ``indexes`` every index.
 
         Raises:
             StoreError: An index file is broken.
         """
-        entries = self._store.files.read_repository(self._name).entries()
+        entries = self._spaces[0].read_repository(self._name).entries()
         return [Descriptor.from_dict(entry, self._name) for entry in entries if self._is_there(entry)]
 
     def tags(self) -> Iterator[str]:
@@ -89,7 +118,9 @@ class LocalRepository(DirectoryStorage):
         Raises:
             StoreError: An index file is broken.
         """
-        tags = self._store.files.read_repository(self._name).tags
+        tags: dict[str, Entry] = {}
+        for files in self._spaces:
+            tags = {**files.read_repository(self._name).tags, **tags}
         return (tag for tag in sorted(tags) if is_listed(tag) and self._is_there(tags[tag]))
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
@@ -107,7 +138,7 @@ class LocalRepository(DirectoryStorage):
 
     def swap_tag(
         self,
-        manifest: Manifest,
+        manifest: AnyManifest,
         tag: str,
         expected: str,
         *,
@@ -126,10 +157,17 @@ class LocalRepository(DirectoryStorage):
         check_tag(tag)
         self.resolve(manifest.digest)
         with self._store.changing():
-            entry = self._store.files.read_repository(self._name).tags.get(tag)
-            self._check_race(tag, expected, entry["digest"] if entry and self._is_there(entry) else "")
+            before = {
+                files: entry
+                for files in self._spaces
+                if (entry := files.read_repository(self._name).tags.get(tag)) and self._is_there(entry)
+            }
+            self._check_race(tag, expected, next((entry["digest"] for entry in before.values()), ""))
             writing()
             self._add(new_entry(self.resolve(manifest.digest)), [tag])
+            for files in before:
+                if files is not self._store.files_of(manifest.media_type):  # a tag that moves names one thing
+                    self._take_tags(files, lambda name, _: name == tag)
         written()
 
     def untag(self, tag: str) -> None:
@@ -139,11 +177,9 @@ class LocalRepository(DirectoryStorage):
             NotFoundError: There is no such tag.
             StoreError: The store cannot be written, or an index file is broken.
         """
-        self._tags_with(tag)
+        self._files_with(tag)
         with self._store.changing():
-            tags = self._tags_with(tag)
-            del tags[tag]
-            self._store.files.write_tags(self._name, tags)
+            self._take_tags(self._files_with(tag), lambda name, _: name == tag)
 
     def delete(self, digest: str) -> None:
         """Remove a manifest and every tag that points at it; its blobs go with the next ``gc``.
@@ -154,11 +190,9 @@ class LocalRepository(DirectoryStorage):
         """
         self.resolve(digest)
         with self._store.changing():
-            tags = self._store.files.read_repository(self._name).tags
-            kept = {tag: entry for tag, entry in tags.items() if entry["digest"] != digest}
             self._store.note_pending(self._name, digest)
-            if len(kept) < len(tags):
-                self._store.files.write_tags(self._name, kept)
+            for files in self._spaces:
+                self._take_tags(files, lambda _, entry: entry["digest"] == digest)
             self._store.drop_manifest(self._name, digest)
 
     def close(self) -> None:
@@ -182,14 +216,14 @@ class LocalRepository(DirectoryStorage):
 
         What the reference CLI dropped of this repository's other manifests is listed again on the way.
         """
-        files = self._store.files
+        files = self._store.files_of(entry["mediaType"])
         repository = files.read_repository(self._name)
         listed = digests(repository.manifests)
         missing = [e for e in repository.entries() if e["digest"] not in listed and self._is_there(e)]
         if entry["digest"] not in listed | digests(missing):
             missing.append(entry)
         if entry["digest"] not in listed:
-            was_listed = entry["digest"] in digests(files.read_index())  # an untagged referrer, or another repository's
+            was_listed = entry["digest"] in digests(self._index())  # an untagged referrer, or another repository's
             self._store.note_pending(self._name, entry["digest"], was_listed=was_listed)
         self._store.add_to_index([e for e in (*repository.manifests, *missing) if self._is_there(e)])
         if missing:
@@ -198,11 +232,28 @@ class LocalRepository(DirectoryStorage):
         if moved:
             files.write_tags(self._name, {**repository.tags, **moved})
 
-    def _tags_with(self, tag: str) -> dict[str, Entry]:
-        tags = self._store.files.read_repository(self._name).tags
-        if tag not in tags:
-            raise NotFoundError(f"{self._name}:{tag} is not in the local store")
-        return tags
+    def _files_with(self, tag: str) -> IndexFiles:
+        for files in self._spaces:
+            if tag in files.read_repository(self._name).tags:
+                return files
+        raise NotFoundError(f"{self._name}:{tag} is not in the local store")
+
+    def _take_tags(self, files: IndexFiles, going: Callable[[str, Entry], bool]) -> None:
+        tags = files.read_repository(self._name).tags
+        kept = {tag: entry for tag, entry in tags.items() if not going(tag, entry)}
+        if len(kept) < len(tags):
+            files.write_tags(self._name, kept)
+
+    def _of_an_index(self, digest: str) -> Entry | None:
+        """A kit that an index of this repository names: it stays for the index when its own tags are removed."""
+        for entry in self._store.index_files.read_repository(self._name).entries():
+            if not self._is_there(entry) or entry["mediaType"] != IMAGE_INDEX:
+                continue
+            index = self._read_any(Descriptor.from_dict(entry, self._name))
+            named = index.find(digest) if isinstance(index, KitIndex) else None
+            if named is not None and self._blobs.size(digest) is not None:
+                return new_entry(named.descriptor)
+        return None
 
     def _untagged_referrer(self, digest: str) -> Entry | None:
         entries = [entry for entry in self._index() if entry["digest"] == digest]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.events import Control
+from kitops_core.oci.media_types import IMAGE_INDEX
 from kitops_core.reference import is_digest
 from kitops_core.storage.local.blobs import BlobDirectory
 from kitops_core.storage.local.files import (
@@ -46,14 +47,19 @@ class LocalStore:
         self.fsync = fsync
         self.control = control or Control()
         self.files = IndexFiles(self.root, self.scratch, fsync=fsync)
+        self.index_files = IndexFiles(self.root / "indexes", self.scratch, fsync=fsync)
 
     def repositories(self) -> list[str]:
-        """Names (``registry/repository``) of all repositories, sorted.
+        """Names (``registry/repository``) of all repositories that have kits or indexes, sorted.
 
         Raises:
             StoreError: The store cannot be read.
         """
-        return self.files.repositories()
+        return sorted({*self.files.repositories(), *self.index_files.repositories()})
+
+    def files_of(self, media_type: str) -> IndexFiles:
+        """The files that list manifests of a media type: indexes have a name space of their own, as in kit 1.17."""
+        return self.index_files if media_type == IMAGE_INDEX else self.files
 
     def layer_cache(self) -> LayerCache:
         """What is known of layers packed before, so that unchanged files are not read again."""
@@ -99,6 +105,8 @@ class LocalStore:
             remove_file(self._pending)
             if self.fsync:
                 sync_directory(self.root)
+                if self.index_files.root.is_dir():
+                    sync_directory(self.index_files.root)
 
     @property
     def _pending(self) -> Path:
@@ -130,10 +138,15 @@ class LocalStore:
 
         With ``from_index``, also out of ``index.json``, unless another repository has it.
         """
-        repository = self.files.read_repository(name)
-        if digest in digests(repository.manifests):
-            self.files.write_manifests(name, [e for e in repository.manifests if e["digest"] != digest])
-        if not from_index or any(self.files.read_repository(other).find(digest) for other in self.repositories()):
+        for files in (self.files, self.index_files):
+            listed = files.read_repository(name).manifests
+            if digest in digests(listed):
+                files.write_manifests(name, [e for e in listed if e["digest"] != digest])
+        if not from_index or any(
+            files.read_repository(other).find(digest)
+            for files in (self.files, self.index_files)
+            for other in files.repositories()
+        ):
             return
         index = self.files.read_index()
         kept = [e for e in index if e["digest"] != digest or ANNOTATION_REF_NAME in (e.get("annotations") or {})]
@@ -152,6 +165,7 @@ class LocalStore:
         except (ValueError, KeyError, TypeError):
             return  # an unflushed note that a power cut emptied: the change it was for is lost as a whole or done
         tagged = digests(self.files.read_repository(name).tags.values())
+        tagged |= digests(self.index_files.read_repository(name).tags.values())
         if is_digest(digest) and digest not in tagged:
             self.drop_manifest(name, digest, from_index=not was_listed)
         remove_file(self._pending)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
+from kitops_core.oci.kit_index import AnyManifest, parse_any
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
@@ -81,6 +82,7 @@ class RegistryRepository:
 
         Raises:
             NotFoundError: There is none.
+            WrongKindError: It is an index.
             IntegrityError: The bytes have another digest, or are not an image manifest.
             DeniedError, RegistryError: The registry refused or failed.
         """
@@ -89,7 +91,22 @@ class RegistryRepository:
             self._uploader.present.add(EMPTY_DIGEST)
         return manifest
 
-    def put_manifest(self, manifest: Manifest, tags: Sequence[str] = ()) -> Descriptor:
+    def read(self, target: str, *, index_first: bool = False) -> AnyManifest:
+        """The manifest or index behind a tag or digest, its bytes checked.
+
+        Args:
+            target: The tag or digest.
+            index_first: Changes nothing here, where a tag names one thing.
+
+        Raises:
+            NotFoundError: There is none.
+            IntegrityError: The bytes have another digest, or are neither.
+            DeniedError, RegistryError: The registry refused or failed.
+        """
+        found = self._manifests.fetch(target)
+        return parse_any(found.raw, self._manifests.where(target), found.media_type)
+
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
         One without is kept first; see :meth:`keep`.
@@ -106,11 +123,11 @@ class RegistryRepository:
         if manifest.subject is None:
             self.keep(manifest)
         self._put(manifest, tags)
-        if manifest.subject is not None:
+        if isinstance(manifest, Manifest) and manifest.subject is not None:
             self._referrers.put([manifest])
         return manifest.descriptor
 
-    def keep(self, manifest: Manifest, tag: str = "") -> None:
+    def keep(self, manifest: AnyManifest, tag: str = "") -> None:
         """Store a manifest under a tag of our own, so that the registry does not drop it when its last tag moves.
 
         Args:
@@ -151,11 +168,11 @@ class RegistryRepository:
             _raw(manifest, self.name)
         self._referrers.put(manifests)
 
-    def _put(self, manifest: Manifest, tags: Sequence[str]) -> None:
+    def _put(self, manifest: AnyManifest, tags: Sequence[str]) -> None:
         for tag in tags:
             self._manifests.put(_raw(manifest, self.name), tag)
 
-    def holds(self, manifest: Manifest) -> bool:
+    def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here; the registry is trusted to have its blobs then.
 
         Raises:
@@ -248,7 +265,7 @@ class RegistryRepository:
 
     def swap_tag(
         self,
-        manifest: Manifest,
+        manifest: AnyManifest,
         tag: str,
         expected: str,
         *,
@@ -348,7 +365,7 @@ class RegistryRepository:
             self._transport.close()
 
 
-def _raw(manifest: Manifest, name: str) -> RawManifest:
+def _raw(manifest: AnyManifest, name: str) -> RawManifest:
     """A manifest as it is stored, after a look at its size."""
     if len(manifest.raw) > MAX_MANIFEST_BYTES:
         raise InvalidInputError(

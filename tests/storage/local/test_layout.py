@@ -210,7 +210,7 @@ class TestOtherTools:
         put_kit(layout, "kit")
         assert index_of(layout)[0] == entry
         assert json.loads((tmp_path / "theirs" / "index.json").read_text())["annotations"] == {"kept": "yes"}
-        with pytest.raises(IntegrityError, match="not an image manifest"):
+        with pytest.raises(IntegrityError, match="an index of several manifests, not one kit"):
             layout.manifest("image")
 
     def test_files_of_theirs_stay(self, layout: LayoutRepository, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""ModelKit indexes: made, changed, listed, sent and fetched."""
