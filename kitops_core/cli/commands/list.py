@@ -47,7 +47,9 @@ def command(settings: Settings, repository: str, filters: tuple[str, ...], forma
     takes = parse_filters(filters)
     fill = parse_template(format_) if format_ not in ("table", "json") else None
     with connect(settings) as client:
-        records = [record for record in client.list_kits(repository, untagged=True, indexes=True) if takes(record.to_dict())]
+        records = [
+            record for record in client.list_kits(repository, untagged=True, indexes=True) if takes(record.to_dict())
+        ]
     if fill is not None and not as_json:
         for record in records:
             answer_text(fill(record.to_dict()) + "\n")

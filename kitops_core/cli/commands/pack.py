@@ -229,7 +229,9 @@ def _with_remote(local: str | None, described: Kitfile | Path | None, remote: tu
     if described is not None:
         return with_remote(Kitfile.from_data(load_given(described)[0]), named)
     if local is None:
-        raise InvalidInputError("remote datasets beside an object store need a Kitfile here", hint="name it with --file")
+        raise InvalidInputError(
+            "remote datasets beside an object store need a Kitfile here", hint="name it with --file"
+        )
     kitfile = generate_kitfile(Path(local))
     return with_remote(kitfile, named)
 
