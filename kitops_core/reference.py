@@ -172,6 +172,20 @@ def parse_reference(text: str) -> Reference:
     return Reference(registry, repository, tag, digest)
 
 
+def parse_name(text: str) -> Reference:
+    """Read a reference that is to be written, or names a repository or an index: rules that choose have no place in it.
+
+    Raises:
+        InvalidReferenceError: It has some, or does not follow the grammar.
+    """
+    reference = parse_reference(text)
+    if reference.select:
+        raise InvalidReferenceError(
+            f"'{text}' chooses a kit of an index, and only what is read can be chosen", hint=f"write {reference.whole}"
+        )
+    return reference
+
+
 def channel_reference(kit: str, target: str, name: str) -> Reference:
     """Where a channel of a promotion policy is: its repository and its tag.
 
@@ -183,7 +197,7 @@ def channel_reference(kit: str, target: str, name: str) -> Reference:
     Raises:
         InvalidReferenceError: ``kit`` or ``target`` does not follow the grammar.
     """
-    reference = parse_reference(target or kit)
+    reference = parse_name(target or kit)
     return reference if target and reference.tag else reference.with_tag(name)
 
 

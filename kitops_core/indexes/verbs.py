@@ -16,7 +16,7 @@ from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import IndexEntry, KitIndex
 from kitops_core.parallel import run_all
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name
 from kitops_core.session import FoundKit, Session, digest_of
 from kitops_core.storage import Storage
 from kitops_core.storage.local import LocalRepository
@@ -96,7 +96,7 @@ def index_remove(session: Session, reference: str, kit: str) -> ModelKitRecord:
 
 def index_delete(session: Session, reference: str, *, force: bool = False) -> str:
     """See :meth:`kitops_core.Client.index_delete`."""
-    target = parse_reference(reference)
+    target = parse_name(reference)
     if not target.tag and not target.digest:
         raise InvalidReferenceError(f"'{reference}' has no tag or digest", hint=f"say which: {reference}:latest")
     with closing(_home(session, target)) as storage:
@@ -131,7 +131,7 @@ def read_index(session: Session, reference: str, *, where: Where = "any") -> tup
         NotFoundError: There is none.
         WrongKindError: It is a kit.
     """
-    target = parse_reference(reference)
+    target = parse_name(reference)
     if where != "registry" and not target.layout:
         with closing(LocalRepository(session.store, target.name, indexes=True)) as storage:
             try:
@@ -157,7 +157,7 @@ def index(session: Session, reference: str, *, where: Where = "any") -> ModelKit
 
 def index_push(session: Session, reference: str, to: str = "") -> ModelKitRecord:
     """See :meth:`kitops_core.Client.index_push`."""
-    source = parse_reference(reference)
+    source = parse_name(reference)
     target = _named(to) if to else _named(str(source.with_tag(source.tag or DEFAULT_TAG)))
     with closing(_home(session, source)) as here:
         found = _as_index(here.read(source.target), source)
@@ -180,8 +180,8 @@ def index_pull(session: Session, reference: str) -> ModelKitRecord:
 
 
 def _named(reference: str) -> Reference:
-    target = parse_reference(reference)
-    if target.digest or target.select:
+    target = parse_name(reference)
+    if target.digest:
         raise InvalidReferenceError(
             f"'{reference}' must name the index by a tag", hint="its digest follows from its kits"
         )
@@ -189,7 +189,7 @@ def _named(reference: str) -> Reference:
 
 
 def _member(index: Reference, kit: str) -> Reference:
-    member = parse_reference(kit)
+    member = parse_name(kit)
     if member.name != index.name:
         raise InvalidInputError(
             f"'{kit}' is not in {index.name}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.oci.media_types import Section
-from kitops_core.reference import parse_reference
+from kitops_core.reference import parse_name
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,6 @@ def is_modelkit_reference(path: str) -> bool:
     if ":" not in path and "@" not in path:
         return False
     try:
-        return not parse_reference(path).layout
+        return not parse_name(path).layout
     except InvalidReferenceError:
         return False

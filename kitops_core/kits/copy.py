@@ -12,7 +12,7 @@ from kitops_core.kits.copy_graph import copy_manifest
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name, parse_reference
 from kitops_core.session import FoundAny, Session, digest_of
 
 Into = Literal["store", "registry"]
@@ -50,7 +50,7 @@ def copy(
     referrers: bool = False,
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.copy`."""
-    destination = parse_reference(target)
+    destination = parse_name(target)
     return _copy(session, session.find_any(source, where), destination, into, referrers)
 
 

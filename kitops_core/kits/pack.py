@@ -16,7 +16,7 @@ from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import kit_record, write_kit
 from kitops_core.objects.location import Location, local_path
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_name
 from kitops_core.session import Session, digest_of
 from kitops_core.sources.contents import Contents
 from kitops_core.sources.generate import generate_kitfile
@@ -66,7 +66,7 @@ def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[
     Raises:
         InvalidReferenceError: It names a digest, or does not follow the grammar.
     """
-    target = parse_reference(reference)
+    target = parse_name(reference)
     if target.digest:
         raise InvalidReferenceError(f"'{reference}' names a digest, and what is packed decides that", hint="name a tag")
     return target, tuple(dict.fromkeys([target.tag or DEFAULT_TAG, *map(check_tag, tags)]))

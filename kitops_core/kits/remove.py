@@ -11,7 +11,7 @@ from kitops_core.events import Control
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.media_types import IMAGE_INDEX
 from kitops_core.parallel import run_all
-from kitops_core.reference import DEFAULT_TAG, Reference, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, parse_name
 from kitops_core.session import Session, digest_of
 from kitops_core.storage import Storage
 
@@ -24,7 +24,7 @@ def remove(
     where: Literal["store", "registry"] = "store",
 ) -> str:
     """See :meth:`kitops_core.Client.remove`."""
-    target = parse_reference(reference)
+    target = parse_name(reference)
     with closing(session.storage(target, where)) as storage:
         digest = storage.resolve(target.target).digest
         name = target.tag or DEFAULT_TAG

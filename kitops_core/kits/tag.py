@@ -10,7 +10,7 @@ from kitops_core.errors import InvalidReferenceError
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, Where, check_tag, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, Where, check_tag, parse_name
 from kitops_core.session import Session, digest_of
 from kitops_core.storage import Storage
 
@@ -62,7 +62,7 @@ def _takes(storage: Storage, tag: str, digest: str) -> bool:
 def _named(kit: Reference, name: str) -> Reference:
     if "/" not in name and ":" not in name and "@" not in name:
         return kit.with_tag(check_tag(name))
-    target = parse_reference(name)
+    target = parse_name(name)
     if target.digest:
         raise InvalidReferenceError(f"'{name}' names a digest, which cannot be moved", hint="name a tag")
     return target if target.tag else target.with_tag(DEFAULT_TAG)

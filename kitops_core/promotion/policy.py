@@ -19,7 +19,7 @@ from kitops_core.promotion.fields import Section, Text
 from kitops_core.promotion.gate_models import GateModel, Keyed, Metric, Signed
 from kitops_core.promotion.kitfile_fields import field_problem
 from kitops_core.promotion.version_tags import template_problem
-from kitops_core.reference import Reference, channel_reference, check_tag, parse_reference
+from kitops_core.reference import Reference, channel_reference, check_tag, parse_name
 
 if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey
@@ -268,7 +268,7 @@ def _shared_targets(policy: PromotionPolicy) -> Iterator[Problem]:
 
 def _reference(text: str) -> Reference | str:
     try:
-        return parse_reference(text)
+        return parse_name(text)
     except InvalidReferenceError as error:
         return f"{error.message}; {error.hint}"
 

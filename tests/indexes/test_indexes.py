@@ -123,8 +123,17 @@ class TestInTheLocalStore:
             kitops.index_add("llm:all", "llm:q5")
         with pytest.raises(InvalidInputError, match="must name the index by a tag"):
             kitops.index_kits(f"llm@{kitops.resolve('llm:all')}")
-        with pytest.raises(InvalidInputError, match="chooses a kit of an index, which only names what is read"):
-            pack_variant(tmp_path, "llm", "q4_0") and kitops.copy("llm:q4_0", "llm:x?quantization=q4_0", into="store")
+        chosen = "llm:x?quantization=q4_0"
+        for write in (
+            lambda: kitops.copy("llm:q4_0", chosen, into="store"),
+            lambda: kitops.tag("llm:q4_0", [chosen]),
+            lambda: kitops.remove(chosen),
+            lambda: kitops.pack(tmp_path, chosen),
+            lambda: kitops.index_kits(chosen),
+            lambda: kitops.list_kits(chosen),
+        ):
+            with pytest.raises(InvalidInputError, match="chooses a kit of an index"):
+                write()
         with pytest.raises(WrongKindError, match="is an index, and the other is one kit"):
             kitops.diff("llm:all", "llm:q4_0")
 

@@ -9,11 +9,12 @@ import pytest
 
 from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError, WrongKindError
 from kitops_core.indexes.edit import build_index, edit, edits_of, new_entry
+from kitops_core.kitfile.entries import is_modelkit_reference
 from kitops_core.oci.choosing import Rule, choose, parse_rules
 from kitops_core.oci.kit_index import MAX_VARIANTS, KitIndex, parse_any, parse_index
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest, parse_manifest
 from kitops_core.oci.media_types import MODELKIT_ARTIFACT, MODELKIT_CONFIG
-from kitops_core.reference import parse_reference
+from kitops_core.reference import parse_name, parse_reference
 
 EMPTY = (
     b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",'
@@ -253,6 +254,12 @@ class TestReferences:
     def test_one_that_does_not_say_it_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidInputError):
             parse_reference(text)
+
+    def test_what_is_written_chooses_nothing(self) -> None:
+        with pytest.raises(InvalidInputError, match="only what is read can be chosen") as raised:
+            parse_name("r.example/m:all?q=q4")
+        assert raised.value.hint == "write r.example/m:all"
+        assert not is_modelkit_reference("r.example/m:all?q=q4")
 
     def test_tags_and_digests_of_it_choose_nothing(self) -> None:
         reference = parse_reference("r.example/m:all?q=q4")

@@ -11,7 +11,7 @@ from pathlib import Path
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci import media_types
-from kitops_core.reference import DEFAULT_TAG, Reference, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, parse_name, parse_reference
 from kitops_core.serving.manifests.choices import ManifestOptions
 from kitops_core.serving.manifests.jobs import pack_job, promote_cronjob
 from kitops_core.serving.manifests.kinds import KINDS, KSERVE_MODES
@@ -61,6 +61,7 @@ def manifests(
     options = options or ManifestOptions()
     last_name = parsed.repository.rpartition("/")[2]
     if kind == "pack-job":
+        parse_name(reference)
         if parsed.digest:
             raise InvalidInputError(f"'{reference}' names a digest, and what is packed decides that", hint="name a tag")
         return pack_job(str(parsed.with_tag(parsed.tag or DEFAULT_TAG)), options.named(last_name))

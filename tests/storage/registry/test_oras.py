@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from signing_tools import KEY
+from variants import make_index
 
 import kitops_core as kitops
 from kitops_core.evidence.bundle import BUNDLE
@@ -113,3 +114,12 @@ def test_what_oras_attaches_is_listed_and_promoted(
     assert (row.artifact_type, row.title, row.problem) == (kind, "card.json", "")
     kitops.copy(f"{name}:1", f"{name}-prod:1", referrers=True)
     assert [one.digest for one in kitops.referrers(f"{name}-prod:1").referrers] == [row.digest]
+
+
+def test_an_index_and_its_kits_keep_their_bytes_on_the_way(tmp_path: Path, name: str) -> None:
+    make_index(tmp_path, name, push=True)
+    raw = kitops.index_bytes(f"{name}:all", where="registry")
+    oras("cp", "-r", "--from-plain-http", "--to-plain-http", f"{name}:all", f"{name}-copy:all")
+    assert kitops.index_bytes(f"{name}-copy:all", where="registry") == raw
+    chosen = kitops.unpack(f"{name}-copy:all?quantization=q4_0", tmp_path / "out", where="registry")
+    assert chosen.digest == kitops.resolve(f"{name}:q4_0")
