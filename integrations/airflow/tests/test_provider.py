@@ -8,17 +8,25 @@ import sys
 import warnings
 from importlib import import_module
 from importlib.metadata import entry_points, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import airflow
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_2_PLUS
 from annotations import unreadable
 
 import kitops_airflow
 from kitops_airflow import __version__
+from kitops_airflow.connection_form import CONN_FIELDS
 from kitops_airflow.get_provider_info import get_provider_info
 
 SCHEMA = Path(airflow.__file__).parent / "provider_info.schema.json"
+# Its page for connections does without: see the test of that.
+commands_read_forms = pytest.mark.skipif(
+    AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_2_PLUS and find_spec("flask_appbuilder") is None,
+    reason="the commands of Airflow 3.0 and 3.1 read forms by flask_appbuilder, which only its FAB provider brings",
+)
 
 
 def test_airflow_finds_the_provider() -> None:
@@ -60,7 +68,7 @@ def test_every_module_the_description_names_is_there(kind: str) -> None:
             import_module(name)
 
 
-def test_airflow_reads_links_notifiers_decorators_uris_and_the_form() -> None:
+def test_airflow_reads_links_notifiers_decorators_and_uris() -> None:
     from airflow.providers_manager import ProvidersManager
 
     manager = ProvidersManager()
@@ -72,9 +80,27 @@ def test_airflow_reads_links_notifiers_decorators_uris_and_the_form() -> None:
     hook = manager.hooks["kitops"]
     assert hook is not None
     assert hook.hook_name == "KitOps (OCI registry)"
+
+
+@commands_read_forms
+def test_airflow_reads_the_form() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    manager = ProvidersManager()
     widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__kitops__")}
     assert {"extra__kitops__plain_http", "extra__kitops__token"} <= widgets
     assert manager.field_behaviours["kitops"]["relabeling"]["host"] == "Registry"
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 has another page for connections")
+def test_the_page_for_connections_shows_the_form() -> None:
+    code = (  # a process of its own: Airflow 3.1 puts mocks in place of the widgets that it does not have
+        "from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService as service;"
+        "(form,) = [hook for hook in service.hook_meta_data() if hook.connection_type == 'kitops'];"
+        "print(form.standard_fields.host.title, *form.extra_fields)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1].split() == ["Registry", *CONN_FIELDS]
 
 
 def test_a_dag_file_loads_the_engine_only_when_a_task_runs() -> None:
@@ -95,8 +121,8 @@ def test_a_dag_file_loads_the_engine_only_when_a_task_runs() -> None:
         (("links",), "kitops_airflow.links.ModelKitLink"),
         (("notifications",), "kitops_airflow.notifications.ModelKitNotifier"),
         (("triggers",), "kitops_airflow.triggers.tag"),
-        (("behaviours",), "kitops"),
-        (("widgets",), "extra__kitops__token"),
+        pytest.param(("behaviours",), "kitops", marks=commands_read_forms),
+        pytest.param(("widgets",), "extra__kitops__token", marks=commands_read_forms),
     ],
 )
 def test_airflows_own_commands_show_it(command: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,10 @@ class Served:
 
         return self.wait(there, f"run {run} asks nothing about {about}")
 
+    def failed_processes(self) -> int:
+        """How many processes of runs ended with an error so far; the state of the run comes a little before."""
+        return self.live.log("serve").count("Process exited with status code: 1.")
+
     def retry(self, run: uuid.UUID) -> None:
         """What the button of Prefect's UI asks the server for."""
         state = Scheduled(name="AwaitingRetry", message="Retry from the UI")
@@ -207,8 +211,11 @@ def test_a_rejected_run_that_is_retried_in_the_ui_asks_again(served: Served, pro
     planned = project.digest("staging")
     run = served.start("modelkit-promotion/to-prod", policy=str(project.policy), approval="suspend")
     served.question(run, "suspended", planned)
+    before = served.failed_processes()
     assert served.answer(run, decision="reject", approver="dana", note="too early") == "ACCEPT"
     assert "too early" in served.until(run, "Failed")
+    # Prefect takes a run that is to be retried for crashed where its process has not ended yet.
+    served.wait(lambda: served.failed_processes() > before, "the process of the rejected run did not end")
     served.retry(run)
     served.question(run, "suspended", planned, times=2)
     assert project.digest("prod") != planned
