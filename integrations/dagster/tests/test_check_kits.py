@@ -59,7 +59,7 @@ class Project:
                 dg.define_asset_job("checks", selection=checks),
                 dg.define_asset_job(
                     "report_checked",
-                    selection=dg.AssetSelection.checks(*self.keys) | dg.AssetSelection.assets(self.report),
+                    selection=checks | dg.AssetSelection.assets(self.report),
                 ),
                 signing_job(self.regional, signer=str(self.key)),
             ],

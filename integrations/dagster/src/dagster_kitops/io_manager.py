@@ -48,7 +48,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     An input annotated as :class:`ModelKit` (or not at all) is a handle that reads nothing before something is asked
     for; as ``Path``, the directory where the kit was unpacked; as ``dict[str, Path]``, its entries by name; as
     ``bytes`` or a type of object, the object. All are the very digest that Dagster recorded as this run's input.
-    Several partitions come as a ``dict`` by partition key, one as the kit itself; which it is the partition mapping says.
+    Several partitions come as a ``dict`` by partition key, one as the kit itself; the partition mapping says which.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
