@@ -14,6 +14,7 @@ from dagster_kitops import (
     ModelKitIOManager,
     digest_check,
     promotion_assets,
+    promotion_schedule,
     rollback_job,
 )
 
@@ -64,7 +65,7 @@ defs = dg.Definitions(
     assets=[wine_data, wine, card, staging, prod],
     asset_checks=checks,
     jobs=[promote, rollback_job(prod, "prod", policy=POLICY)],
-    schedules=[dg.ScheduleDefinition(job=promote, cron_schedule="0 6 * * 1-5")],
+    schedules=[promotion_schedule(wine, POLICY, checks=checks, cron_schedule="0 6 * * 1-5")],
     resources={"kitops": resource, "modelkit": ModelKitIOManager(kitops=resource)},
     executor=dg.in_process_executor,
 )

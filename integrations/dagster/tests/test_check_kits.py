@@ -11,8 +11,14 @@ import pytest
 from runs import QUIET, data_version
 
 import kitops_core as kitops
-from dagster_kitops import KitOpsResource, ModelKitContents, ModelKitIOManager, digest_check, signature_check
-from dagster_kitops import promotion_asset, signing_job
+from dagster_kitops import (
+    KitOpsResource,
+    ModelKitContents,
+    ModelKitIOManager,
+    digest_check,
+    signature_check,
+    signing_job,
+)
 from kitops_core.errors import InvalidInputError
 from kitops_core.signing.keys import generate_key_pair
 
@@ -32,9 +38,7 @@ class Project:
             (directory / name).write_bytes(data)
         self.key = directory / "release.key"
 
-        @dg.asset(
-            io_manager_key="modelkit", partitions_def=REGIONS, backfill_policy=dg.BackfillPolicy.single_run()
-        )
+        @dg.asset(io_manager_key="modelkit", partitions_def=REGIONS, backfill_policy=dg.BackfillPolicy.single_run())
         def regional(context):
             return {key: ModelKitContents(model=self.weights + key.encode()) for key in context.partition_keys}
 
@@ -47,12 +51,16 @@ class Project:
 
     @property
     def defs(self) -> dg.Definitions:
+        checks = dg.AssetSelection.checks(*self.keys)
         return dg.Definitions(
             [self.regional, self.report],
             asset_checks=self.checks,
             jobs=[
-                dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*self.keys)),
-                dg.define_asset_job("report_checked", selection=dg.AssetSelection.checks(*self.keys) | dg.AssetSelection.assets(self.report)),
+                dg.define_asset_job("checks", selection=checks),
+                dg.define_asset_job(
+                    "report_checked",
+                    selection=checks | dg.AssetSelection.assets(self.report),
+                ),
                 signing_job(self.regional, signer=str(self.key)),
             ],
             resources={"kitops": self.resource, "modelkit": ModelKitIOManager(kitops=self.resource)},
@@ -66,7 +74,9 @@ class Project:
         """Materialize partitions, with their checks."""
         tags = {}
         if ends is not None:
-            tags = dict(zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), ends))
+            tags = dict(
+                zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), ends, strict=True)
+            )
         return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=self.instance,
             asset_selection=[self.regional.key],
@@ -105,9 +115,7 @@ def said(result: Any) -> dg.AssetCheckEvaluation:
 
 
 @pytest.fixture
-def project(
-    registry: str, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Project:
+def project(registry: str, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("COSIGN_PASSWORD", "")
     return Project(registry, instance, tmp_path)
 

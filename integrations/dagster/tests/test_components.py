@@ -17,6 +17,7 @@ from runs import QUIET, data_version, metadata
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKitIOManager
 from kitops_core.errors import InvalidInputError
+from kitops_core.signing.keys import generate_key_pair
 
 DG = str(Path(sys.executable).with_name("dg"))
 COMPONENTS = ["KitOpsComponent", "ModelKitComponent", "ModelKitPromotionComponent"]
@@ -183,7 +184,7 @@ def test_channels_are_assets_with_a_schedule_and_a_way_back(
     churn = project.write("churn", "ModelKitComponent", {"asset": {"key": "churn"}, "path": "bundle"})
     (churn / "bundle").mkdir()
     (churn / "bundle/model.onnx").write_bytes(b"weights")
-    attributes = {"kit": "churn", "automation": "verified", "cron": "0 6 * * 1-5"}
+    attributes = {"kit": "churn", "cron": "0 6 * * 1-5"}
     channels = project.write("channels", "ModelKitPromotionComponent", attributes)
     (channels / "promotion.yaml").write_text(
         f"kit: {namespace}/churn\nchannels:\n  staging: {{}}\n  prod: {{from: staging}}\n"
@@ -195,5 +196,21 @@ def test_channels_are_assets_with_a_schedule_and_a_way_back(
     repository = defs.get_repository_def()
     assert {"rollback_churn__staging", "rollback_churn__prod", "promote_churn"} < set(repository.job_names)
     assert [schedule.cron_schedule for schedule in repository.schedule_defs] == ["0 6 * * 1-5"]
-    node = defs.resolve_asset_graph().get(dg.AssetKey(["churn", "prod"]))
+
+
+def test_what_is_to_wait_for_checks_needs_one(project: YamlProject) -> None:
+    attributes: dict[str, Any] = {"kit": "churn", "automation": "verified"}
+    channels = project.write("channels", "ModelKitPromotionComponent", attributes)
+    (channels / "promotion.yaml").write_text("kit: registry.example.com/ml/churn\nchannels:\n  staging: {}\n")
+    with pytest.raises(Exception, match="ModelKitPromotionComponent") as caught:
+        project.load()
+    assert "there is no check" in str(caught.value.__cause__)
+
+
+def test_with_a_check_channels_promote_what_was_verified(project: YamlProject) -> None:
+    attributes = {"kit": "churn", "automation": "verified", "signed_by": ["release.pub"]}
+    channels = project.write("channels", "ModelKitPromotionComponent", attributes)
+    (channels / "release.pub").write_bytes(generate_key_pair(b"")[1])
+    (channels / "promotion.yaml").write_text("kit: registry.example.com/ml/churn\nchannels:\n  staging: {}\n")
+    node = project.load().resolve_asset_graph().get(dg.AssetKey(["churn", "staging"]))
     assert node.automation_condition is not None

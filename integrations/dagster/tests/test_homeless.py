@@ -26,7 +26,7 @@ def test_no_home_and_no_known_user_pack_to_a_registry(registry: str, user: str, 
     target = f"{registry}/{uuid.uuid4().hex[:8]}"
     done = subprocess.run(
         [sys.executable, HERE / "homeless.py", target, *([user] if user else [])],
-        env={**environment, "PYTHONPATH": str(HERE), "TMPDIR": "/tmp"},  # noqa: S108
+        env={**environment, "PYTHONPATH": str(HERE), "TMPDIR": "/tmp"},
         cwd="/",
         capture_output=True,
         text=True,

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pytest
 from runs import data_version, run
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from trained import FEATURES, LABELS, MODELS, TEXTS, digests, texts
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from trained import FEATURES, LABELS, MODELS, OBJECTS, TEXTS, digests, texts
 
 from dagster_kitops import ModelKit, ModelKitContents
 from dagster_kitops.serializers import load_object, save_object
@@ -29,7 +30,7 @@ def test_the_same_training_in_another_process_gives_the_same_bytes(tmp_path: Pat
         f"print(json.dumps(trained.digests(pathlib.Path({str(tmp_path)!r}))))"
     )
     here = digests(tmp_path)
-    assert len(set(here.values())) == len(MODELS)
+    assert len(set(here.values())) == len(OBJECTS)
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
@@ -150,3 +151,30 @@ def test_get_params_of_any_estimator_can_be_parameters(instance: dg.DagsterInsta
     assert parameters["logisticregression__C"] == 0.5
     assert parameters["logisticregression__tol"] == "inf"
     assert parameters["standardscaler"] == "StandardScaler"
+
+
+def test_an_estimator_that_loads_back_nowhere_is_refused_when_it_is_packed(tmp_path: Path) -> None:
+    model = make_pipeline(FunctionTransformer(lambda features: features), LogisticRegression())
+    with pytest.raises(InvalidInputError, match="<lambda>, which nobody can load again"):
+        save_object(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "way"),
+    [
+        ({"weights": {1, 2}, "bias": 1.0}, r"builtins.dict, because of \['weights'\]: a builtins.set", "Serializer"),
+        ({"a": [1, {"b": (1,)}]}, r"because of \['a'\]\[1\]\['b'\]: a builtins.tuple", "Serializer"),
+        ({"a": np.ones(2), "b": 1 + 2j}, r"because of \['b'\]: a builtins.complex", "Serializer"),
+        ({"loss": float("nan")}, r"because of \['loss'\]: a builtins.float", "Serializer"),
+        ({1: "a"}, r"because of \[1\]: a builtins.int", "Serializer"),
+        (np.ones(2), "of type numpy.ndarray", "give it a name"),
+        (pd.Series([1.0]), r"of type pandas\..*Series", "to_frame"),
+    ],
+    ids=lambda value: "",
+)
+def test_what_has_no_safe_format_is_named_with_a_way_that_works(
+    tmp_path: Path, value: object, message: str, way: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        save_object(value, tmp_path)
+    assert way in caught.value.hint

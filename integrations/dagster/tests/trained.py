@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -29,16 +30,29 @@ def texts() -> object:
     return model
 
 
+def arrays() -> dict[str, np.ndarray]:
+    return {name: np.arange(3.0) for name in {"weights", "bias", "scale", "shift"}}  # in the order of their hashes
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame({"region": ["eu", "us"], "rate": [0.5, 0.25]})
+
+
+def figures() -> dict[str, object]:
+    return {name: len(name) for name in {"weights", "bias", "scale", "shift"}}
+
+
 MODELS = {
     "linear": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(FEATURES, LABELS),
     "forest": forest,
     "texts": texts,
 }
+OBJECTS = {**MODELS, "arrays": arrays, "frame": frame, "figures": figures}
 
 
 def digests(directory: Path) -> dict[str, str]:
     """Train and save every model."""
     return {
         name: hashlib.sha256(save_object(train(), directory).path.read_bytes()).hexdigest()
-        for name, train in MODELS.items()
+        for name, train in OBJECTS.items()
     }

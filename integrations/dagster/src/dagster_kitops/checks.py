@@ -104,7 +104,9 @@ def digest_check(
             return False, f"{kit.reference} was moved to {found}", {"kitops/found": found}
         return True, f"{kit.reference} is {kit.digest}", {}
 
-    return _check(asset, name, "The kit is in the registry, and its tag still means it.", look, kitops_key, partitions_def)
+    return _check(
+        asset, name, "The kit is in the registry, and its tag still means it.", look, kitops_key, partitions_def
+    )
 
 
 def policy_check(

@@ -14,15 +14,23 @@ from pydantic import ConfigDict, Field
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import REFERENCE_KEY, identity
 from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
-from dagster_kitops.metadata import changes_between, kit_metadata
 from dagster_kitops.keeping import Keeper
 from dagster_kitops.kit_ref import ModelKitRef
+from dagster_kitops.metadata import changes_between, kit_metadata
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.naming import repository_of_output
 from dagster_kitops.options import REPOSITORY, InputOptions, OutputOptions, input_options, output_options
 from dagster_kitops.outputs import Packer, by_partition, combined_version
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.versioning import describe_partition, gathers, has_run, input_kits, note_loaded, recorded_kit, set_data_version
+from dagster_kitops.versioning import (
+    describe_partition,
+    gathers,
+    has_run,
+    input_kits,
+    note_loaded,
+    recorded_kit,
+    set_data_version,
+)
 from kitops_core import InvalidInputError, KitOpsError, ModelKitRecord, NotFoundError, Reference, parse_reference
 from kitops_core.orchestrate.names import repository_of, tag_of
 from kitops_core.orchestrate.unpacked import unpacked
@@ -40,7 +48,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     An input annotated as :class:`ModelKit` (or not at all) is a handle that reads nothing before something is asked
     for; as ``Path``, the directory where the kit was unpacked; as ``dict[str, Path]``, its entries by name; as
     ``bytes`` or a type of object, the object. All are the very digest that Dagster recorded as this run's input.
-    Several partitions come as a ``dict`` by partition key, one as the kit itself; which it is the partition mapping says.
+    Several partitions come as a ``dict`` by partition key, one as the kit itself; the partition mapping says which.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -247,7 +255,8 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         tagged = named.with_tag(self.tags[0] if partition is None else tag_of(partition))
         if has_run(context):
             context.log.warning(
-                f"Dagster records no kit of {context.asset_key.to_user_string()}: {tagged} is loaded, whatever it is now"
+                f"Dagster records no kit of {context.asset_key.to_user_string()}: "
+                f"{tagged} is loaded, whatever it is now"
             )
         return str(tagged)
 

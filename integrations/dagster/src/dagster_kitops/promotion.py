@@ -186,9 +186,7 @@ def rollback_job(
         version = {"dagster/data_version": done.digest, "dagster/data_version_is_user_provided": "true"}
         made_from = input_versions(context.instance, target, upstream, done.digest)
         context.log_event(
-            dg.AssetMaterialization(
-                asset_key=target, metadata=promotion_metadata(done), tags={**version, **made_from}
-            )
+            dg.AssetMaterialization(asset_key=target, metadata=promotion_metadata(done), tags={**version, **made_from})
         )
 
     @dg.job(

@@ -11,6 +11,8 @@ from dagster_kitops.automation import promote_when_verified
 from dagster_kitops.checks import asset_key, key_file, signature_check
 from dagster_kitops.components.scaffolding import ModelKitPromotionScaffolder
 from dagster_kitops.promotion import promotion_assets, rollback_job
+from dagster_kitops.scheduling import promotion_schedule
+from kitops_core import InvalidInputError
 
 
 @dg.scaffold_with(ModelKitPromotionScaffolder)
@@ -22,9 +24,9 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
     to: list[str] = Field([], description="Only these channels; by default all of the policy's.")
     signed_by: list[str] = Field([], description="Public keys, files or env://NAME: one must have signed a kit.")
     automation: Literal["verified", "none"] = Field(
-        "none", description="verified: promote when a kit changed and its blocking checks passed."
+        "none", description="verified: promote when a kit changed and its blocking checks passed; needs signed_by."
     )
-    cron: str = Field("", description="Promote on this schedule, in UTC.")
+    cron: str = Field("", description="Promote on this schedule, in UTC; what has to wait is skipped.")
     signer: str = Field("", description="Private key that signs promotion records: a file or env://NAME.")
 
     @classmethod
@@ -37,7 +39,13 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
 
         Raises:
             KitOpsError: The policy cannot be used.
+            InvalidInputError: ``automation`` is to wait for checks, and there are none.
         """
+        if self.automation == "verified" and not self.signed_by:
+            raise InvalidInputError(
+                f"{context.path}: 'automation: verified' promotes what checks have passed, and there is no check",
+                hint="name the keys of 'signed_by', or promote by 'cron', when the gates let it in",
+            )
         policy = context.path / self.policy
         candidate = asset_key(self.kit)
         keys = [key_file(key, context.path) for key in self.signed_by]
@@ -64,5 +72,9 @@ class ModelKitPromotionComponent(dg.Component, dg.Resolvable, dg.Model):
             selection=dg.AssetSelection.assets(*assets),
             description=f"Promotes what waits of {candidate.to_user_string()}, channel by channel.",
         )
-        schedules = [dg.ScheduleDefinition(job=promote, cron_schedule=self.cron)] if self.cron else []
+        schedules = (
+            [promotion_schedule(candidate, policy, cron_schedule=self.cron, to=self.to, checks=checks)]
+            if self.cron
+            else []
+        )
         return dg.Definitions(assets=assets, asset_checks=checks, jobs=[*jobs, promote], schedules=schedules)

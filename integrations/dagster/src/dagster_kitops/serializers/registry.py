@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from dagster_kitops.serializers import json_data, onnx, parquet, pickled, safetensors, skops
+from dagster_kitops.serializers.unsafe import culprit, type_name, way_of
 from kitops_core import InvalidInputError
 
 
@@ -98,9 +99,8 @@ def save_object(
     except InvalidInputError:
         raise
     except Exception as error:  # an object it was not made for may make a library raise anything
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise InvalidInputError(
-            f"{chosen.name} cannot write an object of type {kind}: {type(error).__name__}: {error}",
+            f"{chosen.name} cannot write an object of type {type_name(value)}: {type(error).__name__}: {error}",
             hint="name another serializer, or write the object to a file and give its Path",
         ) from error
     path.write_bytes(data)
@@ -179,10 +179,12 @@ def _chosen(value: Any, name: str, allow_pickle: bool) -> Serializer:
     if not takers and allow_pickle:
         takers = [_PICKLE]
     if not takers or name == _PICKLE.name:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        where, what = culprit(value)
+        of = f", because of {where}: a {type_name(what)}" if where else ""
         raise InvalidInputError(
-            f"there is no safe format for an object of type {kind}",
-            hint="write it to a file in the framework's own format and give its Path, register a Serializer for it, "
+            f"there is no safe format for an object of type {type_name(value)}{of}",
+            hint=way_of(what)
+            or "write it to a file in the framework's own format and give its Path, register a Serializer for it, "
             "or set allow_pickle=True on the ModelKitIOManager: whoever loads a pickle runs its code",
         )
     return takers[0]

@@ -13,6 +13,9 @@ from kitops_core import InvalidInputError
 _MAX_RATIO = 100
 """How many times its size a skops file, which is a zip archive, may hold; more is taken for a bomb."""
 
+_FORMATS_OF_THEIR_OWN = ("catboost", "lightgbm", "xgboost")
+"""Libraries whose estimators hold a booster that skops cannot write so that it loads back."""
+
 _INSTALL = "install dagster-kitops[sklearn]"
 
 
@@ -20,7 +23,11 @@ def takes(value: Any) -> bool:
     """Whether it is an estimator."""
     # An estimator can only exist where scikit-learn was imported already: never import it to look.
     base = sys.modules.get("sklearn.base")
-    return base is not None and isinstance(value, base.BaseEstimator)
+    return (
+        base is not None
+        and isinstance(value, base.BaseEstimator)
+        and type(value).__module__.partition(".")[0] not in _FORMATS_OF_THEIR_OWN
+    )
 
 
 def save(value: Any) -> bytes:
@@ -38,7 +45,14 @@ def save(value: Any) -> bytes:
     from dagster_kitops.serializers.skops_file import reproducible
 
     try:
-        return reproducible(io.dumps(value))
+        data: bytes = io.dumps(value)
+        nameless = [name for name in io.get_untrusted_types(data=data) if "<" in name]
+        if nameless:
+            raise InvalidInputError(
+                f"this {type(value).__qualname__} holds {', '.join(nameless)}, which nobody can load again",
+                hint="make it a function of a module, which is there where the model is loaded",
+            )
+        return reproducible(data)
     except (TypeError, io.exceptions.UnsupportedTypeException) as error:
         raise InvalidInputError(
             f"skops cannot write this {type(value).__module__}.{type(value).__qualname__}: {error}",
