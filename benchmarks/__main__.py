@@ -26,7 +26,8 @@ HEAD = ["| what | against | measured | promised |", "|---|---|---|---|"]
 
 def promote(bench: Bench) -> None:
     """Promotions: requests within a registry, memory between two."""
-    for where, (requests, in_a_row, sent) in promotion.within(bench.work / "within", KITOPS, bench.registry, GIB).items():
+    costs = promotion.within(bench.work / "within", KITOPS, bench.registry, GIB)
+    for where, (requests, in_a_row, sent) in costs.items():
         bench.row(f"requests of a promotion, {where}", "", requests, 12)
         bench.row(f"requests in a row of a promotion, {where}", "", in_a_row)
         bench.row(f"layer bytes sent, {where}", "", sent / MIB, 0, " MiB")

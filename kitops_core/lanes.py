@@ -22,6 +22,8 @@ PART_BYTES = 4 * 1024 * 1024
 _PARTS = 14
 """How many parts are in memory at most."""
 _LOOK_SECONDS = 0.02
+_SELDOM_SECONDS = 0.1
+"""How often it is looked when there are as many lanes as there may be: each look asks every thread."""
 _WAITING = 0.35
 """Share of the cores in use, up to one for each lane, below which the processor is said to wait."""
 _WEIGHT, _UNKNOWN_SHARE = 0.6, 0.7
@@ -168,11 +170,11 @@ class Lanes:
 
     def look(self) -> None:
         """See whether the processor waits, and grow; cheap enough to be called with every buffer."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
+        now, pause = time.monotonic(), _LOOK_SECONDS if self._limit < self.most else _SELDOM_SECONDS
+        if now - self._looked < pause:
             return
         with self._lock:
-            if (wall := now - self._looked) < _LOOK_SECONDS:
+            if (wall := now - self._looked) < pause:
                 return
             busy = _busy_seconds()
             used = max(self._used, 1)

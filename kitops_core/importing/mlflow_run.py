@@ -104,7 +104,7 @@ def describe_run(source: str, control: Control) -> Kitfile:
 
 @contextmanager
 def _fetched(name: MlflowName, source: str, control: Control) -> Iterator[tuple[_Found, Path]]:
-    """What is imported, and a directory with its files. MLflow's client cannot be told to stop: it is left to itself."""
+    """What is imported, and a directory with its files. MLflow's client cannot be told to stop: it is left alone."""
     control.check()
     with _mlflow_errors(f"import {source}"):
         found = until_cancelled(lambda: _find(_client(name), name), control)

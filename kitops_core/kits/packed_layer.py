@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kitops_core.events import Control
 from kitops_core.kits.packing import CompressionName
+from kitops_core.oci.blob import SMALL_BYTES, BytesSource
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType
 from kitops_core.record import LayerRecord
@@ -112,7 +113,7 @@ class PackedLayer:
         self.learn(size_before, control)
         self.started = self.started or time.time_ns()
         source = self._source(control)
-        written = storage.write_blob(source, control, mount_from=self.mount_from)
+        written = storage.write_blob(self._in_memory(control) or source, control, mount_from=self.mount_from)
         if self.type.compression == "none":
             self.diff_id = written.descriptor.digest
         elif source.diff_id:  # else nothing was read, and the cache knew it
@@ -165,6 +166,16 @@ class PackedLayer:
             known=self.known,
             control=control,
         )
+
+    def _in_memory(self, control: Control) -> BytesSource | None:
+        """The layer's bytes, where they are few and new: a registry then takes them in two requests and not three."""
+        if self.known is not None or self.type.compression != "none" or self.plan.size > SMALL_BYTES:
+            return None
+        data = bytearray()
+        for chunk in self._source(control).stream():
+            control.check()
+            data += chunk
+        return BytesSource(bytes(data), self.media_type, self.plan.path)
 
     def _hashed(self, control: Control) -> Descriptor:
         digest = hashlib.sha256()

@@ -12,6 +12,8 @@ from kitops_core.oci.manifest import Descriptor, sha256_digest
 
 BUFFER_BYTES = 1024 * 1024
 """How much is read, hashed and sent at a time; 256 KiB to 4 MiB measured alike, and memory stays flat."""
+SMALL_BYTES = 256 * 1024
+"""A blob up to this size may be held in memory: then its digest is known before it is sent, which saves a request."""
 
 
 class BlobSource(Protocol):

@@ -138,6 +138,22 @@ def test_that_nothing_changed_is_told_by_two_requests_also_on_another_machine(
     assert [layer.path for layer in third.layers if layer.outcome == "written"] == ["d7.csv"]
 
 
+def test_a_small_layer_is_sent_in_two_requests(faults: FaultProxy, tmp_path: Path) -> None:
+    root = tmp_path / "many"
+    root.mkdir()
+    entries = "".join(f"- {{name: d{index}, path: d{index}.csv}}\n" for index in range(12))
+    (root / "Kitfile").write_text(f"manifestVersion: 1.0.0\npackage: {{name: many}}\ndatasets:\n{entries}")
+    for index in range(12):
+        (root / f"d{index}.csv").write_bytes(os.urandom(500))
+    reference = f"{faults.address}/many/{uuid.uuid4().hex}:1"
+    record = kitops.pack(root, reference, push=True)
+    assert {layer.outcome for layer in record.layers} == {"written"}
+    assert faults.count("PATCH") == 0
+    assert faults.count("POST") == faults.count("PUT", "/blobs/") == 12 + 1  # and the config
+    kitops.unpack(reference, tmp_path / "there")
+    assert (tmp_path / "there" / "d7.csv").read_bytes() == (root / "d7.csv").read_bytes()
+
+
 def test_many_layers_are_fetched_many_at_a_time(faults: FaultProxy, tmp_path: Path) -> None:
     """Behind a round trip of 50 ms; the proxy sees how many requests are under way."""
     root = tmp_path / "many"

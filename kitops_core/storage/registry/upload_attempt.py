@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from kitops_core.errors import IntegrityError, KitOpsError, RegistryError, SourceError
 from kitops_core.events import Control, Event
-from kitops_core.oci.blob import BlobSource
+from kitops_core.oci.blob import SMALL_BYTES, BlobSource
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.reference import is_digest
 from kitops_core.storage.registry.backoff import Backoff
@@ -29,7 +29,6 @@ _TOKEN_SECONDS = 60.0
 _STORING_PATIENCE = 5.0
 _PIECE = 128 * 1024
 _EVENT_BYTES = 1024 * 1024
-_SMALL_BYTES = 256 * 1024
 
 
 class RestartError(Exception):
@@ -70,7 +69,7 @@ class RefusedError(Exception):
 
 def is_small(source: BlobSource) -> bool:
     """Whether a blob is known and so small that it goes with the request that ends its session."""
-    return source.known is not None and source.verified and source.known.size <= _SMALL_BYTES
+    return source.known is not None and source.verified and source.known.size <= SMALL_BYTES
 
 
 class UploadAttempt:
