@@ -50,6 +50,16 @@ class S3Server:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
+    @property
+    def connection(self) -> dict[str, str]:
+        """An Airflow connection that leads to it, with :attr:`extra`."""
+        return {"conn_type": "aws", "login": ACCESS_KEY, "password": SECRET_KEY}
+
+    @property
+    def extra(self) -> str:
+        """What Airflow's connection has besides."""
+        return json.dumps({"endpoint_url": self.endpoint, "region_name": "us-east-1"})
+
     def fs(self, **options: Any) -> Any:
         """A client of its own."""
         import s3fs

@@ -53,16 +53,10 @@ def airflow_database() -> Path:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
     """An S3 server, with the connection ``models`` that leads to it."""
-    from s3_server import ACCESS_KEY, SECRET_KEY, s3_server
+    from s3_server import s3_server
 
     with s3_server() as server:
-        connection = {
-            "conn_type": "aws",
-            "login": ACCESS_KEY,
-            "password": SECRET_KEY,
-            "extra": {"endpoint_url": server.endpoint, "region_name": "us-east-1"},
-        }
-        os.environ["AIRFLOW_CONN_MODELS"] = json.dumps(connection)
+        os.environ["AIRFLOW_CONN_MODELS"] = json.dumps({**server.connection, "extra": server.extra})
         yield server
         del os.environ["AIRFLOW_CONN_MODELS"]
 

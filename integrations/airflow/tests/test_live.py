@@ -15,6 +15,7 @@ from fault_proxy import fault_proxy
 from live_airflow import LiveAirflow, live_airflow
 from readme import snippet
 from registry_fixture import PASSWORD, USERNAME, Served
+from s3_server import BUCKET, S3Server
 from test_stopping import slowly
 
 import kitops_core as kitops
@@ -39,17 +40,18 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def airflow(registry: str, auth_registry: Served, scratch: Path) -> Iterator[LiveAirflow]:
+def airflow(registry: str, auth_registry: Served, s3: S3Server, scratch: Path) -> Iterator[LiveAirflow]:
     (scratch / "home").mkdir()
     (scratch / "promotion.yaml").write_text(
         f"kit: {registry}/live/churn\nchannels: {{dev: {{}}, prod: {{from: dev}}}}\n"
     )
     shutil.copytree(Path(__file__).parent / "live", scratch / "dags")
-    readme = [snippet(name, FILE) for name in ("dag", "event", "approval")]
+    readme = [snippet(name, FILE) for name in ("dag", "event", "approval", "workers")]
     (scratch / "dags" / "readme.py").write_text("\n\n".join([TRAIN, *readme, "report()", "release()", ""]))
     (scratch / "dags" / "promotion.yaml").write_text(snippet("channels", FILE))
     for path in (scratch / "dags").glob("*.*"):
-        path.write_text(path.read_text().replace("registry.example.com", registry))
+        text = path.read_text().replace("registry.example.com", registry)
+        path.write_text(text.replace("s3://models@scratch", f"s3://models@{BUCKET}/live"))
     (scratch / "large").mkdir()
     (scratch / "large" / "model.bin").write_bytes(bytes(LARGE_BYTES))
     with fault_proxy(registry) as proxy:
@@ -70,6 +72,7 @@ def airflow(registry: str, auth_registry: Served, scratch: Path) -> Iterator[Liv
         connection = {"conn_type": "kitops", "host": auth_registry.address, "login": USERNAME, "password": PASSWORD}
         with live_airflow(scratch / "home", scratch / "dags", extra) as running:
             running.call("POST", "/connections", {"connection_id": "secured", **connection})
+            running.call("POST", "/connections", {"connection_id": "models", **s3.connection, "extra": s3.extra})
             yield running
 
 
@@ -105,6 +108,17 @@ def test_a_pushed_kit_is_an_asset_event_and_the_dag_that_waits_reads_its_digest(
     links = airflow.call("GET", f"/dags/produce/dagRuns/{run}/taskInstances/fit/links")["extra_links"]
     with urllib.request.urlopen(links["ModelKit"], timeout=60) as page:  # as a browser does, asking for no media type
         assert "dev" in json.load(page)["tags"]
+
+
+def test_what_one_task_leaves_in_an_object_store_the_next_packs_without_a_copy(
+    airflow: LiveAirflow, registry: str
+) -> None:
+    run = airflow.trigger("two_workers")
+    airflow.succeed("two_workers", run)
+    assert airflow.xcom("two_workers", run, "evaluate") == ["model.onnx"]
+    packed = airflow.xcom("two_workers", run, "pack")
+    with kitops.open(f"{registry}/ml/churn@{packed['digest']}") as kit:
+        assert kit.read("model.onnx") == b"weights"
 
 
 def test_the_readme_leads_from_training_without_a_date_to_production(airflow: LiveAirflow, registry: str) -> None:

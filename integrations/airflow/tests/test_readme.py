@@ -14,6 +14,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from dag_runs import dag_bag, events, result, run, states, store
 from hub_server import hub_server
 from readme import snippet
+from s3_server import BUCKET, S3Server
 
 import kitops_core as kitops
 from kitops_airflow import modelkit_asset
@@ -52,10 +53,7 @@ def here(text: str, registry: str) -> str:
     return (
         text.replace("registry.example.com", registry)
         .replace("/data/", f"{Path.cwd()}/")
-        .replace(
-            "s3://models@scratch",
-            f"file://{Path.cwd()}/scratch",  # Airflow's own provider of object stores
-        )
+        .replace("s3://models@scratch", f"s3://models@{BUCKET}/scratch")
     )
 
 
@@ -132,8 +130,7 @@ def test_one_file_of_a_kit_is_read_by_its_path(load: Load, registry: str, model:
     assert load("path", digest=packed.digest)["card"] == "# Churn\n"
 
 
-def test_what_one_worker_leaves_in_an_object_store_another_packs(load: Load, registry: str, tmp_path: Path) -> None:
-    (tmp_path / "scratch").mkdir()
+def test_what_one_worker_leaves_in_an_object_store_another_packs(load: Load, s3: S3Server) -> None:
     names = load("dag", "workers")
     dag_run = run(made(names["two_workers"]))
     assert result(dag_run, "evaluate") == ["model.onnx"]

@@ -51,7 +51,7 @@ def test_a_url_a_path_of_a_block_and_a_directory_make_the_same_kit(registry: str
 def test_contents_by_name_may_be_of_a_block(registry: str, bundle: Path, url: str) -> None:
     name = repository(registry)
     block = RemoteFileSystem(basepath=url)
-    first = next(path for path in sorted(bundle.iterdir()) if path.is_file())
+    first = next(path for path in sorted(bundle.iterdir()) if path.is_file() and path.name != "Kitfile")
 
     @flow
     def train() -> ModelKitRef:
@@ -64,7 +64,7 @@ def test_contents_by_name_may_be_of_a_block(registry: str, bundle: Path, url: st
 
 def test_a_shard_is_packed_from_a_store(registry: str, bundle: Path, url: str) -> None:
     name = repository(registry)
-    first = next(path for path in sorted(bundle.iterdir()) if path.is_file())
+    first = next(path for path in sorted(bundle.iterdir()) if path.is_file() and path.name != "Kitfile")
     kitfile = bundle.parent / "Kitfile"
     kitfile.write_text(f"manifestVersion: 1.0.0\npackage:\n  name: churn\ndocs:\n  - path: {first.name}\n")
 
