@@ -224,7 +224,10 @@ def label_option(function: Callable[..., None]) -> Callable[..., None]:
 
 def kit_argument(name: str = "reference", **attributes: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A positional ModelKit reference, completed from the local store."""
-    return click.argument(name, metavar=name.upper(), shell_complete=_complete, **attributes)
+    metavar = name.upper() if attributes.get("required", True) else f"[{name.upper()}]"
+    if attributes.get("nargs", 1) != 1:
+        metavar += "..."
+    return click.argument(name, metavar=metavar, shell_complete=_complete, **attributes)
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

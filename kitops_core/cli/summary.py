@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-COMMANDS = {
-    "init": "Write a Kitfile from what is in a directory",
-    "pack": "Pack a directory as a ModelKit",
-    "import": "Make a ModelKit of a repository of the Hugging Face Hub, or of MLflow",
-    "push": "Send a ModelKit from the local store to a registry",
-    "pull": "Fetch a ModelKit from a registry into the local store",
-    "unpack": "Put a ModelKit's files, or some of them, into a directory",
-    "materialize": "Make a directory that a server can load",
-    "list": "List the ModelKits of the local store or of a repository",
-    "index": "Make and show ModelKit indexes: one reference over the variants of a model",
-    "info": "Show a ModelKit's Kitfile",
-    "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
-    "image": "Make a container image of a ModelKit, over its own layers",
-    "manifests": "Print Kubernetes manifests that pack, promote or serve a ModelKit",
-    "lineage": "Show what a ModelKit was made from",
-    "bom": "Write a ModelKit's bill of materials (CycloneDX)",
-    "diff": "Say what differs between two ModelKits",
-    "attach": "Attach a file to a ModelKit",
-    "attest": "Attach a statement about a ModelKit, signed or not",
-    "sign": "Sign a ModelKit",
-    "verify": "Verify a ModelKit's signatures or attestations",
-    "referrers": "Show what is attached to a ModelKit",
-    "generate-key-pair": "Make a key pair to sign with",
-    "promote": "Promote a ModelKit into a channel, through the channel's gates",
-    "approve": "Approve a ModelKit for a channel",
-    "rollback": "Promote the ModelKit again that a channel had before",
-    "channels": "Show what is in each channel",
-    "history": "Show what was promoted into a channel",
-    "prune": "Remove ModelKits that channels no longer need",
-    "tag": "Give a ModelKit further names",
-    "remove": "Remove ModelKits or their tags",
-    "gc": "Free the space of blobs that no ModelKit needs",
-    "login": "Log in to a registry",
-    "logout": "Forget the credentials of a registry",
-    "version": "Show the version",
-    "completion": "Print the completion script for a shell",
+_GROUPS = {
+    "Make and move kits": {
+        "init": "Write a Kitfile from what is in a directory",
+        "pack": "Pack a directory as a ModelKit",
+        "import": "Make a ModelKit of a repository of the Hugging Face Hub, or of MLflow",
+        "push": "Send a ModelKit from the local store to a registry",
+        "pull": "Fetch a ModelKit from a registry into the local store",
+        "unpack": "Put a ModelKit's files, or some of them, into a directory",
+        "materialize": "Make a directory that a server can load",
+        "tag": "Give a ModelKit further names",
+        "remove": "Remove ModelKits or their tags",
+        "index": "Make and show ModelKit indexes: one reference over the variants of a model",
+    },
+    "Look at kits": {
+        "list": "List the ModelKits of the local store or of a repository",
+        "info": "Show a ModelKit's Kitfile",
+        "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
+        "diff": "Say what differs between two ModelKits",
+        "lineage": "Show what a ModelKit was made from",
+        "bom": "Write a ModelKit's bill of materials (CycloneDX)",
+        "referrers": "Show what is attached to a ModelKit",
+    },
+    "Sign, verify and state": {
+        "attach": "Attach a file to a ModelKit",
+        "attest": "Attach a statement about a ModelKit, signed or not",
+        "sign": "Sign a ModelKit",
+        "verify": "Verify a ModelKit's signatures or attestations",
+        "generate-key-pair": "Make a key pair to sign with",
+    },
+    "Promote": {
+        "promote": "Promote a ModelKit into a channel, through the channel's gates",
+        "approve": "Approve a ModelKit for a channel",
+        "rollback": "Promote the ModelKit again that a channel had before",
+        "channels": "Show what is in each channel",
+        "history": "Show what was promoted into a channel",
+        "prune": "Remove ModelKits that channels no longer need",
+    },
+    "Serve in Kubernetes": {
+        "image": "Make a container image of a ModelKit, over its own layers",
+        "manifests": "Print Kubernetes manifests that pack, promote or serve a ModelKit",
+    },
+    "This machine": {
+        "login": "Log in to a registry",
+        "logout": "Forget the credentials of a registry",
+        "gc": "Free the space of blobs that no ModelKit needs",
+        "cache": "Show or clear what is known of layers packed before",
+        "skill": "Write a skill that teaches an agent this command",
+        "completion": "Print the completion script for a shell",
+        "version": "Show the version",
+    },
 }
+COMMANDS = {name: line for group in _GROUPS.values() for name, line in group.items()}
 """Every command and its one line of help. The module of the same name in ``commands`` has the command."""
 
 _HELP = """\
@@ -53,7 +68,6 @@ Usage: kitops [OPTIONS] COMMAND [ARGS]...
   A reference is registry/repository:tag or registry/repository@sha256:...; a name:tag
   without a registry, which only means the local store; or oci:PATH:tag, a directory.
 
-Commands:
 {commands}
 
 Options, before or after the command:
@@ -72,4 +86,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 unusable input, 4 not found, 5 de
 
 def help_text() -> str:
     """What ``kitops --help`` writes."""
-    return _HELP.format(commands="\n".join(f"  {name:<19}{line}" for name, line in COMMANDS.items()))
+    groups = [
+        "\n".join([f"{title}:", *(f"  {name:<19}{line}" for name, line in group.items())])
+        for title, group in _GROUPS.items()
+    ]
+    return _HELP.format(commands="\n\n".join(groups))

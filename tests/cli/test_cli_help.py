@@ -65,6 +65,21 @@ def test_a_commands_help_shows_usage_own_and_shared_options(name: str) -> None:
             assert all(option in text for option in param.opts)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_arguments_that_may_be_left_out_are_in_brackets(name: str) -> None:
+    usage = ok(name, "--help").out.partition("\n\n")[0]
+    shown = usage.partition("[OPTIONS]")[2].split()
+    arguments = [param for param in commands()[name].params if isinstance(param, click.Argument)]
+    optional = [argument for argument in arguments if not argument.required]
+    assert len([text for text in shown if text.startswith("[")]) == len(optional)
+
+
+def test_help_tells_commands_by_what_they_are_for() -> None:
+    text = ok("--help").out
+    for title, first in [("Make and move kits", "init"), ("Look at kits", "list"), ("Promote", "promote")]:
+        assert re.search(rf"^{title}:\n  {first} ", text, re.MULTILINE)
+
+
 def test_the_document_has_every_command_and_option_and_nothing_else() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     commands_part, _, shared_part = text.partition("## Options of every command")

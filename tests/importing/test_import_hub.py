@@ -302,3 +302,16 @@ def test_a_policy_can_ask_for_the_origin(hub: Hub, name: str) -> None:
     imported("acme/tiny", name)
     build = read_build(provenance(f"{name}:1"))
     assert (build.repository, build.commit) == ("hf://acme/tiny", commit)
+
+
+def test_init_describes_a_repository_of_the_hub(hub: Hub, tmp_path: Path) -> None:
+    hub.repo("acme/tiny").commit(FILES)
+    ok("init", tmp_path, "--remote", "acme/tiny", "--desc", "Ours")
+    text = (tmp_path / "Kitfile").read_text()
+    assert "path: model.safetensors" in text
+    assert "description: Ours" in text
+    made = ok("import", "acme/tiny", "--print-kitfile").out
+    assert text == made.replace("Imported from hf://acme/tiny", "Ours")
+    assert kit("init", tmp_path, "--remote", "acme/tiny").code == 8
+    assert kit("init", tmp_path, "--ref", "main", "-f").code == 2
+    assert kit("init", tmp_path, "--remote", "acme/gone", "-f").code == 4

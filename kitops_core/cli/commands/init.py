@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     "--allow-lfs-pointers", is_flag=True, help="Describe Git LFS pointers in place of models and datasets as they are."
 )
 @click.option(
+    "--remote",
+    "source",
+    metavar="REPOSITORY",
+    help="Describe a repository of the Hugging Face Hub or of MLflow instead, as `kitops import` names it.",
+)
+@click.option("--ref", default="", metavar="REVISION", help="With --remote: a branch, tag or commit of the Hub.")
+@click.option("--token", metavar="TOKEN", help="With --remote: a token for the Hub (default: $HF_TOKEN).")
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
@@ -51,6 +59,9 @@ def command(
     depth: int,
     servable: bool,
     allow_lfs_pointers: bool,
+    source: str | None,
+    ref: str,
+    token: str | None,
     output: str | None,
     as_json: bool,
 ) -> None:
@@ -67,11 +78,22 @@ def command(
     target = Path(output) if output else find_kitfile(directory) or directory / "Kitfile"
     if output != "-" and target.exists() and not force:
         raise ConflictError(f"'{target}' is there already", hint="give --force to replace it")
-    kitfile = generate_kitfile(directory, name=name, description=desc, authors=authors, depth=depth)
-    if kitfile.entries():
-        _check(settings, directory, kitfile, allow_lfs_pointers)
+    if source is None:
+        if ref or token:
+            raise click.UsageError("--ref and --token are for --remote.")
+        kitfile = generate_kitfile(directory, name=name, description=desc, authors=authors, depth=depth)
+        if kitfile.entries():
+            _check(settings, directory, kitfile, allow_lfs_pointers)
+        else:
+            warn(settings, f"nothing was found in '{directory}' that a kit could hold")
     else:
-        warn(settings, f"nothing was found in '{directory}' that a kit could hold")
+        if servable or depth or allow_lfs_pointers:
+            raise click.UsageError("--servable, --depth and --allow-lfs-pointers are for files that are here.")
+        with settings.client() as client:
+            kitfile = client.describe_import(source, ref=ref, token=token)
+        package = kitfile.package
+        package.name, package.description = name or package.name, desc or package.description
+        package.authors = list(authors) or package.authors
     if servable:
         from kitops_core.serving.layout import lay_out
 
@@ -100,7 +122,8 @@ def _check(settings: Settings, directory: Path, kitfile: Kitfile, allow_lfs_poin
     from kitops_core.kits.packing import Packing
 
     how = Packing(allow_lfs_pointers=allow_lfs_pointers, allow_secrets=True)
-    settings.client().plan(directory, kitfile=kitfile, how=how)
+    with settings.client() as client:
+        client.plan(directory, kitfile=kitfile, how=how)
 
 
 def _contents(kitfile: Kitfile) -> str:

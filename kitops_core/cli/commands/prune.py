@@ -12,7 +12,7 @@ from kitops_core.wording import timestamp_text
 
 
 @new_command("prune", network=True)
-@click.argument("channel", metavar="CHANNEL", required=False, default="")
+@click.argument("channel", metavar="[CHANNEL]", required=False, default="")
 @policy_option
 @click.option("--delete", is_flag=True, help="Remove them; otherwise they are only shown.")
 def command(settings: Settings, channel: str, policy: str, delete: bool, as_json: bool) -> None:

@@ -114,6 +114,28 @@ class LayerCache:
             if known is None:
                 self._make_room()
 
+    def entries(self) -> tuple[int, int]:
+        """How many layers are remembered, and the bytes that this takes."""
+        count = size = 0
+        with suppress(FileNotFoundError), os.scandir(self._directory) as found:
+            for entry in found:
+                with suppress(OSError):
+                    size += entry.stat(follow_symlinks=False).st_size
+                    count += 1
+        return count, size
+
+    def clear(self) -> tuple[int, int]:
+        """Forget every layer; gives what :meth:`entries` gave before.
+
+        Raises:
+            OSError: One cannot be removed.
+        """
+        known = self.entries()
+        for name in os.listdir(self._directory) if known[0] else ():
+            with suppress(FileNotFoundError):  # another process made room
+                os.unlink(self._directory / name)
+        return known
+
     def _path(self, key: str) -> Path:
         return self._directory / (hashlib.sha256(key.encode()).hexdigest()[:40] + ".json")
 
