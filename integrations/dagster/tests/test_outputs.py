@@ -146,7 +146,10 @@ def test_a_kit_with_a_model_and_no_documentation_gets_a_card(instance: dg.Dagste
         (ModelKitContents(docs={"README.md": b""}, metrics={"accuracy": 1.0}), "no"),
         (ModelKitContents(docs={"../README.md": b""}), "'../README.md' cannot be the path of a file in the kit"),
         (ModelKitContents(model=Path("m"), metrics={"accuracy": "good"}), "metric 'accuracy' is 'good'"),
-        (ModelKitContents(model=Path("m"), parameters={"f": {"g": object()}}), "parameters.f.g: object cannot be written as JSON"),
+        (
+            ModelKitContents(model=Path("m"), parameters={"f": {"g": object()}}),
+            "parameters.f.g: object cannot be written as JSON",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
