@@ -10,7 +10,7 @@ import io
 import json
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from math import prod
 from typing import BinaryIO
 
@@ -86,16 +86,20 @@ def checked(
     """
     undecided = may_be_incomplete(name, size)
     start = b""
-    for piece in pieces:
-        if undecided:
-            start += piece
-            try:
-                if fault := find_fault(name, size, lambda: io.BytesIO(start)):  # noqa: B023  # called at once
-                    raise refuse(fault)
-                undecided = False
-            except EOFError:
-                pass  # the header goes on in the next piece
-        yield piece
+    try:
+        for piece in pieces:
+            if undecided:
+                start += piece
+                try:
+                    if fault := find_fault(name, size, lambda: io.BytesIO(start)):  # noqa: B023  # called at once
+                        raise refuse(fault)
+                    undecided = False
+                except EOFError:
+                    pass  # the header goes on in the next piece
+            yield piece
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()  # with the connection that it reads from
 
 
 def _read(file: BinaryIO, count: int, size: int) -> bytes:

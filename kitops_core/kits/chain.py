@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.events import Event
 from kitops_core.kitfile.data import KitfileData
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.reference import Reference, parse_reference
@@ -69,6 +70,10 @@ def missing_parents(session: Session, found: FoundKit) -> list[str]:
             try:
                 parent = session.find(text)
             except NotFoundError as error:
+                if parse_reference(text).is_local_name:  # of the machine that packed it: no registry has it
+                    detail = f"{child.reference} is made from '{text}', which names no registry to fetch it from"
+                    session.control.emit(Event("warning", text, detail=detail))
+                    continue
                 where = f"{child.reference} is made from the kit '{text}'"
                 raise NotFoundError(f"{where}: {error}", hint=error.hint) from None
             try:

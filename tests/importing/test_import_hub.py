@@ -314,4 +314,4 @@ def test_init_describes_a_repository_of_the_hub(hub: Hub, tmp_path: Path) -> Non
     assert text == made.replace("Imported from hf://acme/tiny", "Ours")
     assert kit("init", tmp_path, "--remote", "acme/tiny").code == 8
     assert kit("init", tmp_path, "--ref", "main", "-f").code == 2
-    assert kit("init", tmp_path, "--remote", "acme/gone", "-f").code == 4
+    assert kit("init", tmp_path, "--remote", "acme/gone", "-f").code == 5

@@ -50,6 +50,14 @@ def test_a_pull_without_a_parent_fails_before_it_brings_the_child(tmp_path: Path
     assert local(store) == {}
 
 
+def test_a_pull_says_of_a_parent_that_only_the_packing_machine_had(tmp_path: Path, name: str) -> None:
+    top = pack(tmp_path, "my-base:1", f"{name}/top:1", push=True)
+    told: list[str] = []
+    puller = client(store=tmp_path / "store", on_event=lambda event: told.append(event.detail))
+    assert puller.pull(f"{name}/top:1").digest == top.digest
+    assert any("which names no registry to fetch it from" in detail for detail in told)
+
+
 def test_a_pull_brings_kits_that_hold_datasets(tmp_path: Path, name: str) -> None:
     data = pack(tmp_path, "m.bin", f"{name}/data:1", push=True)
     more = f"datasets: [{{name: d, path: d, remotePath: '{name}/data:1'}}]\n"
