@@ -18,7 +18,8 @@ python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q --disable-pip-version-check dagster==1.13.27
 cd "$work"
 mkdir home
-export DAGSTER_HOME="$work/home" DAGSTER_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1
+echo 'telemetry: {enabled: false}' > home/dagster.yaml
+export DAGSTER_HOME="$work/home"
 venv/bin/python - > seen 2> log <<'PYTHON'
 import dagster as dg
 

@@ -208,6 +208,7 @@ def test_what_is_to_wait_for_checks_needs_one(project: YamlProject) -> None:
 
 
 def test_with_a_check_channels_promote_what_was_verified(project: YamlProject) -> None:
+    project.write("resources", "KitOpsComponent", {"registry": "registry.example.com/ml"})
     attributes = {"kit": "churn", "automation": "verified", "signed_by": ["release.pub"]}
     channels = project.write("channels", "ModelKitPromotionComponent", attributes)
     (channels / "release.pub").write_bytes(generate_key_pair(b"")[1])

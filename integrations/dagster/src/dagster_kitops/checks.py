@@ -222,10 +222,13 @@ def _result(verdicts: Sequence[_Verdict]) -> dg.AssetCheckResult:
     for verdict in verdicts:
         if verdict.kit is not None:  # two partitions may have one kit, under two tags
             by_digest[verdict.kit.digest] = verdict.passed and by_digest.get(verdict.kit.digest, True)
-    rows = [
-        {"partition": str(each.partition), "passed": each.passed, "found": each.said, "kit": each.kit.digest}
-        if each.kit is not None
-        else {"partition": str(each.partition), "passed": False, "found": each.said, "kit": ""}
+    rows: list[dict[str, str | bool]] = [
+        {
+            "partition": str(each.partition),
+            "passed": each.passed,
+            "found": each.said,
+            "kit": each.kit.digest if each.kit is not None else "",
+        }
         for each in verdicts
     ]
     columns = {"partition": "string", "passed": "bool", "found": "string", "kit": "string"}

@@ -35,14 +35,15 @@ class OutputOptions:
         tags: ``kitops/tags``: its tags, or with partitions further tags; empty means the IO manager's.
         serializer: ``kitops/serializer``: the serializer's name; empty means the IO manager's.
         parents: ``kitops/parents``: references of kits it was made from, besides those that are its inputs.
-        metrics: ``kitops/metric/<name>``: what was measured, for the kit and for Dagster's charts.
+        metrics: ``kitops/metric/<name>``: what was measured, for the kit and for Dagster's charts; numbers, and
+            the names of those that are not finite.
     """
 
     repository: str
     tags: tuple[str, ...]
     serializer: str
     parents: tuple[str, ...]
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

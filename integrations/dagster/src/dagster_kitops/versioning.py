@@ -178,7 +178,7 @@ def gathers(context: dg.InputContext) -> bool:
     """
     try:
         step = context.step_context
-        assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle)
+        assets: Any = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle)
         mapping = assets.get_partition_mapping(context.asset_key)
         ours, theirs = assets.partitions_def, context.asset_partitions_def
     except (AttributeError, KeyError, dg.DagsterError):
