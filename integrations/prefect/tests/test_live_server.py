@@ -225,14 +225,11 @@ def test_a_rejected_run_that_is_retried_in_the_ui_asks_again(served: Served, pro
     assert kitops.history("prod", policy=project.policy)[0].note == "now"
 
 
-@pytest.mark.parametrize("approval", ["pause", "suspend"])
-def test_a_run_that_waits_for_a_person_leaves_its_concurrency_slot_to_others(
-    served: Served, project: Project, approval: str
-) -> None:
+def test_a_run_that_waits_for_a_person_leaves_its_concurrency_slot_to_others(served: Served, project: Project) -> None:
     planned = project.digest("staging")
     name, policy = "modelkit-promotion/one-at-a-time", str(project.policy)
-    asks = served.start(name, policy=policy, approval=approval)
-    served.question(asks, "paused" if approval == "pause" else "suspended", planned)
+    asks = served.start(name, policy=policy, approval="pause")
+    served.question(asks, "paused", planned)
     served.until(served.start(name, policy=policy), "Completed")
     assert served.waits(asks)
     assert project.digest("prod") == planned
