@@ -14,9 +14,10 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from kitops_core.events import Control
-from kitops_core.lanes import PART_BYTES
 from kitops_core.objects.store import StoredObject
 
+PART_BYTES = 2 * 1024 * 1024
+"""How much is asked for at a time. Clients put each answer together from pieces, and so hold it twice for a moment."""
 _LOOK_SECONDS = 0.1
 _THREADS = 8
 _PIECE_BYTES = 1024 * 1024
