@@ -14,11 +14,14 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from kitops_core.events import Control
-from kitops_core.lanes import PART_BYTES
 from kitops_core.objects.store import StoredObject
 
+PART_BYTES = 2 * 1024 * 1024
+"""How much is asked for at a time. Clients put each answer together from pieces, and so hold it twice for a moment."""
 _LOOK_SECONDS = 0.1
-_THREADS = 8
+_THREADS = 4
+_PARTS = 6
+"""How many parts are ahead of one reader; more are held by clients than they are faster for."""
 _PIECE_BYTES = 1024 * 1024
 
 
@@ -95,7 +98,7 @@ class ObjectsAhead:
         return part.found.read(part.start, end)
 
     def _fill(self) -> None:
-        while self._part is None and len(self._ahead) < self._lanes.share and self._lanes.reserve():
+        while self._part is None and len(self._ahead) < min(_PARTS, self._lanes.share) and self._lanes.reserve():
             part = next(self._parts, None)
             if part is None:
                 self._lanes.release(1)

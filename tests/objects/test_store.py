@@ -13,9 +13,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import kitops_core as kitops
 from kitops_core.events import Cancel, Control
-from kitops_core.lanes import PART_BYTES
 from kitops_core.layers.snapshot import object_stamp
-from kitops_core.objects.ahead import ObjectsAhead
+from kitops_core.objects.ahead import PART_BYTES, ObjectsAhead
 from kitops_core.objects.store import ObjectDirectory, ObjectStore, StoredObject, find_objects
 from kitops_core.storage.local.layer_cache import is_racy
 

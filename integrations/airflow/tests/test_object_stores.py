@@ -51,7 +51,7 @@ def test_a_directory_and_files_of_a_store_are_packed_without_a_copy(s3: S3Server
             source=kitops.Contents(model=ObjectStoragePath(f"{HERE}/copied/churn/model.onnx")),
             reference=f"{registry}/s3/contents:1.0",
         )
-        KitPackPushOperator(task_id="local", source=f"file://{model}", reference=f"{registry}/s3/local:1.0")
+        KitPackPushOperator(task_id="local", source=f"file://{model}", reference=f"{registry}/s3-local/churn:1.0")
     ran = run(made)
     assert states(ran) == dict.fromkeys(("all", "named", "contents", "local"), "success")
     digests = {name: result(ran, name)["digest"] for name in ("all", "local")}
