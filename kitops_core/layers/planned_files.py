@@ -10,7 +10,6 @@ from kitops_core.errors import SourceChangedError, SourceError
 from kitops_core.events import Control
 from kitops_core.layers.plan import LayerPlan
 from kitops_core.layers.snapshot import DEVICE, INODE, MODE, SIZE, Folder, stamp
-from kitops_core.objects.ahead import ObjectsAhead
 from kitops_core.objects.store import ObjectStore, StoredObject
 from kitops_core.oci.blob import BUFFER_BYTES
 
@@ -50,6 +49,8 @@ class _Objects:
 
     def __init__(self, plan: LayerPlan, control: Control) -> None:
         stored = (folder.stored(index) for folder, index in plan.members())
+        from kitops_core.objects.ahead import ObjectsAhead  # with its threads, for objects only
+
         self._ahead = ObjectsAhead((found for found in stored if found is not None), control)
         self.readinto = self._ahead.readinto
         self._unchecked: dict[ObjectStore, list[StoredObject]] = {}

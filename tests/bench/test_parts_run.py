@@ -35,4 +35,4 @@ def test_a_part_of_the_link_runs_and_says_which_peers_it_missed(bench: Bench, pa
 def test_requests_and_bytes_of_promotions_are_counted(registry: str, tmp_path: Path) -> None:
     costs = promotion.within(tmp_path / "within", KITOPS, registry, 2 * MIB)
     assert len(costs) == 4
-    assert all(requests > 0 and sent == 0 for requests, sent in costs.values())
+    assert all(requests >= in_a_row > 0 and sent == 0 for requests, in_a_row, sent in costs.values())

@@ -147,12 +147,12 @@ def test_a_large_object_that_changes_while_it_is_read_is_an_error(
 def test_small_objects_that_change_while_they_are_read_are_an_error(
     s3: S3Server, tmp_path: Path, name: str, count: int, gone: bool
 ) -> None:
-    url = s3.put(write_files(tmp_path / "churn", {f"data/{number:03}.csv": "1,2\n" for number in range(count)}), name)
+    url = s3.put(write_files(tmp_path / "churn", {f"data/{number:03}.csv": "1,2\n" * 25_000 for number in range(count)}), name)
 
     def change(event: kitops.Event) -> None:
         if event.phase == "start" and event.name == "data":
             path = f"{BUCKET}/{name}/data/{count - 1:03}.csv"
-            s3.fs().rm_file(path) if gone else s3.fs().pipe_file(path, b"2,1\n")
+            s3.fs().rm_file(path) if gone else s3.fs().pipe_file(path, b"2,1\n" * 25_000)
 
     with pytest.raises(kitops.SourceChangedError, match=f"{count - 1:03}.csv' was (removed|replaced)"):
         client(on_event=change).pack(kitops.Contents(datasets=f"{url}/data"), "there:1")
