@@ -147,7 +147,8 @@ def test_a_large_object_that_changes_while_it_is_read_is_an_error(
 def test_small_objects_that_change_while_they_are_read_are_an_error(
     s3: S3Server, tmp_path: Path, name: str, count: int, gone: bool
 ) -> None:
-    url = s3.put(write_files(tmp_path / "churn", {f"data/{number:03}.csv": "1,2\n" * 25_000 for number in range(count)}), name)
+    files = {f"data/{number:03}.csv": "1,2\n" * 25_000 for number in range(count)}
+    url = s3.put(write_files(tmp_path / "churn", files), name)
 
     def change(event: kitops.Event) -> None:
         if event.phase == "start" and event.name == "data":

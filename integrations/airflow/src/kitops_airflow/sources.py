@@ -42,7 +42,8 @@ def packable(source: Any) -> kitops.Location | kitops.Contents:
         files = {key: _all(value) for key, value in source.items() if key in FILES}
         return kitops.Contents(**{**source, **files})
     if (isinstance(source, (str, os.PathLike)) and str(source)) or "://" in str(source):
-        return _one(source)
+        location: kitops.Location = _one(source)
+        return location
     raise InvalidInputError(
         f"there is nothing to pack in {type(source).__name__}",
         hint="give a directory, or contents by name: {'model': 'out/model.onnx', 'docs': ['README.md']}",
