@@ -33,7 +33,12 @@ Usage: kitops-storage-initializer SRC DEST [SRC DEST ...]
   the environment: see docs/serving.md.
 """
 _WRONG_USAGE = 2
-_REFUSED_FLAGS = {"directory": "--dir", "file_keys": "--verify-files", "as_json": "--json"}
+_REFUSED_FLAGS = {
+    "directory": "--dir",
+    "file_keys": "--verify-files",
+    "include_remote": "--include-remote",  # what is fetched to be served is the kit, and only that
+    "as_json": "--json",
+}
 _TYPES = ("kitfile", "model", "code", "datasets", "docs")
 
 

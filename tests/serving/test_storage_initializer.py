@@ -162,7 +162,8 @@ class TestTheEnvironment:
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
-            ("--include-remote", "--include-remote"),
+            ("--include-remote", "--include-remote cannot be used here"),
+            ("--no-such-flag", "--no-such-flag"),
             ("--filter", "requires an argument"),
             ("--filter weights", "'weights' is not a type"),
             ("--filter 'model", "cannot be split into words"),
