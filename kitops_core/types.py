@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from kitops_core.lineages.graph import Edge as Edge
     from kitops_core.lineages.graph import Node as Node
     from kitops_core.lineages.lineage import Lineage as Lineage
+    from kitops_core.objects.location import FileSystemPath as FileSystemPath
     from kitops_core.objects.location import Location as Location
     from kitops_core.oci.manifest import Descriptor as Descriptor
     from kitops_core.oci.manifest import Manifest as Manifest
@@ -112,7 +113,7 @@ _HOMES = {
     "layers.publish": "Existing",
     "lineages.graph": "Edge Node",
     "lineages.lineage": "Lineage",
-    "objects.location": "Location",
+    "objects.location": "FileSystemPath Location",
     "oci.manifest": "Descriptor Manifest",
     "promotion.channel_models": "Channel",
     "promotion.channels": "ChannelState",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from inspect import getattr_static
-from typing import Any, Protocol, TypeGuard
+from typing import Annotated, Any, Protocol, TypeGuard
 
 from kitops_core.errors import InvalidInputError
 
@@ -31,7 +31,22 @@ class FileSystemPath(Protocol):
         """The path in it."""
 
 
-Location = str | os.PathLike[str] | FileSystemPath
+class _AsItIs:
+    """Tells pydantic, where it validates a call, which paths it is to take as they are."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema  # only where pydantic asks, so it is there
+
+        def check(location: object) -> object:
+            if not brings_file_system(location):
+                raise ValueError("not a path with a file system")
+            return location
+
+        return core_schema.no_info_plain_validator_function(check)
+
+
+Location = str | os.PathLike[str] | Annotated[FileSystemPath, _AsItIs]
 """Where a file or directory is."""
 
 

@@ -225,7 +225,7 @@ def test_a_check_that_is_not_there_or_never_runs_is_no_pass(project: Project) ->
     first, _ = two_promotions(project)
     for name in ("smoke/nowhere", "nowhere"):
         with pytest.raises(kitops.NotFoundError, match=f"no deployment '{name}'"):
-            modelkit_promotion(to="staging", policy=str(project.policy), check=name)
+            modelkit_promotion(to="staging", policy=str(project.policy), check=PromotionCheck(deployment=name))
     assert len(kitops.history("staging", policy=project.policy)) == 1
     smoke.to_deployment("never", entrypoint_type=EntrypointType.MODULE_PATH).apply()
     with pytest.raises(PromotionCheckError, match=r"smoke/never of .* ended as \w+ after 1 s"):
