@@ -11,6 +11,7 @@ from typing import Any
 
 import kitops_core as kitops
 from dagster_kitops.card import model_card
+from dagster_kitops.identity import NOT_FINITE
 from dagster_kitops.serializers import save_object
 from kitops_core import InvalidInputError
 
@@ -173,12 +174,8 @@ def number(value: Any, what: str) -> float | str:
     """A metric as a Kitfile has it; one that is not finite by its name, which no gate takes for a number."""
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, str) and value in NOT_FINITE:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidInputError(f"{what} is {value!r}, not a number")
     return value if math.isfinite(value) else str(value)
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a metric is a number that can be compared."""
-    value = value.item() if hasattr(value, "item") else value
-    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -16,7 +16,8 @@ REFERENCE_KEY = "kitops/reference"
 METRIC = "kitops/metric/"
 """The metadata keys of what was measured begin so."""
 
-_NOT_FINITE = ("nan", "inf", "-inf")
+NOT_FINITE = ("nan", "inf", "-inf")
+"""How a metric that is no finite number is written."""
 
 VERDICTS_KEY = "kitops/verdicts"
 """The metadata key of a check that looked at several kits: by digest, whether it passed."""
@@ -42,7 +43,7 @@ def metrics_of(kitfile: Kitfile) -> dict[str, float | str]:
     metrics = (kitfile.model.parameters or {}).get("metrics", {}) if kitfile.model is not None else {}
     if not isinstance(metrics, Mapping):
         return {}
-    known = {name: value for name, value in metrics.items() if type(value) in (int, float) or value in _NOT_FINITE}
+    known = {name: value for name, value in metrics.items() if type(value) in (int, float) or value in NOT_FINITE}
     return {f"{METRIC}{name}": value for name, value in known.items()}
 
 

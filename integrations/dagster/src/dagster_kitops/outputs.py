@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 import kitops_core as kitops
-from dagster_kitops.contents import TRUSTED_TYPES, ModelKitContents, contents_of, is_finite
+from dagster_kitops.contents import TRUSTED_TYPES, ModelKitContents, contents_of, number
 from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.resources import KitOpsResource
@@ -137,7 +137,7 @@ class Packer:
         return kitops.Provenance(
             parameters={name: value for name, value in made.items() if name not in ("metrics", TRUSTED_TYPES)},
             inputs=[kitops.kit_input(kitops.parse_reference(parent)) for parent in parents],
-            metrics={name: value for name, value in metrics.items() if is_finite(value)},
+            metrics={name: number(value, f"metric '{name}'") for name, value in metrics.items()},
         )
 
     def _found(self, ref: ModelKitRef) -> ModelKitRecord:
