@@ -17,17 +17,23 @@ from kitops_core.errors import InvalidInputError
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.slsa import format_time
 
+NOT_FINITE = ("nan", "inf", "-inf")
+"""The names of what is no finite number. As a figure each is text, which no gate takes for a number."""
 
-def metrics_predicate(metrics: Mapping[str, float], *, time: datetime | None = None, url: str = "") -> dict[str, Any]:
+
+def metrics_predicate(
+    metrics: Mapping[str, float | str], *, time: datetime | None = None, url: str = ""
+) -> dict[str, Any]:
     """The predicate of a statement that says what was measured.
 
     Args:
-        metrics: Figures by name.
+        metrics: Figures by name; one that came out as no finite number by the name of that, ``"nan"``, so that an
+            earlier figure does not count any more.
         time: When they were measured; now where nobody says.
         url: Where the evaluation can be looked at.
 
     Raises:
-        InvalidInputError: There is none, or one is not a finite number.
+        InvalidInputError: There is none, or one is neither a finite number nor such a name.
     """
     if not metrics:
         raise InvalidInputError("there are no metrics to attest", hint="name at least one: accuracy=0.94")
@@ -64,9 +70,11 @@ def _lasting(predicate: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in predicate.items() if key not in ("time", "url")}
 
 
-def _figure(name: str, value: object) -> float:
+def _figure(name: str, value: object) -> float | str:
     if not name:
         raise InvalidInputError("a metric has no name", hint="write it as accuracy=0.94")
+    if isinstance(value, str) and value in NOT_FINITE:
+        return value
     number = _number(value)
     if number is None:
         raise InvalidInputError(

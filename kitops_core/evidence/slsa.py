@@ -36,7 +36,8 @@ class Provenance:
         parameters: What the run was given, free-form JSON.
         inputs: What it was made from: inputs, or text as :func:`~kitops_core.evidence.inputs.parse_input` reads it.
             Kits named by a tag are pinned to the digest that the tag has when packing.
-        metrics: Figures that were measured, attached as a test result.
+        metrics: Figures that were measured, attached as a test result. One that came out as no finite number is told
+            by name, ``"nan"``: no gate takes it, and an earlier figure does not count any more.
         builder: URI of who built it; by default of the orchestrator, or of an unnamed local machine.
         started: When the run started.
         finished: When it finished, and the metrics were measured; now where nobody says.
@@ -49,7 +50,7 @@ class Provenance:
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Sequence[Input | str] = ()
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | str] = field(default_factory=dict)
     builder: str = ""
     started: datetime | None = None
     finished: datetime | None = None

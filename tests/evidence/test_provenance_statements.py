@@ -163,6 +163,13 @@ def test_what_is_no_finite_number_is_no_figure(value: object) -> None:
         metrics_predicate({"accuracy": value})  # type: ignore[dict-item]
 
 
+@pytest.mark.parametrize("name", ["nan", "inf", "-inf"])
+def test_what_came_out_as_no_finite_number_is_said_by_name_and_is_no_figure(name: str) -> None:
+    predicate = metrics_predicate({"accuracy": name, "loss": 0.1})
+    assert predicate["metrics"] == {"accuracy": name, "loss": 0.1}
+    assert read_metrics(predicate) == {"loss": 0.1}
+
+
 def test_figures_that_changed_back_are_said_again() -> None:
     said = [metrics_predicate({"a": a}, time=NOON + timedelta(hours=hour)) for hour, a in enumerate([0.94, 0.90])]
     assert says_metrics(said, metrics_predicate({"a": 0.90})) == 1

@@ -12,13 +12,16 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from hub_server import hub_server
+from readme import snippet
 from runs import QUIET, data_version, metadata
 
 import kitops_core as kitops
-from dagster_kitops import KitOpsResource, ModelKitIOManager
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitIOManager
 from kitops_core.errors import InvalidInputError
 from kitops_core.signing.keys import generate_key_pair
 
+OWN = "integrations/dagster/README.md"
 DG = str(Path(sys.executable).with_name("dg"))
 COMPONENTS = ["KitOpsComponent", "ModelKitComponent", "ModelKitPromotionComponent"]
 
@@ -82,8 +85,12 @@ def test_components_are_listed_and_scaffolded_and_what_is_scaffolded_loads(proje
     listed = project.dg("list", "components", "--json")
     for name in COMPONENTS:
         assert f"dagster_kitops.{name}" in listed
-        project.dg("scaffold", "defs", f"dagster_kitops.{name}", name.lower())
-    project.write("modelkitcomponent", "ModelKitComponent", {"asset": {"key": "churn"}, "path": "bundle"})
+    for command in snippet("scaffold", OWN).splitlines():
+        project.dg(*command.removeprefix("$ dg ").split())
+    for directory, name in {"registry": "resources", "churn": "kit", "channels": "channels"}.items():
+        written = yaml.safe_load((project.folder / directory / "defs.yaml").read_text())
+        assert written == yaml.safe_load(snippet(f"yaml_{name}", OWN))
+    project.dg("check", "defs")
     defs = project.load()
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
     assert keys == {"churn", "churn/staging", "churn/prod"}
@@ -129,8 +136,18 @@ def test_files_are_packed_by_section(project: YamlProject, instance: dg.DagsterI
     assert metadata(instance, "churn")["kitops/metric/accuracy"] == 0.94
 
 
-@pytest.mark.parametrize("attributes", [{}, {"path": "a", "contents": {"model_path": "b"}}])
-def test_a_component_packs_one_thing(project: YamlProject, attributes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({}, "either 'path', 'contents', 'source' or 'reference'"),
+        ({"path": "a", "contents": {"model_path": "b"}}, "either 'path', 'contents'"),
+        ({"source": "acme/smol", "reference": "r.example.com/a:1"}, "either 'path', 'contents'"),
+        ({"path": "a", "ref": "main"}, "'ref' says which state of 'source'"),
+        ({"reference": "r.example.com/a:1", "tags": ["1.0"]}, "not of 'reference'"),
+    ],
+    ids=["nothing", "two", "two others", "a state of nothing", "a tag of another's kit"],
+)
+def test_a_component_is_one_kit(project: YamlProject, attributes: dict[str, Any], said: str) -> None:
     project.write("churn", "ModelKitComponent", {"asset": {"key": "churn"}, **attributes})
     with pytest.raises(Exception, match=r"defs\.yaml \(ModelKitComponent\)") as caught:  # Dagster says which file
         project.load().resolve_asset_graph()
@@ -138,7 +155,7 @@ def test_a_component_packs_one_thing(project: YamlProject, attributes: dict[str,
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)
     assert isinstance(causes[-1], InvalidInputError)
-    assert "either 'path' or 'contents'" in causes[-1].message
+    assert said in causes[-1].message
 
 
 @pytest.mark.parametrize(
@@ -174,6 +191,60 @@ def test_links_the_signer_and_how_to_talk_to_the_registry_are_given_on(project: 
     with pytest.raises(Exception, match="KitOpsComponent") as caught:
         project.load()
     assert "ca_fil\n" in str(caught.value.__cause__)
+
+
+def test_what_objects_may_be_made_of_and_where_they_are_unpacked_is_given_on(project: YamlProject) -> None:
+    said = {
+        "trusted": ["sklearn.tree._tree.Tree"],
+        "allow_pickle": True,
+        "provenance": False,
+        "cache_dir": "/var/cache/kits",
+    }
+    project.write("resources", "KitOpsComponent", said)
+    manager = (project.load().resources or {})["modelkit"]
+    assert {name: getattr(manager, name) for name in said} == said
+
+
+def test_a_kit_that_something_else_packs_is_an_input_and_its_tag_is_watched(
+    project: YamlProject, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    (tmp_path / "w.bin").write_bytes(b"theirs")
+    kitops.pack(kitops.Contents(model=tmp_path / "w.bin"), "vendor/llm:prod")
+    project.write("resources", "KitOpsComponent", {})
+    asset = {"key": "base", "group_name": "bought", "owners": ["team:ml"], "tags": {"tier": "1"}, "kinds": ["llm"]}
+    project.write("base", "ModelKitComponent", {"asset": asset, "reference": "vendor/llm:prod"})
+
+    @dg.asset
+    def use(base: ModelKit) -> bytes:
+        return base.read("w.bin")
+
+    defs = dg.Definitions.merge(project.load(), dg.Definitions([use], resources={"io_manager": dg.mem_io_manager}))
+    assert run(defs, instance, "use").output_for_node("use") == b"theirs"
+    spec = defs.resolve_asset_graph().get(dg.AssetKey("base"))
+    assert (spec.group_name, spec.owners, spec.tags["tier"]) == ("bought", ["team:ml"], "1")
+    assert spec.kinds == {"kitops", "llm"}
+    context = dg.build_sensor_context(instance=instance, resources={"kitops": KitOpsResource()})
+    result = defs.resolve_sensor_def("watch_base").evaluate_tick(context)
+    assert [event.asset_key.to_user_string() for event in result.asset_events] == ["base"]
+
+
+def test_a_model_of_the_hub_is_imported(
+    project: YamlProject, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub", reason="the Hub's client is not installed")
+    project.write("resources", "KitOpsComponent", {})
+    asset = {"key": "ml/smol", "group_name": "bought", "owners": ["team:ml"], "tags": {"tier": "1"}, "kinds": ["llm"]}
+    project.write("smol", "ModelKitComponent", {"asset": asset, "source": "acme/smol", "tags": ["1.10"]})
+    defs = project.load()
+    spec = defs.resolve_asset_graph().get(dg.AssetKey(["ml", "smol"]))
+    assert (spec.group_name, spec.owners, spec.tags["tier"]) == ("bought", ["team:ml"], "1")
+    assert spec.kinds == {"kitops", "llm"}
+    with hub_server() as hub:
+        hub.use(monkeypatch)
+        hub.repo("acme/smol").commit({"model.safetensors": b"weights", "config.json": b"{}"})
+        run(defs, instance, "ml/smol")
+    with kitops.open("ml/smol:1.10") as kit:
+        assert kit.digest == data_version(instance, "ml", "smol")
 
 
 def test_channels_are_assets_with_a_schedule_and_a_way_back(

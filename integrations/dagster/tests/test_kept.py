@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,8 +98,9 @@ def test_the_run_that_is_executed_again_with_the_right_word_does_not_train_again
     assert kitops.list_kits() == []
 
 
+@pytest.mark.parametrize("said_by_metadata", [False, True])
 def test_a_figure_that_is_not_finite_is_packed_and_passes_no_gate(
-    instance: dg.DagsterInstance, registry: str, tmp_path: Path
+    instance: dg.DagsterInstance, registry: str, tmp_path: Path, said_by_metadata: bool
 ) -> None:
     resource = KitOpsResource(registry=f"{registry}/{uuid.uuid4().hex[:8]}")
     policy = tmp_path / "promotion.yaml"
@@ -109,14 +111,50 @@ def test_a_figure_that_is_not_finite_is_packed_and_passes_no_gate(
 
     @dg.asset(io_manager_key="modelkit")
     def churn():
-        return ModelKitContents(model=b"weights", metrics={"loss": float("nan"), "accuracy": 0.9})
+        metrics = {"loss": float("nan"), "accuracy": 0.9}
+        if said_by_metadata:
+            return dg.Output(b"weights", metadata={f"kitops/metric/{name}": value for name, value in metrics.items()})
+        return ModelKitContents(model=b"weights", metrics=metrics)
 
     assert run([churn], instance, kitops=resource).success
     found = metadata(instance, "churn")
-    assert found["kitops/metric/loss"] == "nan"
+    assert str(found["kitops/metric/loss"]) == "nan"
     assert found["kitops/metric/accuracy"] == 0.9
     with resource.client() as client, pytest.raises(kitops.GateRefusedError, match="loss"):
         client.promote(found["kitops/reference"], "prod", policy=policy)
+
+
+def test_a_figure_that_is_not_finite_takes_the_place_of_an_earlier_one_of_the_same_kit(
+    instance: dg.DagsterInstance, registry: str, tmp_path: Path
+) -> None:
+    resource = KitOpsResource(registry=f"{registry}/{uuid.uuid4().hex[:8]}")
+    policy = tmp_path / "promotion.yaml"
+    policy.write_text(
+        f"kit: {resource.reference('churn')}\nchannels:\n"
+        "  staging: {gates: [metric: {name: loss, max: 0.5}]}\n"
+        "  prod: {gates: [metric: {name: loss, max: 0.5}]}\n"
+    )
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"weights")
+    loss = [0.1]
+
+    @dg.asset(io_manager_key="modelkit")
+    def churn():  # a directory holds no figures, so its digest stays whatever was measured
+        return dg.Output(tmp_path / "bundle", metadata={"kitops/metric/loss": loss[0]})
+
+    digests = set()
+    for loss[0], channel, passes in ((0.1, "staging", True), (float("nan"), "prod", False), (0.2, "prod", True)):
+        assert run([churn], instance, kitops=resource).success
+        time.sleep(1.1)  # a statement's time has seconds, and of two of the same one neither counts
+        found = metadata(instance, "churn")
+        digests.add(found["kitops/digest"])
+        with resource.client() as client:
+            if passes:
+                client.promote(found["kitops/reference"], channel, policy=policy)
+            else:
+                with pytest.raises(kitops.GateRefusedError, match="'nan', which is no finite number"):
+                    client.promote(found["kitops/reference"], channel, policy=policy)
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("always", 1), ("on-error", 1), ("never", 0)])

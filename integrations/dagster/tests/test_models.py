@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
-import pandas as pd
+import polars as pl
 import pytest
 from runs import data_version, run
 from sklearn.base import BaseEstimator
@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from trained import FEATURES, LABELS, MODELS, OBJECTS, TEXTS, digests, texts
 
-from dagster_kitops import ModelKit, ModelKitContents
+import kitops_core as kitops
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
 from dagster_kitops.serializers import load_object, save_object
 from kitops_core.errors import InvalidInputError
 
@@ -61,6 +62,51 @@ def test_an_object_that_two_attributes_share_is_shared_again(tmp_path: Path) -> 
     data = save_object(model, tmp_path).path.read_bytes()
     again = load_object("skops", "model.skops", data, where="a kit", trusted=())
     assert again.also_coef_ is again.coef_
+
+
+def test_the_types_that_loading_takes_are_said_when_it_is_packed_and_are_in_the_kit(
+    instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @dg.asset(io_manager_key="modelkit")
+    def churn():
+        return ModelKitContents(model=MODELS["forest"](), parameters={"trees": 5})
+
+    @dg.asset
+    def use(churn: ModelKit) -> int:
+        assert churn.trusted_types == ("sklearn.tree._tree.Tree",)
+        with pytest.raises(InvalidInputError, match="not trusted"):
+            churn.load()
+        return len(churn.load(trusted=churn.trusted_types).estimators_)
+
+    manager = ModelKitIOManager(kitops=KitOpsResource())
+    resources = {"modelkit": manager, "io_manager": dg.mem_io_manager}
+    result = dg.materialize([churn, use], instance=instance, resources=resources)
+    assert result.output_for_node("use") == 5
+    assert "has to trust sklearn.tree._tree.Tree: name them" in capfd.readouterr().err
+    with kitops.open("churn:latest") as kit:
+        assert kit.kitfile.model is not None
+        assert kit.kitfile.model.parameters == {"trees": 5, "trusted_types": ["sklearn.tree._tree.Tree"]}
+
+
+def test_a_model_of_the_usual_types_asks_for_no_trust(instance: dg.DagsterInstance) -> None:
+    @dg.asset(io_manager_key="modelkit")
+    def churn():
+        return LogisticRegression(max_iter=50).fit(FEATURES / FEATURES.max(axis=0), LABELS)
+
+    @dg.asset
+    def use(churn: ModelKit) -> tuple:
+        return churn.trusted_types
+
+    assert run([churn, use], instance).output_for_node("use") == ()
+
+
+def test_a_parameter_of_that_name_that_says_otherwise_is_refused(instance: dg.DagsterInstance) -> None:
+    @dg.asset(io_manager_key="modelkit")
+    def churn():
+        return ModelKitContents(model=MODELS["forest"](), parameters={"trusted_types": 3})
+
+    with pytest.raises(InvalidInputError, match="parameters holds 'trusted_types'"):
+        run([churn], instance)
 
 
 class Unknown(BaseEstimator):
@@ -167,8 +213,10 @@ def test_an_estimator_that_loads_back_nowhere_is_refused_when_it_is_packed(tmp_p
         ({"a": np.ones(2), "b": 1 + 2j}, r"because of \['b'\]: a builtins.complex", "Serializer"),
         ({"loss": float("nan")}, r"because of \['loss'\]: a builtins.float", "Serializer"),
         ({1: "a"}, r"because of \[1\]: a builtins.int", "Serializer"),
-        (np.ones(2), "of type numpy.ndarray", "give it a name"),
-        (pd.Series([1.0]), r"of type pandas\..*Series", "to_frame"),
+        ([np.ones(2)], r"builtins.list, because of \[0\]: a numpy.ndarray", "arrays by name"),
+        (np.ma.MaskedArray([1.0], [True]), "of type numpy.ma", "'mask': array.mask"),
+        ({"a": np.ma.MaskedArray([1.0], [True])}, r"because of \['a'\]: a numpy.ma", "'mask': array.mask"),
+        (pl.LazyFrame({"a": [1]}), r"of type polars\..*LazyFrame", "collect"),
     ],
     ids=lambda value: "",
 )

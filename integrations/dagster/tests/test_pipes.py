@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 from runs import data_version, materialization, metadata, run
 
+import kitops_core as kitops
 from dagster_kitops import ModelKit
 
 SCRIPT = """
@@ -19,8 +20,23 @@ from dagster_pipes import open_dagster_pipes
 
 with open_dagster_pipes() as pipes:
     Path("model.bin").write_bytes(b"weights")
-    kit = kitops.pack(kitops.Contents(model="model.bin"), "churn:latest")
+    Path("base.bin").write_bytes(b"base")
+    base = kitops.pack(kitops.Contents(model="base.bin"), "base:latest")
+    contents = kitops.Contents(model="model.bin", license="MIT", parameters={"metrics": {"accuracy": 0.9}})
+    kit = kitops.pack(contents, "churn:latest", parents=[f"base@{base.digest}"])
     report_modelkit(pipes, kit)
+"""
+
+ELSEWHERE = """
+from pathlib import Path
+import kitops_core as kitops
+from dagster_kitops.pipes import report_modelkit
+from dagster_pipes import open_dagster_pipes
+
+with open_dagster_pipes() as pipes, kitops.Client(store="another-store") as client:
+    Path("model.bin").write_bytes(b"weights")
+    kit = client.pack(kitops.Contents(model="model.bin"), "churn:latest")
+    report_modelkit(pipes, kit{given})
 """
 
 
@@ -49,6 +65,21 @@ def test_a_kit_packed_by_another_process_is_loaded_like_any_other(
     assert [(row.data["section"], row.data["path"]) for row in table.records] == [("model", "model.bin")]
     assert command == f"kitops unpack churn@{data_version(instance, 'churn')} --dir churn"
     assert metadata(instance, "churn")["kitops/record"]["reference"] == "churn:latest"
+    with kitops.open("base:latest") as base, kitops.open("churn:latest") as kit:
+        assert metadata(instance, "churn")["kitops/parents"] == [f"base@{base.digest}"]
+        assert metadata(instance, "churn")["kitops/kitfile"] == f"```yaml\n{kit.kitfile.to_yaml()}```"
+    assert metadata(instance, "churn")["kitops/metric/accuracy"] == 0.9
+
+
+def test_a_kit_that_the_default_client_does_not_find_is_read_by_the_one_that_packed_it(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given, has_kitfile in (("", False), (", client=client", True)):
+        Path("train.py").write_text(ELSEWHERE.format(given=given))
+        resources = {"pipes_subprocess_client": dg.PipesSubprocessClient(cwd=str(tmp_path))}
+        assert run([churn], instance, more=resources).success
+        assert ("kitops/kitfile" in metadata(instance, "churn")) is has_kitfile
 
 
 def test_reporting_needs_no_dagster() -> None:

@@ -170,7 +170,7 @@ def test_the_yaml(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     package = f"project_{uuid.uuid4().hex[:8]}"
     monkeypatch.syspath_prepend(str(tmp_path))
     folder = tmp_path / package / "defs"
-    for name in ("resources", "kit", "channels"):
+    for name in ("resources", "kit", "files", "imported", "external", "channels"):
         (folder / name).mkdir(parents=True)
         text = page.text(f"yaml_{name}")
         if name == "resources":  # the registry of the tests takes anonymous pushes
@@ -180,16 +180,25 @@ def test_the_yaml(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (folder / name / "defs.yaml").write_text(text)
     for place in (tmp_path / package, folder):
         (place / "__init__.py").touch()
-    (folder / "kit/out").mkdir()
-    (folder / "kit/out/model.onnx").write_bytes(b"weights")
-    (folder / "kit/eval.csv").write_bytes(b"1,2\n")
-    (folder / "channels/promotion.yaml").write_text(page.text("policy").replace("/wine", "/churn"))
+    for name in ("kit/bundle", "files/out"):
+        (folder / name).mkdir()
+        (folder / name / "model.onnx").write_bytes(b"weights")
+    (folder / "files/eval.csv").write_bytes(b"1,2\n")
+    policy = yaml.safe_load(page.text("policy").replace("/wine", "/churn"))
+    del policy["channels"]["prod"]["gates"]  # of a directory nothing is measured
+    (folder / "channels/promotion.yaml").write_text(yaml.safe_dump(policy))
     (tmp_path / "pyproject.toml").write_text(
         f'[tool.dg]\ndirectory_type = "project"\n\n[tool.dg.project]\nroot_module = "{package}"\n'
     )
     page.names["defs"] = dg.load_from_defs_folder(path_within_project=tmp_path / package)
-    page.materialize_all()
+    with hub_server() as hub:
+        hub.use(monkeypatch)
+        hub.repo("acme/smol").commit({"model.safetensors": b"weights", "config.json": b"{}"})
+        page.materialize_all()
     assert page.digest("churn", "prod") == page.digest("churn", "latest")
+    assert page.digest("churn_by_section", "latest")
+    assert page.digest("smol", "latest")
+    assert [sensor.name for sensor in page.names["defs"].sensors] == ["watch_base_llm"]
 
 
 def test_what_was_kept_and_what_was_split(page: Page) -> None:

@@ -6,7 +6,10 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
+import polars as pl
+from onnx import helper
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -38,6 +41,26 @@ def frame() -> pd.DataFrame:
     return pd.DataFrame({"region": ["eu", "us"], "rate": [0.5, 0.25]})
 
 
+def array() -> np.ndarray:
+    return np.arange(6.0).reshape(2, 3)
+
+
+def series() -> pd.Series:
+    return pd.Series([0.5, 0.25], index=["eu", "us"], name="rate")
+
+
+def polars_frame() -> pl.DataFrame:
+    return pl.DataFrame({"region": ["eu", "us"], "rate": [0.5, None]})
+
+
+def graph() -> onnx.ModelProto:
+    of = {name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"}
+    made = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", [of["x"]], [of["y"]])
+    model = helper.make_model(made)
+    helper.set_model_props(model, {"weights": "relu", "by": "tests"})
+    return model
+
+
 def figures() -> dict[str, object]:
     return {name: len(name) for name in {"weights", "bias", "scale", "shift"}}
 
@@ -47,7 +70,16 @@ MODELS = {
     "forest": forest,
     "texts": texts,
 }
-OBJECTS = {**MODELS, "arrays": arrays, "frame": frame, "figures": figures}
+OBJECTS = {
+    **MODELS,
+    "arrays": arrays,
+    "array": array,
+    "frame": frame,
+    "series": series,
+    "polars_frame": polars_frame,
+    "graph": graph,
+    "figures": figures,
+}
 
 
 def digests(directory: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dagster_kitops.approval import ApprovalConfig as ApprovalConfig
+    from dagster_kitops.approval import approval_job as approval_job
     from dagster_kitops.automation import kits_changed as kits_changed
     from dagster_kitops.automation import promote_when_verified as promote_when_verified
     from dagster_kitops.checks import digest_check as digest_check
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "approval": "ApprovalConfig approval_job",
     "automation": "kits_changed promote_when_verified",
     "checks": "digest_check policy_check signature_check",
     "components": "KitOpsComponent ModelKitComponent ModelKitPromotionComponent",

@@ -11,10 +11,13 @@ from typing import Any
 
 import kitops_core as kitops
 from dagster_kitops.card import model_card
+from dagster_kitops.identity import NOT_FINITE
 from dagster_kitops.serializers import save_object
 from kitops_core import InvalidInputError
 
 CARD = "README.md"
+TRUSTED_TYPES = "trusted_types"
+"""The Kitfile's model parameter with the types, beyond the usual ones, that whoever loads the model has to trust."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class ModelKitContents(kitops.Contents):
             InvalidInputError: An object has no safe format, or parameters or metrics cannot be in a Kitfile.
         """
         contents = self._with_model(replace(self, name=self.name or name), directory, serializer, allow_pickle)
-        parameters = _plain(self.parameters)
+        parameters = _plain(contents.parameters)
         metrics = {key: number(value, f"metric '{key}'") for key, value in self.metrics.items()}
         if metrics:
             if "metrics" in parameters:
@@ -91,8 +94,15 @@ class ModelKitContents(kitops.Contents):
         if isinstance(model, bytes):
             return replace(contents, model=_written(directory / "model.bin", model))
         saved = save_object(model, directory, serializer=serializer, allow_pickle=allow_pickle)
+        types = {TRUSTED_TYPES: list(saved.trusted_types)} if saved.trusted_types else {}
+        if types and contents.parameters.get(TRUSTED_TYPES, types[TRUSTED_TYPES]) != types[TRUSTED_TYPES]:
+            raise InvalidInputError(
+                f"parameters holds '{TRUSTED_TYPES}', which says here what loading the model takes",
+                hint="give it another name",
+            )
         return replace(
             contents,
+            parameters={**contents.parameters, **types},
             model=saved.path,
             format=contents.format or saved.serializer.name,
             framework=contents.framework or saved.serializer.framework,
@@ -164,12 +174,8 @@ def number(value: Any, what: str) -> float | str:
     """A metric as a Kitfile has it; one that is not finite by its name, which no gate takes for a number."""
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, str) and value in NOT_FINITE:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidInputError(f"{what} is {value!r}, not a number")
     return value if math.isfinite(value) else str(value)
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a metric is a number that can be compared."""
-    value = value.item() if hasattr(value, "item") else value
-    return isinstance(value, (int, float)) and math.isfinite(value)

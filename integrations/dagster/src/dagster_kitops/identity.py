@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from kitops_core import ModelKitRecord, parse_reference
+from kitops_core import Kitfile, ModelKitRecord, parse_reference
 
 DIGEST_KEY = "kitops/digest"
 """The metadata key that carries a kit's digest."""
 
 REFERENCE_KEY = "kitops/reference"
 """The metadata key that carries a kit's full reference; in an asset's definition, the kit that it stands for."""
+
+METRIC = "kitops/metric/"
+"""The metadata keys of what was measured begin so."""
+
+NOT_FINITE = ("nan", "inf", "-inf")
+"""How a metric that is no finite number is written."""
 
 VERDICTS_KEY = "kitops/verdicts"
 """The metadata key of a check that looked at several kits: by digest, whether it passed."""
@@ -29,6 +36,20 @@ LAYER_COLUMNS = {"section": "string", "path": "string", "size": "int", "outcome"
 def layer_rows(record: ModelKitRecord) -> list[dict[str, Any]]:
     """The rows of the table of layers."""
     return [{name: getattr(layer, name) for name in LAYER_COLUMNS} for layer in record.layers]
+
+
+def metrics_of(kitfile: Kitfile) -> dict[str, float | str]:
+    """The metadata of a model's metrics: numbers, and the names of those that are not finite."""
+    metrics = (kitfile.model.parameters or {}).get("metrics", {}) if kitfile.model is not None else {}
+    if not isinstance(metrics, Mapping):
+        return {}
+    known = {name: value for name, value in metrics.items() if type(value) in (int, float) or value in NOT_FINITE}
+    return {f"{METRIC}{name}": value for name, value in known.items()}
+
+
+def kitfile_text(kitfile: Kitfile) -> str:
+    """A Kitfile as Markdown."""
+    return f"```yaml\n{kitfile.to_yaml()}```"
 
 
 def unpack_command(record: ModelKitRecord) -> str:

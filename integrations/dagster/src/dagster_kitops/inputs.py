@@ -63,6 +63,30 @@ def wanted_of(context: dg.InputContext, several: bool) -> Wanted:
     return Wanted(kind, optional=optional)
 
 
+def check_dimensions(context: dg.InputContext) -> None:
+    """See that "all partitions" of an upstream asset with several dimensions are all of them.
+
+    Raises:
+        InvalidInputError: A dynamic dimension has a key with ``|``, which parts the keys of the dimensions: Dagster
+            leaves its partitions out and says nothing.
+    """
+    partitions = context.asset_partitions_def
+    if not isinstance(partitions, dg.MultiPartitionsDefinition):
+        return
+    for dimension in partitions.partitions_defs:
+        dynamic = dimension.partitions_def
+        if not isinstance(dynamic, dg.DynamicPartitionsDefinition) or dynamic.name is None:
+            continue
+        left_out = [key for key in context.instance.get_dynamic_partitions(dynamic.name) if "|" in key]
+        if left_out:
+            raise InvalidInputError(
+                f"{input_name(context)} is all partitions, and Dagster leaves out those of '{left_out[0]}': in "
+                f"dimension '{dimension.name}', one of several, a key cannot hold '|'",
+                hint=f"delete it from the dynamic partitions '{dynamic.name}' and add it by another name, or leave "
+                "it out with 'kitops/allow_missing' in the input's metadata",
+            )
+
+
 def kit_as(
     wanted: Wanted,
     kit: ModelKit,

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import REFERENCE_KEY, identity
-from dagster_kitops.inputs import Wanted, input_name, kit_as, wanted_of
+from dagster_kitops.inputs import Wanted, check_dimensions, input_name, kit_as, wanted_of
 from dagster_kitops.keeping import Keeper
 from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.metadata import changes_between, kit_metadata
@@ -201,6 +201,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
                     f"annotate it as dict[str, {getattr(wanted.kind, '__name__', wanted.kind)}]"
                 )
             if not options.allow_missing:
+                check_dimensions(context)
                 return {key: self._load(context, wanted, options, key) for key in keys}
             one = Wanted(wanted.kind, optional=True)
             found = {key: self._load(context, one, options, key) for key in keys}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import dagster as dg
 
 import kitops_core as kitops
-from dagster_kitops.identity import LAYER_COLUMNS, identity, layer_rows, unpack_command
-from dagster_kitops.options import METRIC
+from dagster_kitops.identity import LAYER_COLUMNS, identity, kitfile_text, layer_rows, metrics_of, unpack_command
 from kitops_core import IntegrityError, ModelKitRecord, NotFoundError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
 
@@ -42,7 +40,7 @@ def kit_metadata(
         "kitops/changed": record.changed,
     }
     if kitfile is not None:
-        found |= {f"{METRIC}{name}": value for name, value in _metrics(kitfile).items()}
+        found |= metrics_of(kitfile)
     found["kitops/layers"] = _layer_table(record)
     if changes is not None:
         found["kitops/changes"] = _change_table(changes)
@@ -50,7 +48,7 @@ def kit_metadata(
         found["kitops/parents"] = dg.MetadataValue.json(list(record.parents))
     found["kitops/unpack_command"] = unpack_command(record)
     if kitfile is not None:
-        found["kitops/kitfile"] = dg.MetadataValue.md(f"```yaml\n{kitfile.to_yaml()}```")
+        found["kitops/kitfile"] = dg.MetadataValue.md(kitfile_text(kitfile))
     found["kitops/record"] = dg.MetadataValue.json(record_metadata(record))
     return found
 
@@ -62,16 +60,6 @@ def changes_between(resource: KitOpsResource, before: str, after: str) -> kitops
             return client.diff(before, after, where=resource.where(after))
     except (NotFoundError, IntegrityError):
         return None
-
-
-_NOT_FINITE = ("nan", "inf", "-inf")
-
-
-def _metrics(kitfile: kitops.Kitfile) -> Mapping[str, float | str]:
-    metrics = (kitfile.model.parameters or {}).get("metrics", {}) if kitfile.model is not None else {}
-    if not isinstance(metrics, Mapping):
-        return {}
-    return {name: value for name, value in metrics.items() if type(value) in (int, float) or value in _NOT_FINITE}
 
 
 def _layer_table(record: ModelKitRecord) -> dg.TableMetadataValue:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from dagster_kitops.contents import TRUSTED_TYPES
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.serializers import load_object
 from kitops_core import (
@@ -57,6 +58,16 @@ class ModelKit:
                 pass
         assert self._kitfile is not None  # noqa: S101  set by opening
         return self._kitfile
+
+    @property
+    def trusted_types(self) -> tuple[str, ...]:
+        """Names of the types, beyond the usual ones, that its model is made of, as whoever packed it says.
+
+        To read before they are given to :meth:`load`: a type that is trusted is made.
+        """
+        model = self.kitfile.model
+        types = (model.parameters or {}).get(TRUSTED_TYPES) if model is not None else None
+        return tuple(str(name) for name in types) if isinstance(types, list) else ()
 
     def read(self, path: str) -> bytes:
         """One file of the kit; only the layer that holds it is read.

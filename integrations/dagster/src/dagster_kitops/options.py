@@ -13,13 +13,12 @@ from typing import Any
 import dagster as dg
 
 from dagster_kitops.contents import number
-from dagster_kitops.identity import REFERENCE_KEY
+from dagster_kitops.identity import METRIC, REFERENCE_KEY
 from dagster_kitops.serializers import check_serializer
 from kitops_core import InvalidInputError, KitOpsError, check_tag, is_digest, parse_reference
 
 REPOSITORY = "kitops/repository"
 _ANY_HOST = "registry.example.com"
-METRIC = "kitops/metric/"
 
 _OF_DEFINITIONS = ("kitops/channel", REFERENCE_KEY)
 _OUTPUT_KEYS = ("kitops/repository", "kitops/tags", "kitops/serializer", "kitops/parents")

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 import kitops_core as kitops
-from dagster_kitops.contents import ModelKitContents, contents_of, is_finite
+from dagster_kitops.contents import TRUSTED_TYPES, ModelKitContents, contents_of, number
 from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.resources import KitOpsResource
@@ -87,6 +87,11 @@ class Packer:
         contents = replace(contents, metrics={**contents.metrics, **self.metrics})
         with scratch("kitops-dagster-") as staging:
             source = contents.stage(staging, name=name, serializer=self.serializer, allow_pickle=self.allow_pickle)
+            if types := source.parameters.get(TRUSTED_TYPES):
+                self.context.log.warning(
+                    f"whoever loads the model has to trust {', '.join(types)}: name them in the input's metadata, "
+                    "'kitops/trusted', or load(trusted=[...]); a kit lists them as kit.trusted_types"
+                )
             return self._pack(source, repository, tags, contents)
 
     def _pack(
@@ -130,9 +135,9 @@ class Packer:
     ) -> kitops.Provenance:
         made = source.parameters if isinstance(source, kitops.Contents) else {}
         return kitops.Provenance(
-            parameters={name: value for name, value in made.items() if name != "metrics"},
+            parameters={name: value for name, value in made.items() if name not in ("metrics", TRUSTED_TYPES)},
             inputs=[kitops.kit_input(kitops.parse_reference(parent)) for parent in parents],
-            metrics={name: value for name, value in metrics.items() if is_finite(value)},
+            metrics={name: number(value, f"metric '{name}'") for name, value in metrics.items()},
         )
 
     def _found(self, ref: ModelKitRef) -> ModelKitRecord:

@@ -30,6 +30,12 @@ class KitOpsComponent(dg.Component, dg.Resolvable, dg.Model):
     webserver_url: str = Field("", description="Where Dagster's pages are, for links from a kit to its run.")
     signer: str = Field("", description="Private key that signs kits, what is said of them, and promotions.")
     tags: Texts = Field(["latest"], description="Tags of assets without partitions.")
+    trusted: list[str] = Field([], description="Types, beyond the usual ones, that inputs may be made of.")
+    allow_pickle: bool = Field(
+        False, description="Pickle objects that have no safe format, and load them. That runs their code."
+    )
+    provenance: bool = Field(True, description="Attach to each kit how it was made and what was measured.")
+    cache_dir: str = Field("", description="Where inputs that are paths are unpacked; else below the local store.")
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -50,5 +56,12 @@ class KitOpsComponent(dg.Component, dg.Resolvable, dg.Model):
             webserver_url=self.webserver_url,
             **self.transport,
         )
-        manager = ModelKitIOManager(kitops=resource, tags=self.tags)
+        manager = ModelKitIOManager(
+            kitops=resource,
+            tags=self.tags,
+            trusted=self.trusted,
+            allow_pickle=self.allow_pickle,
+            provenance=self.provenance,
+            cache_dir=self.cache_dir,
+        )
         return dg.Definitions(resources={"kitops": resource, "modelkit": manager})

@@ -1,8 +1,9 @@
-"""Data frames as parquet."""
+"""Data frames as parquet, and what is one column of one: pandas' and polars' frames and series."""
 
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,39 +11,90 @@ from typing import Any
 from kitops_core import InvalidInputError
 
 _INSTALL = "install dagster-kitops[parquet]"
+_KEY = "kitops.object"
+"""The key of the file's own metadata that says what was written, where that is no pandas data frame."""
 
 
 def takes(value: Any) -> bool:
-    """Whether it is a pandas data frame."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, pandas.DataFrame)
+    """Whether it is a pandas or polars data frame or series."""
+    return bool(_kind(value))
 
 
 def save(value: Any) -> bytes:
     """The parquet file.
 
     Raises:
-        InvalidInputError: pyarrow is not installed, or has no place for a column's type.
+        InvalidInputError: It is no frame or series, what writes it is not installed or too old, or has no place for a
+            column's type or a series' name.
     """
+    kind = _kind(value)
+    if not kind:
+        raise InvalidInputError("parquet takes data frames and series", hint="name another serializer")
     buffer = io.BytesIO()
     try:
-        value.to_parquet(buffer, engine="pyarrow")
+        if kind == "pandas.DataFrame":
+            value.to_parquet(buffer, engine="pyarrow")
+        elif kind == "pandas.Series":
+            _write_series(value, buffer)
+        else:
+            frame = value.to_frame() if kind == "polars.Series" else value
+            frame.write_parquet(buffer, metadata={_KEY: json.dumps({"type": kind})})
     except ImportError:
         raise InvalidInputError("pyarrow, which writes data frames, is not installed", hint=_INSTALL) from None
     except (ValueError, TypeError) as error:
-        raise InvalidInputError(f"this data frame cannot be parquet: {error}", hint="convert its columns") from error
+        raise InvalidInputError(f"this {kind} cannot be parquet: {error}", hint="convert its columns") from error
     return buffer.getvalue()
 
 
 def load(data: bytes, trusted: Sequence[str]) -> Any:
-    """The data frame.
+    """The data frame or series; a pandas data frame where the file says nothing else.
 
     Raises:
-        InvalidInputError: pandas or pyarrow is not installed.
+        InvalidInputError: What reads it is not installed.
     """
     try:
         import pandas  # type: ignore[import-untyped,unused-ignore]
-
-        return pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
+        from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise InvalidInputError("it is parquet, and pandas or pyarrow is not installed", hint=_INSTALL) from None
+    said = (parquet.read_metadata(io.BytesIO(data)).metadata or {}).get(_KEY.encode(), b"{}")
+    written = json.loads(said)
+    kind = written.get("type", "")
+    if kind.startswith("polars."):
+        return _polars(data, kind)
+    frame = pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
+    return frame.iloc[:, 0].rename(written["name"]) if kind == "pandas.Series" else frame
+
+
+def _kind(value: Any) -> str:
+    """Which of the four it is; empty for anything else. What was never imported is not imported to look."""
+    for library in ("pandas", "polars"):
+        module = sys.modules.get(library)
+        for name in ("DataFrame", "Series"):
+            if module is not None and isinstance(value, getattr(module, name)):
+                return f"{library}.{name}"
+    return ""
+
+
+def _write_series(series: Any, buffer: io.BytesIO) -> None:
+    """One column, that others find under the series' name; a name that is no text is in the file's metadata only."""
+    from pyarrow import Table, parquet
+
+    if series.name is not None and type(series.name) not in (str, int):
+        raise InvalidInputError(
+            f"parquet has no place for a series' name of type {type(series.name).__qualname__}",
+            hint="name it by a text: series.rename('age')",
+        )
+    table = Table.from_pandas(series.to_frame("values" if series.name is None else str(series.name)))
+    note = json.dumps({"type": "pandas.Series", "name": series.name})
+    table = table.replace_schema_metadata({**table.schema.metadata, _KEY.encode(): note.encode()})
+    parquet.write_table(table, buffer)
+
+
+def _polars(data: bytes, kind: str) -> Any:
+    try:
+        import polars  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        raise InvalidInputError(f"it is a {kind}, and polars is not installed", hint="install polars") from None
+    frame = polars.read_parquet(io.BytesIO(data))
+    return frame.to_series() if kind == "polars.Series" else frame

@@ -27,6 +27,7 @@ class Serializer:
         suffix: The file's suffix, by which a data set is recognised.
         framework: What made the object, for the Kitfile.
         section: Whether the object is a model or a data set.
+        trusted_types: Names of the types, beyond the usual ones, that whoever loads these bytes has to trust.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Serializer:
     suffix: str
     framework: str = ""
     section: Literal["model", "dataset"] = "model"
+    trusted_types: Callable[[bytes], Sequence[str]] = lambda _: ()
 
 
 class Saved(NamedTuple):
@@ -44,17 +46,27 @@ class Saved(NamedTuple):
     Attributes:
         path: The file.
         serializer: What wrote it.
+        trusted_types: Names of the types, beyond the usual ones, that whoever loads it has to trust.
     """
 
     path: Path
     serializer: Serializer
+    trusted_types: Sequence[str] = ()
 
 
 _PICKLE = Serializer("pickle", lambda _: True, pickled.save, pickled.load, ".pickle")
 _SERIALIZERS: dict[str, Serializer] = {
     serializer.name: serializer
     for serializer in (
-        Serializer("skops", skops.takes, skops.save, skops.load, ".skops", "scikit-learn"),
+        Serializer(
+            "skops",
+            skops.takes,
+            skops.save,
+            skops.load,
+            ".skops",
+            "scikit-learn",
+            trusted_types=skops.trusted_types,
+        ),
         Serializer("safetensors", safetensors.takes, safetensors.save, safetensors.load, ".safetensors"),
         Serializer("onnx", onnx.takes, onnx.save, onnx.load, ".onnx", "onnx"),
         Serializer("parquet", parquet.takes, parquet.save, parquet.load, ".parquet", section="dataset"),
@@ -96,6 +108,7 @@ def save_object(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         data = chosen.save(value)
+        types = chosen.trusted_types(data)
     except InvalidInputError:
         raise
     except Exception as error:  # an object it was not made for may make a library raise anything
@@ -105,7 +118,7 @@ def save_object(
         ) from error
     path.write_bytes(data)
     path.chmod(0o644)
-    return Saved(path, chosen)
+    return Saved(path, chosen, types)
 
 
 def load_object(

@@ -1,7 +1,8 @@
-"""Arrays by name as safetensors, a format that holds numbers and nothing else."""
+"""Arrays by name, or one array, as safetensors, a format that holds numbers and nothing else."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,17 +10,18 @@ from typing import Any
 from kitops_core import InvalidInputError
 
 _INSTALL = "install dagster-kitops[safetensors]"
+_ONE = "array"
+"""The name of an array that has none."""
+
+_OF_ONE = {"kitops.object": "numpy.ndarray"}
+"""The file's own metadata where it is one array; one key only, for several come in any order."""
 
 
 def takes(value: Any) -> bool:
-    """Whether it is a mapping from names to numpy arrays, and not an empty one."""
-    numpy = sys.modules.get("numpy")
-    return (
-        numpy is not None
-        and isinstance(value, dict)
-        and bool(value)
-        and all(isinstance(key, str) and isinstance(item, numpy.ndarray) for key, item in value.items())
-    )
+    """Whether it is a numpy array, or a mapping from names to some, and not an empty one."""
+    if isinstance(value, dict):
+        return bool(value) and all(isinstance(key, str) and _is_array(item) for key, item in value.items())
+    return _is_array(value)
 
 
 def save(value: Any) -> bytes:
@@ -31,14 +33,15 @@ def save(value: Any) -> bytes:
     """
     if not takes(value):
         raise InvalidInputError(
-            "safetensors takes a mapping from names to numpy arrays", hint="name another serializer"
+            "safetensors takes a numpy array, or a mapping from names to some", hint="name another serializer"
         )
     numpy_io = _numpy_io()
     import numpy
 
-    arrays = {name: numpy.ascontiguousarray(value[name]) for name in sorted(value)}
+    named = value if isinstance(value, dict) else {_ONE: value}
+    arrays = {name: numpy.asarray(named[name], order="C") for name in sorted(named)}
     try:
-        data: bytes = numpy_io.save(arrays)
+        data: bytes = numpy_io.save(arrays, metadata=None if isinstance(value, dict) else _OF_ONE)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInputError(
             f"safetensors cannot write these arrays: {error}", hint="convert them to numbers"
@@ -47,12 +50,20 @@ def save(value: Any) -> bytes:
 
 
 def load(data: bytes, trusted: Sequence[str]) -> Any:
-    """The arrays by name.
+    """The arrays by name, or the one array.
 
     Raises:
         InvalidInputError: safetensors is not installed.
     """
-    return _numpy_io().load(data)
+    arrays = _numpy_io().load(data)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return arrays[_ONE] if header.get("__metadata__") == _OF_ONE else arrays
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is numpy's own array: a masked one has more to it than numbers."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) in (numpy.ndarray, numpy.memmap)
 
 
 def _numpy_io() -> Any:

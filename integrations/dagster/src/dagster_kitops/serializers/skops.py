@@ -60,6 +60,13 @@ def save(value: Any) -> bytes:
         ) from error
 
 
+def trusted_types(data: bytes) -> list[str]:
+    """The types, beyond the usual ones, that loading what :func:`save` gave takes."""
+    from skops import io
+
+    return sorted(io.get_untrusted_types(data=data))
+
+
 def load(data: bytes, trusted: Sequence[str]) -> Any:
     """The estimator.
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 _WAYS = {
-    "numpy.ndarray": "give it a name: {'weights': array} is safetensors",
-    "pandas.core.series.Series": "make it a data frame: series.to_frame()",
-    "pandas.Series": "make it a data frame: series.to_frame()",
-    "polars": "frame.write_parquet('data.parquet'), and give its Path as a data set",
+    "numpy.ndarray": "arrays by name are safetensors: {'weights': array}",
+    "numpy.ma.MaskedArray": "{'values': array.data, 'mask': array.mask} is safetensors",
+    "numpy.matrix": "numpy.asarray(matrix) is safetensors",
+    "polars": "of a lazy frame its collect() is parquet",
     "torch": "safetensors.torch.save_file(module.state_dict(), 'model.safetensors'), and give its Path as the model; "
     "tensors: {name: tensor.numpy()}",
     "lightgbm": "booster.save_model('model.txt') (of an estimator its booster_), and give its Path as the model",
