@@ -274,7 +274,7 @@ class TestInARegistry:
         for _ in range(2):
             client(signer=key).index_kits(f"{name}:all", variants_of(name), push=True)
         assert kitops.verify(f"{name}:all?quantization=q4_0", keys=[key.public]).digest
-        assert len(kitops.referrers(f"{name}:all")) == 1
+        assert len(kitops.referrers(f"{name}:all").referrers) == 1
 
     def test_a_kit_that_an_index_needs_is_not_removed_there(self, tmp_path: Path, name: str) -> None:
         make_index(tmp_path, name, push=True)
