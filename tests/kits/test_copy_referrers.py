@@ -173,7 +173,7 @@ def test_a_referrer_that_is_an_index_is_named_and_leaves_no_tag(
     source._manifests.put(RawManifest(index, sha256_digest(index), IMAGE_INDEX), sha256_digest(index))
     source.referrers(kit.digest)
     lie(either_faults, kit.digest, Descriptor(IMAGE_INDEX, sha256_digest(index), len(index)))
-    with pytest.raises(IntegrityError, match=f"{sha256_digest(index)} is a .*index") as caught:
+    with pytest.raises(IntegrityError, match=f"{sha256_digest(index)} is an index") as caught:
         copy(source, target, kit, "v1")
     assert kit.digest in str(caught.value)
     assert digest_of(target, "v1") == digest_of(target, kit.digest) == ""
