@@ -55,6 +55,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "link-layers": link.layers,
     "link-layers-back": link.layers_back,
     "link-promote": link.promote,
+    "link-promote-index": link.promote_index,
     "link-files": link.files,
     "link-files-back": link.files_back,
     "link-blob": link.blob,

@@ -5,16 +5,19 @@ Other tools run from PATH, with their own defaults and their own kind of artifac
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
+import kitops_core
 from benchmarks import importing, workloads
 from benchmarks.bench import GIB, MIB, Bench, kitops, remove
 from benchmarks.link_proxy import slow_link
 from benchmarks.measure import Side, in_turn, run
 
-LAYERS = 200
+LAYERS, VARIANTS = 200, 20
 ROUNDS = 3
 """The link is the same each time, and a round takes half a minute."""
 
@@ -80,6 +83,42 @@ def promote(bench: Bench) -> None:
         )
         what = f"promote, {LAYERS} small layers into another repository"
         bench.compare(what, ours, [(oras, 0.35), (crane, None)], rounds(bench), short=True)
+
+
+def promote_index(bench: Bench) -> None:
+    """Promotion of an index of 20 variants that share 9 of 10 layers, within one repository and into another."""
+    source = bench.source("variants", lambda root: workloads.small_layers(root, 10))
+    name, home = f"{bench.registry}/variants", bench.home("link-promote-index")
+    with kitops_core.Client(store=home) as client:
+        kits = []
+        for number in range(VARIANTS):
+            (source / "part-000.csv").write_bytes(os.urandom(2000))
+            client.pack(source, f"{name}:v{number}", push=True)
+            kits.append(kitops_core.Variant(f"{name}:v{number}", {"number": number}))
+        client.index_kits(f"{name}:1", kits, push=True)
+    channels = bench.work / "promotion-index.yaml"
+    with slow_link(bench.registry) as link:
+
+        def declare(target: str) -> None:
+            channels.write_text(
+                f"kit: {link}/variants\nchannels:\n  dev: {{}}\n  prod: {{from: dev, target: '{link}/{target}'}}\n"
+            )
+
+        declare("variants:prod")
+        run(kitops(home, "promote", f"{link}/variants:1", "--to", "dev", "--policy", str(channels)))
+        for what, target in (("within one repository", "variants:{}"), ("into another", "variants-{}:1")):
+            ours = Side(
+                "kitops promote",
+                lambda _: kitops(home, "promote", "dev", "--to", "prod", "--policy", str(channels)),
+                before=lambda i, target=target: declare(target.format(f"ours-{i}")),  # type: ignore[misc]
+            )
+            oras = Side("oras cp -r", partial(_oras_copy, f"{link}/variants:1", f"{link}/{target}"), needs="oras")
+            bench.compare(f"promote, an index of {VARIANTS} variants {what}", ours, [(oras, 0.5)], rounds(bench))
+
+
+def _oras_copy(source: str, target: str, i: int) -> list[str]:
+    plain = ["--from-plain-http", "--to-plain-http"]
+    return ["oras", "cp", "-r", *plain, source, target.format(f"oras-{i}")]
 
 
 def files(bench: Bench) -> None:

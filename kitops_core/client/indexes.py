@@ -19,14 +19,17 @@ class IndexVerbs:
     ) -> types.ModelKitRecord:
         """Make an index of kits, or make it anew: the same kits and labels give the same bytes, in whatever order.
 
+        A signer signs the index, and so its kits, which it names by their digests.
+
         Args:
             reference: The index, named by a tag.
-            variants: Its kits, of the index's repository, each with its labels; none for an empty index.
+            variants: Its kits, of the index's repository, each with its labels; none for an empty index. One that is
+                pinned to a digest keeps the tag that stands before it.
             push: Make it in the registry, where its kits must be, rather than in the local store.
 
         Raises:
             NotFoundError: A kit is not there.
-            InvalidInputError: A kit is of another repository, or a label cannot be written.
+            InvalidInputError: A kit is of another repository or is given twice, or a label cannot be written.
             DeniedError, RegistryError, StoreError: A storage refused or failed.
         """
         from kitops_core.indexes.verbs import index_kits

@@ -10,6 +10,7 @@ from typing import Any
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError, WrongKindError
 from kitops_core.events import Control
+from kitops_core.evidence.attest import sign
 from kitops_core.indexes.edit import Edits, build_index, edit, new_entry
 from kitops_core.kits.copy_index import index_record
 from kitops_core.kits.stored_kit import read_kit
@@ -46,8 +47,18 @@ def index_kits(
     kits = [_member(target, variant.kit) for variant in variants]
     tasks = [partial(_entry, session, kit, one, push) for kit, one in zip(kits, edits, strict=True)]
     entries = run_all(tasks, session.control)
+    first: dict[str, Reference] = {}
+    for kit, entry in zip(kits, entries, strict=True):
+        if first.setdefault(entry.digest, kit) is not kit:
+            raise InvalidInputError(
+                f"{first[entry.digest]} and {kit} are one kit, {entry.digest}, and an index has each kit once",
+                hint="leave one of them out, or see why both were packed of the same files",
+            )
     with closing(_home(session, target, push)) as storage:
-        return _put(storage, build_index(entries), target)
+        made = _put(storage, build_index(entries), target)
+    if session.signer is not None:
+        sign(session, str(target.with_digest(made.digest)), where="registry" if push else "any")
+    return made
 
 
 def index_add(session: Session, reference: str, kit: str, edits: Edits, *, where: Where = "store") -> ModelKitRecord:
@@ -229,7 +240,8 @@ def _entry(session: Session, member: Reference, edits: Edits, push: bool, contro
 
 def _entry_of(found: FoundKit, member: Reference) -> IndexEntry:
     read_kit(found.storage, found.manifest)  # an image, or an attestation, is not for an index
-    return new_entry(found.manifest, "" if member.digest else member.target)
+    # A pipeline pins what a step packed under a tag: the digest says which kit, the tag what it is called.
+    return new_entry(found.manifest, member.tag or ("" if member.digest else member.target))
 
 
 def _put(storage: Storage, index: KitIndex, target: Reference, before: KitIndex | None = None) -> ModelKitRecord:

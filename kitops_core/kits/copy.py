@@ -85,7 +85,7 @@ def _copy(session: Session, found: FoundAny, destination: Reference, into: Into,
                 tags,
                 control,
                 referrers=referrers,
-                held=held,
+                held=held or None,
                 keep=not held,
             )
         return (kit or read_kit(found.storage, manifest)).record(named, previous_digest=previous, written=written)

@@ -25,7 +25,7 @@ def copy_manifest(
     control: Control,
     *,
     referrers: bool = False,
-    held: bool = False,
+    held: bool | None = None,
     keep: bool = True,
     known: Attached | None = None,
     attach: Callable[[], Sequence[Manifest]] = tuple,
@@ -42,7 +42,7 @@ def copy_manifest(
         tags: Tags to point at it; without any, it is stored under its digest only.
         control: Progress and cancelling.
         referrers: Also copy all that is attached to it, recursively.
-        held: Whether the target is known to have the manifest.
+        held: Whether the target has the manifest, where somebody has looked already.
         keep: Whether one that is there without a tag gets a name that stays.
         known: What is attached to it in the source, where somebody has looked already.
         attach: Gives more referrers of it, which are put along with those copied; called while blobs are copied, so it
@@ -55,7 +55,7 @@ def copy_manifest(
         IntegrityError: A blob or referrer is not what it should be, or there are too many; the message names it.
     """
     same = source.place == target.place
-    held = held or same or target.holds(manifest)
+    held = same or (target.holds(manifest) if held is None else held)
     config = manifest.config.digest  # it names the layers, so that it is new where the manifest is
     blobs = [] if held else _named(manifest)
     copies = [partial(_copy_blob, source, target, blob, name, fresh=blob.digest == config) for blob, name in blobs]
@@ -100,13 +100,13 @@ class Attached:
     manifests: Mapping[str, Manifest]
 
 
-def copy_blobs(source: Storage, target: Storage, manifests: Sequence[Manifest], control: Control) -> list[Written]:
-    """Copy the blobs that manifests name, each once though several name it; the manifests are still to be put."""
+def blob_copies(
+    source: Storage, target: Storage, manifests: Sequence[Manifest]
+) -> list[Callable[[Control], Written | None]]:
+    """Tasks that copy the blobs of manifests, each once though several name it; the manifests are still to be put."""
     blobs = {blob.digest: (blob, name) for manifest in manifests for blob, name in _named(manifest)}
     configs = {manifest.config.digest for manifest in manifests}
-    return run_all(
-        [partial(_copy_blob, source, target, *blob, fresh=digest in configs) for digest, blob in blobs.items()], control
-    )
+    return [partial(_copy_blob, source, target, *blob, fresh=digest in configs) for digest, blob in blobs.items()]
 
 
 def copy_attached(

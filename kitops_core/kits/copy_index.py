@@ -7,7 +7,7 @@ from functools import partial
 
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
-from kitops_core.kits.copy_graph import Attached, copy_attached, copy_blobs, copy_manifest
+from kitops_core.kits.copy_graph import Attached, blob_copies, copy_attached, copy_manifest
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.manifest import Manifest
 from kitops_core.parallel import run_all
@@ -25,6 +25,7 @@ def copy_index(
     *,
     referrers: bool = False,
     known: Attached | None = None,
+    kits: Sequence[Manifest] | None = None,
     attach: Callable[[], Sequence[Manifest]] = tuple,
 ) -> list[Written]:
     """Copy an index with all its kits, then point tags at it; its bytes and those of the kits stay as they are.
@@ -40,7 +41,9 @@ def copy_index(
         control: Progress and cancelling.
         referrers: Also copy what is attached to the kits and to the index, recursively.
         known: What is attached to the index in the source, where somebody has looked already.
-        attach: Gives more referrers of the index, which are put before its tags move.
+        kits: The manifests of its kits, where somebody has read them already.
+        attach: Gives more referrers of the index, which are put before its tags move; called while blobs are copied,
+            so it may write blobs but no manifest.
 
     Returns:
         What became of each blob.
@@ -53,18 +56,30 @@ def copy_index(
     index.check_no_index_within(where)
     written: list[Written] = []
     rounds: list[list[Manifest]] = []
+    more: list[Manifest] = []
+
+    def attach_more(linked: Control) -> Written | None:
+        more.extend(attach())
+        return None
+
+    def find_attached(linked: Control) -> Written | None:
+        if referrers:
+            rounds.extend(copy_attached(source, target, index, linked, known))
+        return None
+
     if source.place != target.place:
-        kits = read_kits(source, index, control)
+        kits = read_kits(source, index, control) if kits is None else kits
         there = run_all([partial(_is_there, target, kit) for kit in kits], control)
         missing = [kit for kit, held in zip(kits, there, strict=True) if not held]
-        written = copy_blobs(source, target, missing, control)
-        tasks = [
+        # As with one kit no blob waits for another, and what is hung on the index not for those of its kits.
+        tasks = [attach_more, find_attached, *blob_copies(source, target, missing)]
+        written = [outcome for outcome in run_all(tasks, control) if outcome is not None]
+        copies = [
             partial(_copy_kit, source, target, kit, referrers, held) for kit, held in zip(kits, there, strict=True)
         ]
-        run_all(tasks, control)
-        if referrers:
-            rounds = copy_attached(source, target, index, control, known)
-    more = [*attach()]
+        run_all(copies, control)
+    else:
+        attach_more(control)
     for attached in [*rounds[:-1], [*(rounds[-1] if rounds else ()), *more]]:
         if attached:
             target.put_referrers(attached)

@@ -242,7 +242,7 @@ class Move:
                     self.storage.keep(manifest)
                 self._put_record(attach())
             else:
-                copy_whole(candidate.found, self.storage, self.control, known, attach)
+                copy_whole(candidate, self.storage, self.control, known, attach)
             if self.current and self.current != past.recorded:
                 self.storage.keep_present(self.current)
             for tag in tags:
@@ -312,7 +312,7 @@ class Move:
         if not templates:
             return (), []
         try:
-            tags = tags_of(templates, candidate.found, self.name)
+            tags = tags_of(templates, candidate.found, self.name, self.control)
         except InvalidInputError as error:
             return (), [GateResult(f"version tags {', '.join(templates)}", False, error.message, "version_tags")]
         results = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
+from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.evidence.statements import read_evidence
@@ -165,7 +166,7 @@ class _Review:
         templates = self._policy.channels[channel].version_tags
         own: tuple[str, ...] = ()
         with suppress(InvalidInputError, NotFoundError):  # a template that this kit cannot fill gave it no tag
-            own = tags_of(templates, found, channel)
+            own = tags_of(templates, found, channel, Control())
         return not tags <= set(own)
 
     def _tagged(self, storage: Storage) -> dict[str, set[str]]:

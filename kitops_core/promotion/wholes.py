@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError
@@ -12,6 +13,7 @@ from kitops_core.kits.copy_index import copy_index, index_record, read_kits
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.manifest import Manifest
+from kitops_core.parallel import run_all
 from kitops_core.promotion.version_tags import version_tags
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import Reference
@@ -30,29 +32,31 @@ def record_of(candidate: Candidate, target: Reference, previous: str) -> ModelKi
 
 
 def copy_whole(
-    found: FoundAny,
+    candidate: Candidate,
     target: Storage,
     control: Control,
     known: Attached | None,
     attach: Callable[[], Sequence[Manifest]],
 ) -> None:
     """Copy a kit, or an index with its kits, without a tag, and all that is attached to it."""
-    manifest, source = found.manifest, found.storage
+    manifest, source = candidate.manifest, candidate.storage
     if isinstance(manifest, KitIndex):
-        copy_index(source, target, manifest, (), control, referrers=True, known=known, attach=attach)
+        kits = candidate.kits
+        copy_index(source, target, manifest, (), control, referrers=True, known=known, kits=kits, attach=attach)
     else:
         copy_manifest(source, target, manifest, (), control, referrers=True, known=known, attach=attach)
 
 
-def tags_of(templates: Sequence[str], found: FoundAny, channel: str) -> tuple[str, ...]:
+def tags_of(templates: Sequence[str], found: FoundAny, channel: str, control: Control) -> tuple[str, ...]:
     """The version tags that templates give a kit, or an index by what all its kits say alike.
 
     Raises:
         InvalidInputError: The Kitfile does not say what a template needs, or the kits of an index do not agree.
     """
     manifest = found.manifest
-    kits = read_kits(found.storage, manifest, Control()) if isinstance(manifest, KitIndex) else [manifest]
-    given = [version_tags(templates, read_kit(found.storage, kit).kitfile, channel, manifest.digest) for kit in kits]
+    kits = read_kits(found.storage, manifest, control) if isinstance(manifest, KitIndex) else [manifest]
+    read = run_all([partial(read_kit, found.storage, kit) for kit in kits], control)
+    given = [version_tags(templates, kit.kitfile, channel, manifest.digest) for kit in read]
     if len({*given}) > 1:
         raise InvalidInputError(
             "the kits of the index do not give one version tag: "

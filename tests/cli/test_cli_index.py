@@ -100,3 +100,11 @@ def test_a_command_of_the_group_imports_no_models(tmp_path: Path) -> None:
     make_index(tmp_path, "test/llm")
     assert "pydantic" not in modules_after("index", "info", "test/llm:all")
     assert "pydantic" not in modules_after("index", "list")
+
+
+def test_a_number_is_shown_as_it_was_written(tmp_path: Path) -> None:
+    pack_variant(tmp_path, "test/llm", "q4_0")
+    ok("index", "create", "test/llm:all")
+    ok("index", "add", "test/llm:all", "test/llm:q4_0", "-l", "parameters:=7.0e9", "-l", "bits:=4.50", "-l", "n:=1")
+    told = ok("index", "info", "test/llm:all").out
+    assert all(text in told for text in ("parameters=7.0e9", "bits=4.50", "n=1"))

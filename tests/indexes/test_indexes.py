@@ -115,6 +115,19 @@ class TestInTheLocalStore:
         with pytest.raises(InvalidInputError, match="is not in localhost/llm"):
             kitops.index_add("llm:all", kit)
 
+    def test_a_kit_that_is_pinned_keeps_the_tag_that_it_was_packed_under(self, tmp_path: Path) -> None:
+        kits = {one: pack_variant(tmp_path, "llm", one).digest for one in LABELS}
+        pinned = [Variant(f"llm:{one}@{digest}", LABELS[one]) for one, digest in kits.items()]
+        assert kitops.index_kits("llm:all", pinned).digest == kitops.index_kits("llm:tags", variants_of("llm")).digest
+        (bare,) = kitops.index_kits("llm:one", [Variant(f"llm@{kits['f16']}")]).variants or ()
+        assert bare.tag == ""
+
+    def test_a_kit_that_is_given_twice_is_refused(self, tmp_path: Path) -> None:
+        pack_variant(tmp_path, "llm", "q4_0")
+        kitops.tag("llm:q4_0", ["again"])
+        with pytest.raises(InvalidInputError, match="llm:q4_0 and llm:again are one kit"):
+            kitops.index_kits("llm:all", [Variant("llm:q4_0", {"a": 1}), Variant("llm:again", {"a": 2})])
+
     def test_what_is_not_there_or_of_the_wrong_kind_is_said(self, tmp_path: Path) -> None:
         make_index(tmp_path, "llm")
         with pytest.raises(NotFoundError, match="the index llm:none is not in the local store"):
@@ -253,6 +266,15 @@ class TestInARegistry:
         kitops.unpack(
             f"{name}:all?quantization=q4_0", tmp_path / "out", verify=kitops.VerificationPolicy(keys=(key.public,))
         )
+
+    def test_who_has_a_signer_signs_the_index_that_is_made_and_signs_it_once(self, tmp_path: Path, name: str) -> None:
+        for one in LABELS:
+            pack_variant(tmp_path, name, one, push=True)
+        key = new_key("release")
+        for _ in range(2):
+            client(signer=key).index_kits(f"{name}:all", variants_of(name), push=True)
+        assert kitops.verify(f"{name}:all?quantization=q4_0", keys=[key.public]).digest
+        assert len(kitops.referrers(f"{name}:all").referrers) == 1
 
     def test_a_kit_that_an_index_needs_is_not_removed_there(self, tmp_path: Path, name: str) -> None:
         make_index(tmp_path, name, push=True)

@@ -11,9 +11,10 @@ from fault_proxy import FaultProxy, Seen, delay
 from promotions import QUICK, new_project
 from request_chain import in_a_row
 
-from kitops_core import Registries
+from kitops_core import Contents, Registries, Variant
 
 LAYERS = 60
+KITS = 20
 pytestmark = pytest.mark.usefixtures("quiet_processor")
 
 
@@ -48,3 +49,32 @@ def test_the_layers_of_a_kit_are_not_promoted_one_after_the_other(
     faults.every = None
     assert len(faults.seen) >= (LAYERS if target else 10)
     assert 5 < in_a_row(faults.seen) <= most
+
+
+@pytest.mark.parametrize(("target", "most"), [("", 28), ("-released", 38)], ids=["same repository", "another"])
+def test_the_kits_of_an_index_are_not_promoted_one_after_the_other(
+    faults: FaultProxy, tmp_path: Path, target: str, most: int
+) -> None:
+    """On a quiet machine 21 in a row within a repository and 29 of 150 into another, where one kit takes 19 and 22."""
+    project = new_project(tmp_path / "project", faults.address)
+    project.channels(dev={}, prod={"from": "dev", "target": f"{project.kit}{target}"})
+    shared = [tmp_path / f"shared-{number}.bin" for number in range(9)]
+    for path in shared:
+        path.write_bytes(os.urandom(500))
+    with client(registries=Registries(others=QUICK)) as packing:
+        for number in range(KITS):
+            (tmp_path / f"{number}.gguf").write_bytes(os.urandom(500))
+            contents = Contents(model=tmp_path / f"{number}.gguf", docs=shared, name="llm")
+            packing.pack(contents, f"{project.kit}:v{number}", push=True)
+        kits = [Variant(f"{project.kit}:v{number}", {"number": number}) for number in range(KITS)]
+        packing.index_kits(f"{project.kit}:dev", kits, push=True)
+    faults.seen.clear()
+    faults.every = delay(0.1)
+    project.promote("dev", "prod")
+    faults.every = None
+    assert KITS < in_a_row(faults.seen) + KITS <= most + KITS
+    read = [seen.path for seen in faults.seen if seen.method == "GET" and "/manifests/sha256:" in seen.path]
+    assert len(read) == len(set(read)) == KITS  # each is read once, for the gates and for the copy
+    asked = [seen.path for seen in faults.seen if "mount=" in seen.path]
+    own = 2 * KITS if target else 0  # the config and the weights of each
+    assert len({path.partition("&")[0] for path in asked}) == len(asked) == own + (len(shared) if target else 0)

@@ -146,6 +146,17 @@ def test_shards_are_packed_by_mapped_tasks(load: Load, registry: str) -> None:
         assert [layer.entry.path for layer in kit.layers] == ["shard-0.bin", "shard-1.bin"]
 
 
+def test_variants_are_packed_by_mapped_tasks_and_indexed(load: Load, registry: str) -> None:
+    names = load("dag", "index")
+    for one in names["needs"]:
+        Path("variants", one).mkdir(parents=True)
+        Path("variants", one, "model.gguf").write_text(one)
+    assert set(states(run(made(names["quantize"]))).values()) == {"success"}
+    with kitops.open(f"{registry}/ml/llm:all?vram<=8GB") as kit:
+        assert kit.read("model.gguf") == b"q4_0"
+    assert len(events(names["llm"].uri)[-1]["variants"]) == 2
+
+
 def test_the_connection_is_one_that_airflow_takes(airflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.cli.cli_parser import get_parser
     from airflow.models import Connection

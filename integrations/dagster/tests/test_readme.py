@@ -156,6 +156,16 @@ def test_partitions(page: Page) -> None:
     assert len(set(result.output_for_node("leaderboard").values())) == 3
 
 
+def test_variants_under_one_reference(page: Page) -> None:
+    page.names["quantize"] = lambda how: how.encode()
+    page.run("index")
+    for one in page.names["needs"]:
+        page.materialize(page.names["llm"], partition_key=one)
+    page.materialize(page.names["llm"], page.names["llm_all"], selection=[page.names["llm_all"]])
+    with kitops_core.open(page.resource.reference("llm", tag="all") + "?vram<=8GB", where="registry") as kit:
+        assert kit.read(kit.kitfile.model.path) == b"q4_0"
+
+
 def test_kits_that_something_else_packs(page: Page, tmp_path: Path) -> None:
     (tmp_path / "llm.bin").write_bytes(b"llm")
     kitops_core.pack(kitops_core.Contents(model=tmp_path / "llm.bin"), f"{page.host}/vendor/llm:prod", push=True)

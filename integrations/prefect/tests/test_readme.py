@@ -58,6 +58,15 @@ def test_one_mapped_function_makes_many_kits(project: str) -> None:
     assert [kit.partition("@")[0] for kit in kits] == [f"{project}/north:1.0", f"{project}/south:1.0"]
 
 
+def test_mapped_variants_get_one_reference(project: str) -> None:
+    for name in ("q4_0", "q8_0"):
+        write_bundle(Path("variants", name), name.encode())
+    index = run(shown("index", project))["quantize"]()
+    with kitops.open(f"{project}:all?vram<=8GB", where="registry") as kit:
+        assert kit.read("model.bin") == b"q4_0"
+    assert kitops.index(f"{project}:all", where="registry").digest == index.digest
+
+
 def test_a_model_of_the_hub_is_imported(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub_server() as hub:
         hub.use(monkeypatch)

@@ -156,8 +156,11 @@ def info(settings: Settings, index: str, remote: bool, format_: str, as_json: bo
     """Show the kits of INDEX, with their labels and annotations."""
     from kitops_core.cli.transfer import connect
 
+    where: Literal["registry", "store"] = "registry" if remote else "store"
     with connect(settings) as client:
-        record = client.index(index, where="registry" if remote else "store")
+        record = client.index(index, where=where)
+        pinned = f"{_repository(record)}@{record.digest}"
+        raw = b"" if as_json or format_ == "json" else client.index_bytes(pinned, where=where)
     variants = record.variants or ()
     if as_json:
         answer_json(record.to_dict())
@@ -169,7 +172,7 @@ def info(settings: Settings, index: str, remote: bool, format_: str, as_json: bo
             answer("Index contains no ModelKits")
             return
         answer(f"{count_text(len(variants), 'ModelKit')}:")
-        answer_table(_INFO_HEADER, [row for one in variants for row in _rows(one, _repository(record))])
+        answer_table(_INFO_HEADER, _written_rows(record, raw))
 
 
 @new_command("inspect", network=True, answers=False)
@@ -239,17 +242,21 @@ def _repository(record: ModelKitRecord) -> str:
     return name.removesuffix(f":{record.tag}") if record.tag else name
 
 
-def _rows(variant: VariantRecord, repository: str) -> Sequence[tuple[str, ...]]:
-    labels = [f"{key}={_value(value)}" for key, value in sorted(variant.labels.items())] or [_NONE]
+def _written_rows(record: ModelKitRecord, raw: bytes) -> list[tuple[str, ...]]:
+    """The table of an index, its labels as they are written: a number that Python writes otherwise is none of kit's."""
+    from kitops_core.oci.kit_index import label_texts, parse_index
+
+    said = [label_texts(entry.labels) for entry in parse_index(raw, record.reference).entries]
+    told = zip(record.variants or (), said, strict=True)
+    return [row for one, labels in told for row in _rows(one, labels or [_NONE], _repository(record))]
+
+
+def _rows(variant: VariantRecord, labels: Sequence[str], repository: str) -> Sequence[tuple[str, ...]]:
     notes = [f"{key}={value}" for key, value in sorted(variant.annotations.items())] or [_NONE]
     named = f"{repository}:{variant.tag}" if variant.tag else _NONE
     first = (named, _NONE if variant.size is None else size_text(variant.size))
     cells = [*zip_longest(labels, notes, fillvalue="")]
     return [(*first, *cells[0], variant.digest), *(("", "", *cell, "") for cell in cells[1:])]
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _as_the_reference_lists(records: Sequence[ModelKitRecord]) -> list[dict[str, Any]]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from kitops_core.errors import CancelledError, KitOpsError, WrongKindError
 from kitops_core.events import Control
 from kitops_core.kits.copy_graph import Attached
+from kitops_core.kits.copy_index import read_kits
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import AnyManifest, KitIndex
+from kitops_core.oci.manifest import Manifest
 
 if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence, EvidenceReader
@@ -88,6 +90,18 @@ class Candidate:
     def digest(self) -> str:
         """The manifest's digest."""
         return self.found.manifest.digest
+
+    @cached_property
+    def kits(self) -> list[Manifest]:
+        """The manifests of an index's kits, each once, in its order; of a kit, its own.
+
+        Raises:
+            NotFoundError: A kit that the index names is not there.
+        """
+        manifest = self.manifest
+        if isinstance(manifest, KitIndex):
+            return read_kits(self.storage, manifest, self.control)
+        return [manifest]
 
     @cached_property
     def _read(self) -> _Once[StoredKit]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from kitops_core.events import Control
-from kitops_core.kits.copy_index import read_kits
 from kitops_core.kits.diff_index import paired
 from kitops_core.oci.kit_index import IndexEntry, KitIndex
 from kitops_core.oci.manifest import Manifest
@@ -36,7 +35,7 @@ def evaluate_all(gates: Sequence[Gate], candidate: Candidate) -> list[GateResult
     if not isinstance(index, KitIndex):
         return evaluate(gates, candidate)
     index.check_no_index_within(str(candidate.found.reference))
-    kits = read_kits(candidate.storage, index, candidate.control)
+    kits = candidate.kits
     of_each = [gate for gate in gates if gate.kind not in _OF_THE_WHOLE]
     tasks = [partial(_ask, of_each, candidate, index, kit) for kit in kits] if of_each else []
     if any(gate.kind == "command" for gate in of_each):  # a command has the machine to itself

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kitops_airflow.hooks.kitops import KitOpsHook as KitOpsHook
     from kitops_airflow.notifications import ModelKitNotifier as ModelKitNotifier
     from kitops_airflow.operators.imports import KitImportOperator as KitImportOperator
+    from kitops_airflow.operators.indexes import KitIndexOperator as KitIndexOperator
     from kitops_airflow.operators.inspect import KitInspectOperator as KitInspectOperator
     from kitops_airflow.operators.pack import KitPackOperator as KitPackOperator
     from kitops_airflow.operators.pack import KitPackPushOperator as KitPackPushOperator
@@ -37,6 +38,7 @@ _HOMES = {
     "hooks.kitops": "KitOpsHook",
     "notifications": "ModelKitNotifier",
     "operators.imports": "KitImportOperator",
+    "operators.indexes": "KitIndexOperator",
     "operators.inspect": "KitInspectOperator",
     "operators.pack": "KitPackOperator KitPackPushOperator",
     "operators.parts": "KitAssembleOperator KitPackLayersOperator",

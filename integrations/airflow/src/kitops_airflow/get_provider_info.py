@@ -54,6 +54,7 @@ def get_provider_info() -> dict[str, Any]:
                 "kitops_airflow.operators.pack",
                 "kitops_airflow.operators.parts",
                 "kitops_airflow.operators.imports",
+                "kitops_airflow.operators.indexes",
                 "kitops_airflow.operators.pull",
                 "kitops_airflow.operators.inspect",
                 "kitops_airflow.operators.sign",

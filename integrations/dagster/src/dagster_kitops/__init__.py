@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dagster_kitops.external import modelkit_sensor as modelkit_sensor
     from dagster_kitops.external import observable_modelkits as observable_modelkits
     from dagster_kitops.importing import imported_modelkit as imported_modelkit
+    from dagster_kitops.indexing import modelkit_index_asset as modelkit_index_asset
     from dagster_kitops.io_manager import ModelKitIOManager as ModelKitIOManager
     from dagster_kitops.kit_ref import ModelKitLayers as ModelKitLayers
     from dagster_kitops.kit_ref import ModelKitRef as ModelKitRef
@@ -54,6 +55,7 @@ _HOMES = {
     "contents": "ModelKitContents",
     "external": "external_modelkit modelkit_sensor observable_modelkits",
     "importing": "imported_modelkit",
+    "indexing": "modelkit_index_asset",
     "io_manager": "ModelKitIOManager",
     "kit_ref": "ModelKitLayers ModelKitRef",
     "modelkit": "ModelKit",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from prefect_kitops.flows import modelkit_promotion as modelkit_promotion
     from prefect_kitops.importing import aimport_modelkit as aimport_modelkit
     from prefect_kitops.importing import import_modelkit as import_modelkit
+    from prefect_kitops.indexing import aindex_modelkits as aindex_modelkits
+    from prefect_kitops.indexing import index_modelkits as index_modelkits
     from prefect_kitops.lineage import ModelKitLineage as ModelKitLineage
     from prefect_kitops.lineage import modelkit_lineage as modelkit_lineage
     from prefect_kitops.materialize import materialize_modelkit as materialize_modelkit
@@ -58,6 +60,7 @@ _HOMES = {
     "cache": "ModelKitContent",
     "flows": "modelkit_promotion",
     "importing": "aimport_modelkit import_modelkit",
+    "indexing": "aindex_modelkits index_modelkits",
     "lineage": "ModelKitLineage modelkit_lineage",
     "materialize": "materialize_modelkit",
     "promotion": "apromote_modelkit arollback_modelkit promote_modelkit rollback_modelkit",
