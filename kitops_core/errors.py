@@ -64,6 +64,11 @@ class SourceError(InvalidInputError):
 class SourceChangedError(SourceError):
     """A file changed, shrank, grew or was replaced while it was being packed."""
 
+    @staticmethod
+    def at(where: str, how: str) -> SourceChangedError:
+        """The error for a file or object, ``where``, and what became of it."""
+        return SourceChangedError(f"'{where}' {how} while it was packed", hint="pack again once nothing writes to it")
+
 
 class NotFoundError(KitOpsError):
     """The kit, tag, digest, blob or channel asked for does not exist."""

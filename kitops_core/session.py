@@ -59,7 +59,7 @@ class Found(Generic[_M]):
 FoundKit: TypeAlias = Found[Manifest]
 """A kit that was found, by its name or in an index."""
 
-FoundAny: TypeAlias = Found[Manifest] | Found[KitIndex]
+FoundAny: TypeAlias = Found[AnyManifest]
 """A kit or an index that was found."""
 
 
@@ -228,8 +228,6 @@ class Session:
             storage = self.storage(bare, place)
             try:
                 manifest = storage.read(bare.target, index_first=bool(reference.select))
-                if isinstance(manifest, KitIndex):
-                    return Found(replace(bare, digest=manifest.digest), storage, manifest, remote)
                 return Found(replace(bare, digest=manifest.digest), storage, manifest, remote)
             except NotFoundError:
                 storage.close()

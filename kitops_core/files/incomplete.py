@@ -85,17 +85,19 @@ def checked(
         refuse: Makes the error to raise of what :func:`find_fault` says.
     """
     undecided = may_be_incomplete(name, size)
-    start = b""
+    start, due = bytearray(), 0
     try:
         for piece in pieces:
             if undecided:
                 start += piece
-                try:
-                    if fault := find_fault(name, size, lambda: io.BytesIO(start)):  # noqa: B023  # called at once
-                        raise refuse(fault)
-                    undecided = False
-                except EOFError:
-                    pass  # the header goes on in the next piece
+                if len(start) >= min(due, size):
+                    try:
+                        if fault := find_fault(name, size, lambda: io.BytesIO(start)):  # noqa: B023  # called at once
+                            raise refuse(fault)
+                        undecided = False
+                        start.clear()
+                    except EOFError:
+                        due = 2 * len(start)  # the header goes on; one that is long is not read again with every piece
             yield piece
     finally:
         if isinstance(pieces, Generator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kitops_core.errors import SourceError
@@ -92,10 +92,10 @@ def _quantization(path: str) -> tuple[str, str] | None:
     stem = _PART.sub("", name.removesuffix(".gguf"))
     if not name.endswith(".gguf") or name.lower().startswith(_SHARED):
         return None
-    found = [*_QUANTIZATION.finditer(stem)] or [*_QUANTIZATION.finditer(directory)]
+    of_name = [*_QUANTIZATION.finditer(stem)]
+    found = of_name or [*_QUANTIZATION.finditer(directory)]
     if not found:
         return None
-    of_name = [*_QUANTIZATION.finditer(stem)]
     model = stem[: of_name[-1].start()] if of_name else stem
     return model.strip("-._") or "model", found[-1][1].lower()
 
@@ -104,7 +104,7 @@ def _tag(model: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_.-]+", "-", model).strip("-.").lower()[:80]
 
 
-def _with(hub: HubRepository, files: Iterable[RemoteFile] | Sequence[RemoteFile]) -> HubRepository:
+def _with(hub: HubRepository, files: Iterable[RemoteFile]) -> HubRepository:
     view = copy.copy(hub)
     view.files = tuple(sorted(files, key=lambda file: file.path))
     return view

@@ -27,17 +27,13 @@ def pull(session: Session, reference: str, *, referrers: bool = False) -> ModelK
     """See :meth:`kitops_core.Client.pull`."""
     asked = parse_reference(reference)
     found = session.find(asked, "registry")  # one kit, as in the reference CLI: a whole index is copied, or index_pull
-    try:
-        parents = missing_parents(session, found)
-        for parent in parents:  # first, so that what is in the store can be unpacked
+    with closing(found.storage):
+        for parent in missing_parents(session, found):  # first, so that what is in the store can be unpacked
             copy(session, parent, parent, where="registry", into="store", referrers=referrers)
-    except BaseException:
-        found.storage.close()
-        raise
-    target = asked.whole
-    if asked.select and asked.digest:  # the digest is the index's
-        target = replace(target, digest="" if asked.tag else found.manifest.digest)
-    return _copy(session, found, target, "store", referrers)
+        target = asked.whole
+        if asked.select and asked.digest:  # the digest is the index's
+            target = replace(target, digest="" if asked.tag else found.manifest.digest)
+        return _copy(session, found, target, "store", referrers)
 
 
 def copy(

@@ -48,9 +48,9 @@ class _Objects:
     """The objects among planned files, read ahead in their order; each is looked at again once it was read."""
 
     def __init__(self, plan: LayerPlan, control: Control) -> None:
-        stored = (folder.stored(index) for folder, index in plan.members())
         from kitops_core.objects.ahead import ObjectsAhead  # with its threads, for objects only
 
+        stored = (folder.stored(index) for folder, index in plan.members())
         self._ahead = ObjectsAhead((found for found in stored if found is not None), control)
         self.readinto = self._ahead.readinto
         self._unchecked: dict[ObjectStore, list[StoredObject]] = {}
@@ -147,9 +147,7 @@ def _verify(name: bytes, handle: int, expected: tuple[int, ...]) -> None:
 
 
 def _changed(name: bytes, how: str) -> SourceChangedError:
-    return SourceChangedError(
-        f"'{os.fsdecode(name)}' {how} while it was packed", hint="pack again once nothing writes to it"
-    )
+    return SourceChangedError.at(os.fsdecode(name), how)
 
 
 def unreadable(name: bytes, error: OSError) -> SourceError:

@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -120,15 +119,13 @@ def _parts(objects: Iterable[StoredObject]) -> Iterator[_Part]:
 
 def _work(tasks: SimpleQueue[_Task | None]) -> None:
     while (task := tasks.get()) is not None:
-        part, future = task
-        if not future.set_running_or_notify_cancel():
-            continue
+        _fetch(*task)
+        del task  # with the part that it was given: nothing is held while the next one is waited for
+
+
+def _fetch(part: _Part, future: Future[bytes]) -> None:
+    if future.set_running_or_notify_cancel():
         try:
-            data = part.found.read(part.start, part.end)
+            future.set_result(part.found.read(part.start, part.end))
         except BaseException as error:
             future.set_exception(error)
-        else:
-            future.set_result(data)
-        with suppress(UnboundLocalError):
-            del data
-        del task, part, future

@@ -65,7 +65,7 @@ class StoredObject:
         with _told(self.url, reading=True):
             data: bytes = self.store.fs.cat_file(self.path, start=start, end=end)
         if len(data) != end - start:
-            raise _changed(self.url, f"gave {len(data)} bytes where {end - start} were asked for")
+            raise SourceChangedError.at(self.url, f"gave {len(data)} bytes where {end - start} were asked for")
         return data
 
     def open(self) -> io.BufferedReader:
@@ -154,12 +154,12 @@ class ObjectStore:
                     self.fs.invalidate_cache(before.path)
                     info = self.fs.info(before.path)
             if info is None:
-                raise _changed(before.url, "was removed")
+                raise SourceChangedError.at(before.url, "was removed")
             now = self._object(info, before.path)
             if now.size != before.size:
-                raise _changed(before.url, f"was replaced by one of {now.size} bytes")
+                raise SourceChangedError.at(before.url, f"was replaced by one of {now.size} bytes")
             if (now.tag, now.modified_ns) != (before.tag, before.modified_ns):
-                raise _changed(before.url, "was replaced")
+                raise SourceChangedError.at(before.url, "was replaced")
 
     def _list(self, path: str) -> dict[str, Any]:
         """Names and what is known of all objects below a path, without what stands for empty directories."""
@@ -249,7 +249,7 @@ def _told(url: str, *, reading: bool = False) -> Iterator[None]:
         raise
     except FileNotFoundError:
         if reading:
-            raise _changed(url, "was removed") from None
+            raise SourceChangedError.at(url, "was removed") from None
         raise SourceError(f"there is nothing at '{url}'", hint="is it the right bucket and path?") from None
     except PermissionError as error:
         raise DeniedError(f"'{url}' may not be read: {_said(error)}", hint="are these the right credentials?") from None
@@ -257,7 +257,7 @@ def _told(url: str, *, reading: bool = False) -> Iterator[None]:
         raise InvalidInputError(f"what reads '{url}' is not installed", hint=str(error)) from None
     except Exception as error:  # each store has errors of its own
         if getattr(error, "errno", None) == errno.EINVAL and reading:  # a range behind its end
-            raise _changed(url, "was replaced by a shorter one") from None
+            raise SourceChangedError.at(url, "was replaced by a shorter one") from None
         hint = "are the store and the bucket there, and the credentials in the environment?"
         raise SourceError(f"'{url}' cannot be read: {_said(error)}", hint=hint) from None
 
@@ -265,7 +265,3 @@ def _told(url: str, *, reading: bool = False) -> Iterator[None]:
 def _said(error: BaseException) -> str:
     said = str(error).strip().splitlines()
     return said[0] if said else type(error).__name__
-
-
-def _changed(url: str, how: str) -> SourceChangedError:
-    return SourceChangedError(f"'{url}' {how} while it was packed", hint="pack again once nothing writes to it")

@@ -72,7 +72,7 @@ from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
-from kitops_core.promotion.wholes import copy_whole, record_of, tags_of
+from kitops_core.promotion.wholes import copy_whole, kits_of, record_of, tags_of
 from kitops_core.record import Source
 from kitops_core.reference import is_digest
 from kitops_core.session import FoundAny, Session, digest_of
@@ -312,7 +312,7 @@ class Move:
         if not templates:
             return (), []
         try:
-            tags = tags_of(templates, candidate.found, self.name, self.control)
+            tags = tags_of(templates, kits_of(candidate), self.name, candidate.digest)
         except InvalidInputError as error:
             return (), [GateResult(f"version tags {', '.join(templates)}", False, error.message, "version_tags")]
         results = []

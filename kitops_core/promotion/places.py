@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
-from kitops_core.oci.kit_index import KitIndex
 from kitops_core.reference import Reference
 from kitops_core.session import Found, FoundAny, Session, digest_of
 
@@ -67,10 +66,7 @@ class Places:
             manifest = storage.read(reference.target)
         except NotFoundError:
             return None
-        pinned = replace(reference, digest=manifest.digest)
-        if isinstance(manifest, KitIndex):
-            return Found(pinned, storage, manifest, reference.in_registry)
-        return Found(pinned, storage, manifest, reference.in_registry)
+        return Found(replace(reference, digest=manifest.digest), storage, manifest, reference.in_registry)
 
     def __enter__(self) -> Places:
         return self

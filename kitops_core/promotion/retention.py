@@ -15,6 +15,7 @@ from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.evidence.statements import read_evidence
+from kitops_core.kits.copy_index import read_kits
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.own_tags import kept_digest
@@ -22,7 +23,7 @@ from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
-from kitops_core.promotion.wholes import tags_of
+from kitops_core.promotion.wholes import read_all, tags_of
 from kitops_core.reference import parse_reference
 from kitops_core.session import FoundAny, Session, digest_of
 from kitops_core.wording import parse_timestamp, timestamp_text
@@ -165,8 +166,10 @@ class _Review:
             return False
         templates = self._policy.channels[channel].version_tags
         own: tuple[str, ...] = ()
+        manifest, control = found.manifest, Control()
         with suppress(InvalidInputError, NotFoundError):  # a template that this kit cannot fill gave it no tag
-            own = tags_of(templates, found, channel, Control())
+            kits = read_kits(found.storage, manifest, control) if isinstance(manifest, KitIndex) else [manifest]
+            own = tags_of(templates, read_all(found.storage, kits, control), channel, manifest.digest)
         return not tags <= set(own)
 
     def _tagged(self, storage: Storage) -> dict[str, set[str]]:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from kitops_core.errors import InvalidInputError
 from kitops_core.events import Control
 from kitops_core.kits.copy_graph import Attached, copy_manifest
-from kitops_core.kits.copy_index import copy_index, index_record, read_kits
-from kitops_core.kits.stored_kit import read_kit
+from kitops_core.kits.copy_index import copy_index, index_record
+from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.manifest import Manifest
 from kitops_core.parallel import run_all
 from kitops_core.promotion.version_tags import version_tags
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import Reference
-from kitops_core.session import FoundAny
 from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
@@ -47,16 +46,29 @@ def copy_whole(
         copy_manifest(source, target, manifest, (), control, referrers=True, known=known, attach=attach)
 
 
-def tags_of(templates: Sequence[str], found: FoundAny, channel: str, control: Control) -> tuple[str, ...]:
-    """The version tags that templates give a kit, or an index by what all its kits say alike.
+def kits_of(candidate: Candidate) -> list[StoredKit]:
+    """A kit, as the gates have read it; of an index all its kits.
+
+    Raises:
+        KitOpsError: One cannot be read.
+    """
+    if isinstance(candidate.manifest, KitIndex):
+        return read_all(candidate.storage, candidate.kits, candidate.control)
+    return [candidate.kit]
+
+
+def read_all(storage: Storage, kits: Sequence[Manifest], control: Control) -> list[StoredKit]:
+    """Kits by their manifests, read side by side."""
+    return run_all([partial(read_kit, storage, kit) for kit in kits], control)
+
+
+def tags_of(templates: Sequence[str], kits: Sequence[StoredKit], channel: str, digest: str) -> tuple[str, ...]:
+    """The version tags that templates give a kit, or the index of this digest by what all its kits say alike.
 
     Raises:
         InvalidInputError: The Kitfile does not say what a template needs, or the kits of an index do not agree.
     """
-    manifest = found.manifest
-    kits = read_kits(found.storage, manifest, control) if isinstance(manifest, KitIndex) else [manifest]
-    read = run_all([partial(read_kit, found.storage, kit) for kit in kits], control)
-    given = [version_tags(templates, kit.kitfile, channel, manifest.digest) for kit in read]
+    given = [version_tags(templates, kit.kitfile, channel, digest) for kit in kits]
     if len({*given}) > 1:
         raise InvalidInputError(
             "the kits of the index do not give one version tag: "

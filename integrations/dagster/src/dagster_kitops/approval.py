@@ -10,6 +10,7 @@ from pydantic import Field
 from dagster_kitops.checks import Asset, asset_key
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.hints import hints_logged
+from dagster_kitops.naming import identifier_of
 from dagster_kitops.promotion import run_source
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import latest_kit
@@ -47,7 +48,7 @@ def approval_job(
     """
     upstream = asset_key(candidate)
     path = Path(policy).absolute()
-    title = name or f"approve_{upstream.to_python_identifier()}_for_{''.join(c if c.isalnum() else '_' for c in to)}"
+    title = name or f"approve_{upstream.to_python_identifier()}_for_{identifier_of(to)}"
 
     @dg.op(name=f"{title}_op", required_resource_keys={kitops_key})
     def approve(context: dg.OpExecutionContext, config: ApprovalConfig) -> None:

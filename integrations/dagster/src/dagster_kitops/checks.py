@@ -20,6 +20,7 @@ from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import VERDICTS_KEY, identity
+from dagster_kitops.naming import identifier_of
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit
 from kitops_core import IntegrityError, InvalidInputError, NotFoundError
@@ -138,7 +139,7 @@ def policy_check(
         said = f"{to} refuses it: {'; '.join(refused)}" if refused else f"{to} lets it in"
         return not refused, said, {"kitops/gates": gate_table(planned.gates)}
 
-    title = name or "ready_for_" + "".join(c if c.isalnum() else "_" for c in to)
+    title = name or f"ready_for_{identifier_of(to)}"
     return _check(asset, title, f"The gates of channel {to} let this kit in.", look, kitops_key, partitions_def)
 
 

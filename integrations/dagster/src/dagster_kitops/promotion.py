@@ -14,6 +14,7 @@ from dagster_kitops.checks import Asset, asset_key
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table, promotion_metadata
 from dagster_kitops.hints import hints_logged
+from dagster_kitops.naming import identifier_of
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit, input_versions
 from kitops_core import GateRefusedError, LostRaceError, Source, is_digest
@@ -176,7 +177,7 @@ def rollback_job(
     specs = list(channel.specs) if isinstance(channel, dg.AssetsDefinition) else []
     upstream = [dep.asset_key for spec in specs if spec.key == target for dep in spec.deps]
     path = Path(policy).absolute()
-    title = "".join(c if c.isalnum() else "_" for c in to)
+    title = identifier_of(to)
 
     @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
     def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:

@@ -85,18 +85,15 @@ class KitPackOperator(KitOpsOperator):
             given = dict(given)
             measured = {**measured, **given.pop("metrics")}
         source = packable(given)
-        return (
-            self.hook(context)
-            .get_conn()
-            .pack(
-                source,
-                reference,
-                push=self.push,
-                tags=tags,
-                kitfile=whole_kitfile(self.kitfile),
-                how=self.how,
-                **self.origin(context, measured),
-            )
+        client = self.hook(context).get_conn()
+        return client.pack(
+            source,
+            reference,
+            push=self.push,
+            tags=tags,
+            kitfile=whole_kitfile(self.kitfile),
+            how=self.how,
+            **self.origin(context, measured),
         )
 
     def origin(self, context: Any, metrics: Mapping[str, float]) -> dict[str, Any]:
