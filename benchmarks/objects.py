@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
+import os
 import shutil
+import subprocess
 import sys
 
 from s3_server import BUCKET, s3_server
@@ -12,6 +13,14 @@ from benchmarks.bench import GIB, MIB, Bench, kitops, size_of
 from benchmarks.measure import Side
 
 _OBJECTS = 8
+# In a process of its own: a command's peak memory is at least that of the process which started it.
+_FILL = """
+import boto3, random, sys
+bucket, prefix, number, size = sys.argv[1:]
+s3 = boto3.client("s3")
+for each in range(int(number)):
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/weights/{each}.bin", Body=random.Random(each).randbytes(int(size)))
+"""
 # What `aws s3 cp` does, by the library that it does it with.
 _DOWNLOAD = """
 import boto3, pathlib, sys
@@ -28,10 +37,8 @@ for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix + "/")["Contents"]:
 def objects(bench: Bench) -> None:
     """``pack --push`` of a URL: 1 GiB in 8 objects."""
     with s3_server() as server:
-        system = server.fs()
-        for number in range(_OBJECTS):
-            path = f"{BUCKET}/large/weights/{number}.bin"
-            system.pipe_file(path, random.Random(number).randbytes(GIB // _OBJECTS))
+        fill = [sys.executable, "-c", _FILL, BUCKET, "large", str(_OBJECTS), str(GIB // _OBJECTS)]
+        subprocess.run(fill, check=True, env={**os.environ, **server.environment})
         home, copy = bench.work / "homes" / "objects", bench.work / "objects-copy"
         ours = Side(
             "kitops pack s3:// --push",
