@@ -51,6 +51,18 @@ def airflow(bench: Bench) -> None:
     bench.row("processor time the Airflow provider adds to reading a DAG file", "", float(added), 60, " ms")
 
 
+def prefect(bench: Bench) -> None:
+    """What Prefect's users wait for, in Prefect's own environment and on a server: mapped packing, and an event."""
+    script = ROOT / "integrations/prefect/benchmarks/speed.py"
+    command = [str(ROOT / ".venv-prefect/bin/python"), str(script), "--rounds", str(bench.rounds)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    packed, waited, promoted, ran = map(float, printed.split()[-4:])
+    plain = f"20 plain tasks that wait as long ({waited:.2f} s)"
+    bench.row(f"20 models packed and pushed by .map over the link ({packed:.2f} s)", plain, packed / waited, 1.3)
+    plain = f"an event to a plain flow ({ran:.2f} s)"
+    bench.row(f"a push to the promoted tag, by an event ({promoted:.2f} s)", plain, promoted / ran, 1.5)
+
+
 ALL: dict[str, Callable[[Bench], None]] = {
     "link-layers": link.layers,
     "link-layers-back": link.layers_back,
@@ -72,6 +84,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "import": hub_import,
     "objects": objects,
     "airflow": airflow,
+    "prefect": prefect,
 }
 """The benchmarks by name; each can be run alone."""
 

@@ -20,7 +20,8 @@ from kitops_core.storage import Storage
 if TYPE_CHECKING:
     from kitops_core.evidence.inputs import Input
     from kitops_core.evidence.slsa import Provenance
-    from kitops_core.evidence.statements import Evidence
+    from kitops_core.evidence.statement import Statement
+    from kitops_core.evidence.statements import Evidence, EvidenceReader
     from kitops_core.kitfile import KitfileData
     from kitops_core.signing.keys import SigningKey
 
@@ -46,19 +47,29 @@ class PackEvidence:
     created: datetime | None = None
     statements: tuple[tuple[str, Mapping[str, Any], FindSame], ...] = ()
 
-    def attach(self, storage: Storage, subject: Descriptor, control: Control) -> None:
-        """Attach what is not attached already."""
-        for predicate_type, predicate, find_same in self.statements:
-            attach_new(
-                storage,
-                subject,
-                predicate_type,
-                predicate,
-                find_same,
-                key=self.key,
-                created=self.created,
-                control=control,
+    def missing(self, storage: Storage, subject: Descriptor, control: Control) -> list[Statement]:
+        """What is not attached yet; nothing has to be there."""
+        from kitops_core.evidence.statement import statement_for
+        from kitops_core.evidence.statements import EvidenceReader
+
+        if not self.statements:
+            return []
+        reader = EvidenceReader(storage, subject.digest, control)
+        return [
+            statement_for(subject.digest, predicate_type, predicate)
+            for predicate_type, predicate, find_same in self.statements
+            if _same(reader, predicate_type, predicate, find_same, self.key) is None
+        ]
+
+    def attach(self, storage: Storage, subject: Descriptor, statements: Sequence[Statement], control: Control) -> None:
+        """Attach statements, listed by one write."""
+        from kitops_core.evidence.statements import write_statements
+
+        if statements:
+            written = write_statements(
+                storage, subject, statements, key=self.key, control=control, created=self.created
             )
+            storage.put_referrers([manifest for manifest, _ in written])
 
 
 def prepare_evidence(
@@ -125,20 +136,32 @@ def attach_new(
 ) -> Evidence:
     """Attach a statement, unless one that says the same is there, signed by the same key where there is one."""
     from kitops_core.evidence.statement import statement_for
-    from kitops_core.evidence.statements import attach_statement, read_evidence
+    from kitops_core.evidence.statements import EvidenceReader, attach_statement
 
+    reader = EvidenceReader(storage, subject.digest, control)
+    if (same := _same(reader, predicate_type, predicate, find_same, key)) is not None:
+        return same
+    statement = statement_for(subject.digest, predicate_type, predicate)
+    return attach_statement(storage, subject, statement, key=key, control=control, created=created)
+
+
+def _same(
+    reader: EvidenceReader,
+    predicate_type: str,
+    predicate: Mapping[str, Any],
+    find_same: FindSame,
+    key: SigningKey | None,
+) -> Evidence | None:
+    """What is attached and says the same, signed by the same key where there is one."""
     there = [
         (item, item.statement.predicate)
-        for item in read_evidence(storage, subject.digest, predicate_type=predicate_type, control=control)
+        for item in reader.read(predicate_type)
         if item.statement is not None
-        and item.statement.about(subject.digest)
+        and item.statement.about(item.subject)
         and (key is None or item.verified_by([key.public]))
     ]
     said = find_same([old for _, old in there], predicate)
-    if said is not None:
-        return there[said][0]
-    statement = statement_for(subject.digest, predicate_type, predicate)
-    return attach_statement(storage, subject, statement, key=key, control=control, created=created)
+    return None if said is None else there[said][0]
 
 
 def all_parents(*groups: Sequence[str]) -> tuple[str, ...]:

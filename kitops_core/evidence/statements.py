@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import IntegrityError, NotFoundError
@@ -24,6 +25,7 @@ from kitops_core.evidence.statement import PAYLOAD_TYPE, Statement, parse_statem
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
+from kitops_core.parallel import run_all
 from kitops_core.storage import Storage
 from kitops_core.storage.limits import check_referrers
 
@@ -86,65 +88,97 @@ def attach_statement(
 ) -> Evidence:
     """Attach a statement to a manifest, signed where a key is given. The manifest itself does not change.
 
-    See :func:`write_statement` for the arguments and the errors.
+    See :func:`write_statements` for the arguments and the errors.
     """
-    referrer, evidence = write_statement(storage, subject, statement, key=key, control=control, created=created)
+    ((referrer, evidence),) = write_statements(storage, subject, [statement], key=key, control=control, created=created)
     storage.put_manifest(referrer)
     return evidence
 
 
-def write_statement(
+def write_statements(
     storage: Storage,
     subject: Descriptor,
-    statement: Statement,
+    statements: Sequence[Statement],
     *,
     key: SigningKey | None = None,
     control: Control | None = None,
     created: datetime | None = None,
     mount_from: Sequence[str] = (),
-) -> tuple[Manifest, Evidence]:
-    """Write the blobs of a statement that is to be attached; it is attached once the storage has the manifest too.
+) -> list[tuple[Manifest, Evidence]]:
+    """Write the blobs of statements, all at once; they are attached once the storage has their manifests too.
 
     Args:
         storage: Where the manifest is.
         subject: The manifest's descriptor.
-        statement: What to attach.
+        statements: What to attach.
         key: Sign with it, as cosign does.
         control: Progress and cancelling.
-        created: The time to stamp on the referrer, ``None`` for now.
+        created: The time to stamp on the referrers, ``None`` for now.
         mount_from: Names of other repositories that have the empty config.
 
     Returns:
-        The referrer's manifest, and what will be read back from it.
+        Each referrer's manifest, and what will be read back from it.
 
     Raises:
-        InvalidInputError: The predicate cannot be written as JSON.
+        InvalidInputError: A predicate cannot be written as JSON.
         DeniedError, RegistryError, StoreError: The storage refused or failed.
     """
-    control = control or Control()
-    payload = statement.to_json()
-    bundle = None
-    data, kind = payload, PAYLOAD_TYPE
-    annotations = {ANNOTATION_UNSIGNED_PREDICATE: statement.predicate_type}
-    if key is not None:
-        bundle = build_bundle(Envelope.sign(PAYLOAD_TYPE, payload, key), key.public.hint)
-        data, kind = bundle.raw, BUNDLE
-        annotations = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type}
+    if not statements:
+        return []
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    annotations[media_types.ANNOTATION_CREATED] = when
-    layer = storage.write_blob(BytesSource(data, kind, predicate_name(statement.predicate_type)), control).descriptor
-    manifest = _write_config(storage, subject, layer, kind, annotations, control, mount_from)
-    return manifest, Evidence(
-        digest=manifest.digest,
-        subject=subject.digest,
-        artifact_type=kind,
-        predicate_type=statement.predicate_type,
-        statement=statement,
-        bundle=bundle,
-        annotations=annotations,
-        size=len(data),
-        created=when,
+    written = [_Written.of(statement, key, when) for statement in statements]
+
+    def write_layer(source: BlobSource, linked: Control) -> Descriptor:
+        return storage.write_blob(source, linked).descriptor
+
+    config, *layers = run_all(
+        [
+            partial(_write_config, storage, mount_from),
+            *(partial(write_layer, each.source) for each in written),
+        ],
+        control or Control(),
     )
+    return [each.referrer(subject, config, layer) for each, layer in zip(written, layers, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A statement as it is attached."""
+
+    statement: Statement
+    bundle: Bundle | None
+    data: bytes
+    kind: str
+    annotations: Mapping[str, str]
+
+    @classmethod
+    def of(cls, statement: Statement, key: SigningKey | None, when: str) -> _Written:
+        payload = statement.to_json()
+        created = {media_types.ANNOTATION_CREATED: when}
+        if key is None:
+            said = {ANNOTATION_UNSIGNED_PREDICATE: statement.predicate_type, **created}
+            return cls(statement, None, payload, PAYLOAD_TYPE, said)
+        bundle = build_bundle(Envelope.sign(PAYLOAD_TYPE, payload, key), key.public.hint)
+        said = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type, **created}
+        return cls(statement, bundle, bundle.raw, BUNDLE, said)
+
+    @property
+    def source(self) -> BytesSource:
+        return BytesSource(self.data, self.kind, predicate_name(self.statement.predicate_type))
+
+    def referrer(self, subject: Descriptor, config: Descriptor, layer: Descriptor) -> tuple[Manifest, Evidence]:
+        manifest = _attached(subject, config, layer, self.kind, self.annotations)
+        return manifest, Evidence(
+            digest=manifest.digest,
+            subject=subject.digest,
+            artifact_type=self.kind,
+            predicate_type=self.statement.predicate_type,
+            statement=self.statement,
+            bundle=self.bundle,
+            annotations=self.annotations,
+            size=len(self.data),
+            created=self.annotations[media_types.ANNOTATION_CREATED],
+        )
 
 
 def attach_blob(
@@ -183,24 +217,22 @@ def attach_blob(
     written = storage.write_blob(source, control).descriptor
     titled = {media_types.ANNOTATION_TITLE: title} if title else {}
     layer = Descriptor(kind, written.digest, written.size, titled)
-    manifest = _write_config(storage, subject, layer, artifact_type, annotations or {}, control)
+    manifest = _attached(subject, _write_config(storage, (), control), layer, artifact_type, annotations or {})
     storage.put_manifest(manifest)
     return manifest.descriptor
 
 
-def _write_config(
-    storage: Storage,
-    subject: Descriptor,
-    layer: Descriptor,
-    artifact_type: str,
-    annotations: Mapping[str, str],
-    control: Control,
-    mount_from: Sequence[str] = (),
-) -> Manifest:
+def _write_config(storage: Storage, mount_from: Sequence[str], control: Control) -> Descriptor:
     config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+    return storage.write_blob(config, control, mount_from=mount_from).descriptor
+
+
+def _attached(
+    subject: Descriptor, config: Descriptor, layer: Descriptor, artifact_type: str, annotations: Mapping[str, str]
+) -> Manifest:
     return build_manifest(
         artifact_type=artifact_type,
-        config=storage.write_blob(config, control, mount_from=mount_from).descriptor,
+        config=config,
         layers=[layer],
         annotations=annotations,
         subject=Descriptor(subject.media_type, subject.digest, subject.size),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control, Event
@@ -86,12 +86,12 @@ def write_kit(
             for layer in layers:
                 layer.remember(storage)
                 control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
-            evidence.attach(storage, manifest.descriptor, control)
+            attach_missing(storage, manifest, evidence, control)
             return manifest, dict(before)
     run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
     config, manifest = kit.config_and_manifest([layer.finished() for layer in layers])
     if set(before.values()) == {manifest.digest}:
-        evidence.attach(storage, manifest.descriptor, control)
+        attach_missing(storage, manifest, evidence, control)
     else:
         before = store_kit(config, manifest, storage, before, evidence, control)
     return manifest, dict(before)
@@ -117,17 +117,27 @@ def store_kit(
         evidence: What to say of how the kit was made.
         control: Progress and cancelling.
     """
-    storage.write_blob(config, control)
+
+    def store(linked: Control) -> None:
+        storage.write_blob(config, linked)
+        if evidence.statements:
+            storage.put_manifest(manifest)
+
+    # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
+    tasks: list[Callable[[Control], Any]] = [store, partial(evidence.missing, storage, manifest.descriptor)]
+    _, missing = run_all(tasks, control)
     control.check()
-    if evidence.statements:
-        # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
-        storage.put_manifest(manifest)
-        evidence.attach(storage, manifest.descriptor, control)
+    evidence.attach(storage, manifest.descriptor, missing, control)
     replaced = {tag: digest_of(storage, tag) for tag in tags}
     for digest in {*replaced.values()} - {"", manifest.digest}:
         storage.keep_present(digest)
     storage.put_manifest(manifest, [tag for tag, digest in replaced.items() if digest != manifest.digest])
     return replaced
+
+
+def attach_missing(storage: Storage, manifest: Manifest, evidence: PackEvidence, control: Control) -> None:
+    """Say of a kit that is there what is not said of it yet."""
+    evidence.attach(storage, manifest.descriptor, evidence.missing(storage, manifest.descriptor, control), control)
 
 
 def kit_record(

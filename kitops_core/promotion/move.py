@@ -56,7 +56,7 @@ from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
-from kitops_core.evidence.statements import write_statement
+from kitops_core.evidence.statements import write_statements
 from kitops_core.kits.copy_graph import Attached
 from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Manifest
@@ -376,7 +376,8 @@ class Move:
         statement = statement_for(record.digest, PROMOTION, record.to_predicate(), name=self.target.name)
         subject = found.manifest.descriptor
         key, control = self.terms.key, self.control
-        return write_statement(self.storage, subject, statement, key=key, control=control, mount_from=homes)[0]
+        written = write_statements(self.storage, subject, [statement], key=key, control=control, mount_from=homes)
+        return written[0][0]
 
     def _result(
         self, action: Literal["promote", "rollback"], candidate: Candidate, gates: Sequence[GateResult]

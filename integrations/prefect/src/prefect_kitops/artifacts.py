@@ -11,7 +11,7 @@ import kitops_core as kitops
 from kitops_core.orchestrate.review import kit_card
 from prefect_kitops.connection import Connection, Kit, Registry, connect, place_of
 from prefect_kitops.reference import ModelKitRef
-from prefect_kitops.running import in_run, run_logger
+from prefect_kitops.running import at_once, in_run, run_logger
 
 _MAX_SLUG = 40
 
@@ -54,30 +54,43 @@ def artifact_key(kind: str, name: str) -> str:
 def _publish(kit: Kit, connection: Connection, client: kitops.Client) -> None:
     reference = connection.reference(kit)
     where, url = place_of(reference), connection.url(reference)
-    with client.open(str(reference), where=where) as opened:
-        record, kitfile, pinned = opened.record(), opened.kitfile.to_yaml(), opened.reference
-    card = kit_card(
-        record,
-        kitfile,
-        difference=_difference(kit, reference, pinned, client),
-        figures=client.metrics(pinned, trusted=_trusted(connection), where=where),
-        attached=client.referrers(pinned, where=where).referrers,
-        url=url,
+    digest = reference.digest
+    if not digest:
+        with client.open(str(reference), where=where) as opened:
+            digest = opened.digest
+    pinned = str(reference.with_digest(digest))
+    read, difference, figures, attached = at_once(
+        lambda: _read(pinned, client, where),
+        lambda: _difference(kit, reference, pinned, client),
+        lambda: client.metrics(pinned, trusted=_trusted(connection), where=where),
+        lambda: client.referrers(pinned, where=where).referrers,
     )
-    create_markdown_artifact(
-        card,
-        key=artifact_key("modelkit", reference.name),
-        description=f"ModelKit {reference.name}{f':{reference.tag}' if reference.tag else ''}",
-        _sync=True,  # type: ignore[call-arg]
-    )
-    if url:
-        create_link_artifact(
-            url,
-            link_text=reference.name,
-            key=artifact_key("modelkit-link", reference.name),
-            description="The repository in its registry",
+    card = kit_card(*read, difference=difference, figures=figures, attached=attached, url=url)
+    tag = f":{reference.tag}" if reference.tag else ""
+    publish = [
+        lambda: create_markdown_artifact(
+            card,
+            key=artifact_key("modelkit", reference.name),
+            description=f"ModelKit {reference.name}{tag}",
             _sync=True,  # type: ignore[call-arg]
         )
+    ]
+    if url:
+        publish.append(
+            lambda: create_link_artifact(
+                url,
+                link_text=reference.name,
+                key=artifact_key("modelkit-link", reference.name),
+                description="The repository in its registry",
+                _sync=True,  # type: ignore[call-arg]
+            )
+        )
+    at_once(*publish)
+
+
+def _read(pinned: str, client: kitops.Client, where: kitops.Where) -> tuple[kitops.ModelKitRecord, str]:
+    with client.open(pinned, where=where) as opened:
+        return opened.record(), opened.kitfile.to_yaml()
 
 
 def _difference(kit: Kit, reference: kitops.Reference, pinned: str, client: kitops.Client) -> kitops.KitDiff | None:

@@ -6,8 +6,9 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -173,6 +174,12 @@ async def in_thread(work: Callable[[], R]) -> R:
         raise
     finally:
         CANCEL.reset(token)
+
+
+def at_once(*work: Callable[[], Any]) -> list[Any]:
+    """Do several things in threads of the run at hand and return what each gave; over a link each waits for answers."""
+    with ThreadPoolExecutor(len(work), thread_name_prefix="modelkit") as pool:
+        return [done.result() for done in [pool.submit(copy_context().run, each) for each in work]]
 
 
 def worth_retrying(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
