@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from clients import client
 from manifest_tools import FULL, Object, all_kinds, pods, push_kit
+from registry_fixture import PASSWORD, USERNAME, Served
 
 import kitops_core as kitops
 from kitops_core.cli.group import kitops as command_group
@@ -244,3 +246,27 @@ def test_a_kit_without_an_image_or_with_several_is_asked_about(name: str) -> Non
     with pytest.raises(NotFoundError, match="has no image") as none:
         kitops.manifests("image-volume", f"{name}:1")
     assert "kitops image" in none.value.hint
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("fetch", True), ("native", False), ("kit", False)])
+def test_a_login_that_kserves_own_initializer_cannot_use_is_warned_of(
+    mode: str, warned: bool, auth_registry: Served, tmp_path: Path
+) -> None:
+    """``findings/oras-py-basic-realm.sh`` shows that it cannot."""
+    login = kitops.RegistryOptions(username=USERNAME, password=PASSWORD)
+    events: list[kitops.Event] = []
+    with client(registries=kitops.Registries({auth_registry.address: login}), on_event=events.append) as logged_in:
+        name = push_kit(auth_registry.address, tmp_path, using=logged_in)
+        (*_, service) = logged_in.manifests("kserve", f"{name}:1", kserve=mode)
+    assert service["kind"] == "InferenceService"
+    warnings = [event.detail for event in events if event.phase == "warning"]
+    assert [f"{auth_registry.address} asks for a user name and password" in warning for warning in warnings] == [
+        True
+    ] * warned
+
+
+def test_a_registry_that_asks_for_nothing_is_not_warned_of(name: str) -> None:
+    events: list[kitops.Event] = []
+    with client(on_event=events.append) as anyone:
+        anyone.manifests("kserve", f"{name}:1", kserve="fetch")
+    assert [event for event in events if event.phase == "warning"] == []

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clients import client
+
 import kitops_core as kitops
 from kitops_core.serving.manifests.kinds import KINDS
 
@@ -14,8 +16,9 @@ FULL = {"pull_secret": "regcred", "key_secret": "cosign", "namespace": "ml", "im
 Object = dict[str, Any]
 
 
-def push_kit(registry: str, directory: Path) -> str:
+def push_kit(registry: str, directory: Path, using: kitops.Client | None = None) -> str:
     """Push a kit, tagged ``1``, with its image; its name."""
+    pushing = using or client()
     root = directory / "model"
     (root / "models").mkdir(parents=True)
     (root / "Kitfile").write_text(
@@ -24,8 +27,8 @@ def push_kit(registry: str, directory: Path) -> str:
     )
     (root / "models" / "model.bin").write_bytes(uuid.uuid4().bytes * 10_000)
     name = f"{registry}/manifests/{uuid.uuid4().hex[:8]}"
-    kitops.pack(root, f"{name}:1", push=True)
-    kitops.image(f"{name}:1")
+    pushing.pack(root, f"{name}:1", push=True)
+    pushing.image(f"{name}:1")
     return name
 
 

@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 
 from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.events import Control, Event
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci import media_types
 from kitops_core.reference import DEFAULT_TAG, Reference, parse_name, parse_reference
@@ -70,6 +71,8 @@ def manifests(
         return promote_cronjob(_policy(parsed, said), said.to, said.schedule, options.named(last_name))
     found = session.find(parsed, "registry")
     with closing(found.storage):
+        if kind == "kserve" and kserve == "fetch":
+            _warn_of_basic(found, session.control)
         if kind == "image-volume" or (kind == "kserve" and kserve != "kit"):
             pinned, kit = _image_of(found)
         else:
@@ -128,6 +131,21 @@ def _image_of(found: FoundKit) -> tuple[str, StoredKit | None]:
         digests = ", ".join(image.digest for image in images)
         raise InvalidInputError(f"{found.reference} has {len(images)} images: {digests}", hint="name one by its digest")
     return str(found.reference.with_digest(images[0].digest)), read_kit(found.storage, found.manifest)
+
+
+def _warn_of_basic(found: FoundKit, control: Control) -> None:
+    """Warn where KServe's own initializer gets a 401, whatever its Secret says.
+
+    kserve-storage 0.21 reads by oras-py, which takes the realm of a Basic challenge for a token service's address.
+    """
+    from kitops_core.storage.registry.repository import RegistryRepository
+
+    if isinstance(found.storage, RegistryRepository) and found.storage.asks_for == "basic":
+        detail = (
+            f"{found.reference.registry} asks for a user name and password and gives no tokens, and with those "
+            "KServe's own initializer cannot read from it (seen with kserve-storage 0.21): kit:// and oci+native:// can"
+        )
+        control.emit(Event("warning", str(found.reference), detail=detail))
 
 
 def _vllm(reference: str, options: ManifestOptions, kit: StoredKit, size: int) -> list[Manifest]:

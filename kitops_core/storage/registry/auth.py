@@ -116,6 +116,11 @@ class Authenticator:
                 return f"Basic {encode_basic(credential.username, credential.password)}"
             return self._ecr(access, challenge)
 
+    def asked(self, registry: str) -> str:
+        """What a registry that was talked to asks for: ``basic``, ``bearer``, or an empty string for nothing."""
+        challenge = self._challenges.get(registry)
+        return challenge.scheme if challenge else ""
+
     def challenged(self, access: Access, headers: Iterable[str], sent: str, control: Control) -> bool:
         """Learn from a 401; true when asking again can help.
 

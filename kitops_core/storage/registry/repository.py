@@ -68,6 +68,11 @@ class RegistryRepository:
         """The registry and the repository."""
         return f"registry:{self._endpoint.registry}", self._endpoint.name
 
+    @property
+    def asks_for(self) -> str:
+        """What the registry asked for so far: ``basic``, ``bearer``, or an empty string for nothing."""
+        return self._endpoint.transport.auth.asked(self._endpoint.registry)
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 
