@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# filelock 4.3.1 (PyPI), on a volume mounted with sshfs 3.7 (Debian): SoftFileLease.
-#
-# Guessed: its class describes a claim that a contender takes once it has seen no refresh for lease_duration seconds,
-#   and speaks of the NFS-style file systems a lease targets. So a lease of 2 seconds, whose holder was killed on
-#   another mount of the same volume, is taken over after about 2 seconds.
-# Seen: it is not, where a file system refuses to exchange two names atomically (renameat2 with RENAME_EXCHANGE). sshfs
-#   does; NFS and SMB do, by a comment in filelock's source. A contender that waits ten times the lease's duration gets
-#   Timeout. On a local file system the same processes take it over.
-#
-# Needs root, /dev/fuse and apt-get. Ends with 0 where that is seen, 1 where it changed, 2 where it cannot be tried.
+# Software:  filelock 4.3.1 (PyPI), on a volume mounted with sshfs 3.7 (Debian): SoftFileLease.
+# Guessed:   its class describes a claim that a contender takes once it has seen no refresh for lease_duration seconds,
+#            and speaks of the NFS-style file systems a lease targets. So a lease of 2 seconds, whose holder was killed
+#            on another mount of the same volume, is taken over after about 2 seconds.
+# Seen:      it is not, where a file system refuses to exchange two names atomically (renameat2 with RENAME_EXCHANGE).
+#            sshfs does; NFS and SMB do, by a comment in filelock's source. A contender that waits ten times the lease's
+#            duration gets Timeout. On a local file system the same processes take it over.
+# Seen when run:
+#   local file system: taken
+#   sshfs:             not taken over within 20 s
+# Needs root, /dev/fuse and apt-get. Exit 0: as stated; 1: changed; 2: it cannot be tried here.
 set -euo pipefail
 
 [ "$(id -u)" = 0 ] && [ -c /dev/fuse ] && command -v apt-get >/dev/null || { echo "needs root, /dev/fuse, apt-get"; exit 2; }

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kitops_core.kitfile import KitEntry as KitEntry
     from kitops_core.kitfile import Kitfile as Kitfile
     from kitops_core.kits.diff import KitDiff as KitDiff
+    from kitops_core.kits.diff_files import FileChange as FileChange
     from kitops_core.kits.modelkit import ModelKit as ModelKit
     from kitops_core.kits.packing import Packing as Packing
     from kitops_core.kits.plan import PackPlan as PackPlan
@@ -104,6 +105,7 @@ _HOMES = {
     "indexes.verbs": "Variant",
     "kitfile": "KitEntry Kitfile",
     "kits.diff": "KitDiff",
+    "kits.diff_files": "FileChange",
     "kits.modelkit": "ModelKit",
     "kits.packing": "Packing",
     "kits.plan": "PackPlan PlannedLayer",

@@ -166,8 +166,8 @@ class KitVerbs:
         """
         return self._session.resolve(reference, where)
 
-    def diff(self, before: str, after: str, *, where: types.Where = "any") -> types.KitDiff:
-        """Compare two kits without reading their layers.
+    def diff(self, before: str, after: str, *, where: types.Where = "any", files: bool = False) -> types.KitDiff:
+        """Compare two kits; unless ``files`` says so, without reading their layers.
 
         As in the reference CLI, ``local://`` or ``remote://`` before a reference says where to look for that kit.
 
@@ -175,13 +175,16 @@ class KitVerbs:
             before: The first kit.
             after: The second kit.
             where: Which storage; see :class:`Client`.
+            files: Read the layers that both have with other bytes, and say which files differ; of safetensors, GGUF
+                and zip-based formats which tensors or members, and what they say besides.
 
         Raises:
             NotFoundError: One of them is not there.
+            IntegrityError: A layer that was read is not what its digest says.
         """
         from kitops_core.kits.diff import diff
 
-        return diff(self._session, before, after, where=where)
+        return diff(self._session, before, after, where=where, files=files)
 
     def list_kits(
         self, repository: str = "", *, untagged: bool = False, indexes: bool = False

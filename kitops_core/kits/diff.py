@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kitops_core.errors import WrongKindError
 from kitops_core.kits.diff_index import VariantChange, variant_changes
@@ -13,6 +13,10 @@ from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.reference import Where
 from kitops_core.session import FoundAny, Session
+
+if TYPE_CHECKING:
+    from kitops_core.events import Control
+    from kitops_core.kits.diff_files import FileChange
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class KitDiff:
         before_storage: Which storage the first kit was read from: ``registry``, ``local store`` or ``layout``.
         after_storage: Which storage the second kit was read from.
         variants: Of two indexes, the variants that differ.
+        files: Files that differ within layers that both have with other bytes, where that was asked for.
     """
 
     before: str
@@ -77,6 +82,7 @@ class KitDiff:
     before_storage: str = ""
     after_storage: str = ""
     variants: tuple[VariantChange, ...] = ()
+    files: tuple[FileChange, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The difference as JSON."""
@@ -90,6 +96,7 @@ class KitDiff:
             "before_storage": self.before_storage,
             "after_storage": self.after_storage,
             **({"variants": [dict(vars(change)) for change in self.variants]} if self.variants else {}),
+            **({"files": [dict(vars(change)) for change in self.files]} if self.files else {}),
         }
 
 
@@ -99,17 +106,23 @@ def diff(
     after: str,
     *,
     where: Where = "any",
+    files: bool = False,
 ) -> KitDiff:
     """See :meth:`kitops_core.Client.diff`."""
     first = _find(session, before, where)
     with closing(first.storage):
         second = _find(session, after, where)
         with closing(second.storage):
-            return compare(first, second)
+            return compare(first, second, files=session.control if files else None)
 
 
-def compare(first: FoundAny, second: FoundAny) -> KitDiff:
+def compare(first: FoundAny, second: FoundAny, *, files: Control | None = None) -> KitDiff:
     """Compare two kits, or two indexes, that were found; see :func:`diff`.
+
+    Args:
+        first: The first.
+        second: The second.
+        files: Read the layers that changed, too, with this progress and cancelling.
 
     Raises:
         WrongKindError: One is a kit and the other an index.
@@ -126,6 +139,13 @@ def compare(first: FoundAny, second: FoundAny) -> KitDiff:
     one, two = read_kit(first.storage, before), read_kit(second.storage, after)
     layers = tuple(_layer_changes(one, two))
     moved = {(change.section, change.path) for change in layers}
+    inside: list[FileChange] = []
+    if files is not None and (changed := [change for change in layers if change.change == "changed"]):
+        from kitops_core.kits.diff_files import file_changes
+
+        old, new = _by_path(one), _by_path(two)
+        both = [(old[change.section, change.path], new[change.section, change.path]) for change in changed]
+        inside = file_changes(first.storage, second.storage, both, files)
     return KitDiff(
         before=str(first.reference),
         after=str(second.reference),
@@ -135,6 +155,7 @@ def compare(first: FoundAny, second: FoundAny) -> KitDiff:
         shared_size=sum(layer.descriptor.size for key, layer in _by_path(two).items() if key not in moved),
         before_storage=first.where,
         after_storage=second.where,
+        files=tuple(inside),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from kitops_core.cli.options import kit_argument, new_command
 from kitops_core.cli.output import answer, answer_json, answer_rows, note_storage, plain_value, size_text
 from kitops_core.cli.settings import Settings
@@ -10,18 +12,19 @@ from kitops_core.cli.settings import Settings
 @new_command("diff", network=True)
 @kit_argument("before")
 @kit_argument("after")
-def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
+@click.option("--files", is_flag=True, help="Read the layers that changed, and say which files and tensors did.")
+def command(settings: Settings, before: str, after: str, files: bool, as_json: bool) -> None:
     """Say what differs between the ModelKits BEFORE and AFTER: layers, and fields of the Kitfile.
 
     Of two indexes it says which variants differ.
 
-    No layer is fetched. Looks in the local store first, then in the registry; local:// or remote:// before a reference
-    decides. The exit code is 0 whether they differ or not.
+    No layer is fetched, unless with --files. Looks in the local store first, then in the registry; local:// or
+    remote:// before a reference decides. The exit code is 0 whether they differ or not.
     """
     from kitops_core.cli.transfer import connect
 
     with connect(settings) as client:
-        result = client.diff(before, after)
+        result = client.diff(before, after, files=files)
     note_storage(settings, result.before, result.before_storage)
     note_storage(settings, result.after, result.after_storage)
     if as_json:
@@ -35,6 +38,11 @@ def command(settings: Settings, before: str, after: str, as_json: bool) -> None:
             *(
                 (change.change, change.section, change.path, _sizes(change.before, change.after))
                 for change in result.layers
+            ),
+            *(
+                (change.change, "file", change.path, detail)
+                for change in result.files
+                for detail in change.details or ("",)
             ),
             *((change.change, change.variant, _digests(change.before, change.after)) for change in result.variants),
             *(("field", change.field, f"{_value(change.before)} → {_value(change.after)}") for change in result.fields),
