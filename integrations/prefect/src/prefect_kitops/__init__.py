@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kitops_core import __version__ as __version__
 from prefect_kitops.registry import OCIRegistry as OCIRegistry
 from prefect_kitops.repository import ModelKitRepository as ModelKitRepository
 
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from prefect_kitops.tasks import verify_modelkit as verify_modelkit
     from prefect_kitops.triggers import modelkit_promoted_trigger as modelkit_promoted_trigger
     from prefect_kitops.triggers import modelkit_pushed_trigger as modelkit_pushed_trigger
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "approval": "PromotionApproval PromotionCheck",
