@@ -39,6 +39,7 @@ def made_pages() -> dict[str, str]:
     raised = {name: module for name, module in kinds.items() if module == "kitops_core.errors"}
     pages = {
         "reference/help": _help(),
+        "reference/codes": _codes(),
         "reference/errors": _errors(),
         "reference/client": f"{_shown(_CLIENT)}\n    options:\n      heading_level: 1\n",
         "reference/functions": _functions(functions),
@@ -100,6 +101,14 @@ def _commands(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[t
             below = command.get_command(context, name)
             assert below is not None
             yield from _commands((*path, name), below)
+
+
+def _codes() -> str:
+    """Two tables of the command's page, for who looks for nothing else."""
+    text = (ROOT / "docs/cli.md").read_text()
+    sections = [text.partition(f"\n## {title}\n")[2].partition("\n## ")[0] for title in ("Exit codes", "Environment")]
+    codes, variables = (section.strip() for section in sections)
+    return f"# Exit codes and environment variables\n\n{codes}\n\n## Environment variables\n\n{variables}\n"
 
 
 def _errors() -> str:

@@ -45,6 +45,13 @@ def test_every_command_is_on_the_page_of_help() -> None:
     assert "### `kitops index create`" in text
 
 
+def test_exit_codes_and_variables_have_a_page() -> None:
+    text = made_pages()["reference/codes"]
+    assert "\n| 9 | A gate refused a promotion" in text
+    assert "\n| `KITOPS_HOME` |" in text
+    assert text.count("\n## ") == 1
+
+
 def test_every_error_is_in_the_tree() -> None:
     text = made_pages()["reference/errors"]
     assert "\n    InvalidInputError                   3\n        InvalidReferenceError           3\n" in text
