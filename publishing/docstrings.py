@@ -8,9 +8,8 @@ from typing import Any
 
 import griffe
 
-from publishing.reference import PACKAGES, public_names
+from publishing.reference import PACKAGES, ROLE, public_names
 
-_ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):`~?(?P<path>[^`]+)`")
 
 
 class Ours(griffe.Extension):
@@ -40,11 +39,22 @@ class Ours(griffe.Extension):
                 mod.set_member(name.id, function)
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrite the roles of a docstring."""
+        """Rewrite the roles of a docstring; a field of a model has what its description says."""
+        if isinstance(obj, griffe.Attribute) and not obj.docstring and (text := _description(obj)):
+            obj.docstring = griffe.Docstring(text, parent=obj)
+            obj.value = None  # the call that makes the field
         if obj.docstring:
-            obj.docstring.value = _ROLE.sub(self._linked, obj.docstring.value)
+            obj.docstring.value = ROLE.sub(self._linked, obj.docstring.value)
 
     def _linked(self, role: re.Match[str]) -> str:
         path = role["path"]
         name = path.rpartition(".")[2]
         return f"[`{name}`][{self._shown[path]}]" if path in self._shown else f"`{name}`"
+
+
+def _description(field: griffe.Attribute) -> str:
+    """The ``description`` that a field is made with, as pydantic has it, or an empty string."""
+    made = ast.parse(str(field.value), mode="eval").body if isinstance(field.value, griffe.ExprCall) else None
+    said = {word.arg: word.value for word in made.keywords} if isinstance(made, ast.Call) else {}
+    text = said.get("description")
+    return text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -28,6 +30,8 @@ PACKAGES = {
 _TITLES = {"kitops_airflow": "Airflow", "prefect_kitops": "Prefect", "dagster_kitops": "Dagster"}
 _CLIENT = "kitops_core.client.Client"
 _WIDTH = 100
+ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):`~?(?P<path>[^`]+)`")
+"""How docstrings name things."""
 
 
 @cache
@@ -139,12 +143,19 @@ def _functions(names: dict[str, str]) -> str:
     """The functions: those that are a client's methods by their names, the others with their docstrings."""
     verbs = [name for name, module in names.items() if module == _CLIENT]
     others = [name for name in names if name not in verbs]
-    rows = "\n".join(f"- [`kitops_core.{name}`][{_CLIENT}.{name}]" for name in verbs)
+    rows = "\n".join(f"- [`kitops_core.{name}`][{_CLIENT}.{name}]: {_first_line(name)}" for name in verbs)
     text = (
         "Each of these is the [client](/reference/client.md)'s method of its name, over a client of its own that has "
         "the defaults and is closed again."
     )
     return f"# Functions\n\n{text}\n\n{rows}\n\n" + _members(others, names)
+
+
+def _first_line(verb: str) -> str:
+    from kitops_core.client import Client
+
+    line = (inspect.getdoc(getattr(Client, verb)) or "").partition("\n")[0]
+    return ROLE.sub(lambda role: f"`{role['path'].rpartition('.')[2]}`", line)
 
 
 def _listed(title: str, text: str, names: Iterable[str], homes: dict[str, str]) -> str:
