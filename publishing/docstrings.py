@@ -11,7 +11,6 @@ import griffe
 from publishing.reference import PACKAGES, ROLE, public_names
 
 
-
 class Ours(griffe.Extension):
     """Links for Sphinx' roles, ``:class:`~package.Name```, and names for tasks that are made in pairs.
 
