@@ -155,11 +155,15 @@ docs: $(UV) ## The documentation site, in build/site; fails on a link that leads
 
 # KITOPS_REPOSITORY=https://host/owner/name gives links and addresses on PyPI; see RELEASING.md.
 .PHONY: packages
-packages: $(UV) registry ## Build the four packages into dist, check them, and try each in an environment of its own
+packages: $(UV) registry ## Build the four packages into dist, check them, and try the core in a fresh environment
 	rm -rf dist
 	UV=$(UV) $(RELEASE) python -m publishing.packages
 	$(RELEASE) twine check --strict dist/*
-	$(CORE) pytest -n 2 -m packages tests/docs/test_wheels.py
+	$(CORE) pytest -q -m packages -k "pypi or core" tests/docs/test_wheels.py
+
+.PHONY: test-packages
+test-packages: packages ## The same for all four, each with its orchestrator
+	$(CORE) pytest -q -m packages -k "airflow_packs or prefect_packs or dagster_packs" tests/docs/test_wheels.py
 
 .PHONY: coverage
 coverage: $(UV) registry browser ## Lines and branches of the core that its tests run, in the terminal and in build/coverage
