@@ -12,7 +12,7 @@ CORE = UV_PROJECT_ENVIRONMENT=.venv $(UV) run --frozen --all-extras
 AIRFLOW = UV_PROJECT_ENVIRONMENT=.venv-airflow $(UV) run --frozen --package airflow-provider-kitops
 PREFECT = UV_PROJECT_ENVIRONMENT=.venv-prefect $(UV) run --frozen --package prefect-kitops
 DOCS = UV_PROJECT_ENVIRONMENT=.venv-docs $(UV) run --frozen --no-default-groups --group docs
-RELEASE = UV_PROJECT_ENVIRONMENT=.venv-release $(UV) run --frozen --no-default-groups --group release
+RELEASE = UV_PROJECT_ENVIRONMENT=.venv-release $(UV) run --frozen --only-group release
 DAGSTER = UV_PROJECT_ENVIRONMENT=.venv-dagster $(UV) run --frozen --package dagster-kitops
 
 .PHONY: help
