@@ -103,7 +103,8 @@ def test_prefect_packs_what_a_function_returns(tmp_path: Path, registry: str) ->
     (there.work / "flow.py").write_text(
         snippet("flow", "integrations/prefect/README.md").replace("registry.example.com", name)
     )
-    said = there.run("python", "flow.py", PREFECT_HOME=str(there.work / "prefect"), PREFECT_LOGGING_LEVEL="WARNING")
+    prefect = {"PREFECT_HOME": str(there.work / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    said = there.run("python", "flow.py", PREFECT_LOGGING_LEVEL="WARNING", **prefect)
     assert said.strip().splitlines()[-1].startswith("sha256:")
     assert (there.work / "serving/model.bin").read_text() == "a tree of depth 8"
 

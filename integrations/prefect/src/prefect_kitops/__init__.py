@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kitops_core import __version__ as __version__
 from prefect_kitops.registry import OCIRegistry as OCIRegistry
 from prefect_kitops.repository import ModelKitRepository as ModelKitRepository
 
@@ -52,6 +51,8 @@ if TYPE_CHECKING:
     from prefect_kitops.triggers import modelkit_promoted_trigger as modelkit_promoted_trigger
     from prefect_kitops.triggers import modelkit_pushed_trigger as modelkit_pushed_trigger
 
+    __version__: str
+
 _HOMES = {
     "approval": "PromotionApproval PromotionCheck",
     "artifacts": "create_modelkit_card",
@@ -78,6 +79,10 @@ __all__ = sorted(["ModelKitRepository", "OCIRegistry", *_EXPORTS])  # pyright: i
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("prefect-kitops")
     if name not in _EXPORTS:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     value = getattr(import_module(_EXPORTS[name]), name)
