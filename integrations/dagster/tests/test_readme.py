@@ -86,7 +86,7 @@ def test_the_projects_example_packs_a_kit(
     job = names["defs"].resolve_implicit_global_asset_job_def()
     assert job.execute_in_process(instance=instance, run_config=QUIET).success
     with kitops_core.open("churn:latest") as kit:
-        assert kit.kitfile.model.parameters == {"max_depth": 8}
+        assert kit.kitfile.model.parameters["max_depth"] == 8
 
 
 def test_the_first_example_packs_a_model_that_is_used_elsewhere_and_promoted(page: Page, tmp_path: Path) -> None:
