@@ -84,7 +84,8 @@ def stage(to: Path, repository: str) -> None:
         repository: Where the repository is hosted, for links to files that are no pages; an empty string for nowhere.
     """
     here = {path: f"{name}.md" for name, path in pages().items()}
-    images = {path.relative_to(ROOT): f"images/{path.name}" for path in ROOT.rglob("docs/**/*.png")}
+    pictures = [*ROOT.glob("docs/**/*.png"), *ROOT.glob("integrations/*/docs/**/*.png")]
+    images = {path.relative_to(ROOT): _image(path.relative_to(ROOT)) for path in pictures}
     for source, page in here.items():
         text = _COMMENT.sub("", (ROOT / source).read_text())
         text = rewritten(text, ROOT / source, lambda path: (here | images).get(path) or _hosted(repository, path))
@@ -129,6 +130,10 @@ def _entry(title: str, names: list[str]) -> str:
         return f'{{"{title}" = "{names[0]}.md"}}'
     named = [f'{{"{TITLES[name]}" = "{name}.md"}}' if name in TITLES else f'"{name}.md"' for name in names]
     return f'{{"{title}" = [{", ".join(named)}]}}'
+
+
+def _image(path: Path) -> str:
+    return f"images/{'-'.join(part for part in path.parts if part not in ('docs', 'images', 'integrations'))}"
 
 
 def _hosted(repository: str, path: Path) -> str:
