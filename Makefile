@@ -11,6 +11,8 @@ export PATH := $(CURDIR)/.tools/usr/bin:$(PATH)
 CORE = UV_PROJECT_ENVIRONMENT=.venv $(UV) run --frozen --all-extras
 AIRFLOW = UV_PROJECT_ENVIRONMENT=.venv-airflow $(UV) run --frozen --package airflow-provider-kitops
 PREFECT = UV_PROJECT_ENVIRONMENT=.venv-prefect $(UV) run --frozen --package prefect-kitops
+DOCS = UV_PROJECT_ENVIRONMENT=.venv-docs $(UV) run --frozen --no-default-groups --group docs
+RELEASE = UV_PROJECT_ENVIRONMENT=.venv-release $(UV) run --frozen --only-group release
 DAGSTER = UV_PROJECT_ENVIRONMENT=.venv-dagster $(UV) run --frozen --package dagster-kitops
 
 .PHONY: help
@@ -146,6 +148,26 @@ check: $(UV) ## Lint, formatting and types
 	$(DAGSTER) --extra demo mypy --config-file pyproject.toml -p dagster_kitops
 	$(PREFECT) mypy --config-file pyproject.toml -p prefect_kitops
 	$(AIRFLOW) mypy --config-file integrations/airflow/pyproject.toml -p kitops_airflow
+
+.PHONY: docs
+docs: $(UV) ## The documentation site, in build/site; fails on a link that leads to nothing
+	$(DOCS) python -m publishing.site
+
+# KITOPS_REPOSITORY=https://host/owner/name gives links and addresses on PyPI; see RELEASING.md.
+.PHONY: packages
+packages: $(UV) registry ## Build the four packages into dist, check them, and try the core in a fresh environment
+	rm -rf dist
+	UV=$(UV) $(RELEASE) python -m publishing.packages
+	$(RELEASE) twine check --strict dist/*
+	$(CORE) pytest -q -m packages -k "pypi or core" tests/docs/test_wheels.py
+
+.PHONY: test-packages
+test-packages: packages ## The same for all four, each with its orchestrator
+	$(CORE) pytest -q -m packages -k "airflow_packs or prefect_packs or dagster_packs" tests/docs/test_wheels.py
+
+.PHONY: coverage
+coverage: $(UV) registry browser ## Lines and branches of the core that its tests run, in the terminal and in build/coverage
+	$(CORE) --group serving pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 .PHONY: bench
 bench: $(UV) registry ## Speed and memory, as ratios measured side by side

@@ -19,7 +19,7 @@ from benchmarks.objects import objects
 from benchmarks.small import small
 
 ROOT = Path(__file__).parents[1]
-PAGE, README = ROOT / "docs/performance.md", ROOT / "README.md"
+PAGE, OVERVIEW = ROOT / "docs/performance.md", ROOT / "docs/index.md"
 MARKERS = ("<!-- bench:begin -->", "<!-- bench:end -->")
 HEAD = ["| what | against | measured | promised |", "|---|---|---|---|"]
 
@@ -130,7 +130,7 @@ def main() -> None:
     print("\n" + "\n".join([measured, "", *table(bench.rows)]))
     if arguments.write:
         write(PAGE, [measured, "", *table(bench.rows)])
-        write(README, table([row for row in bench.rows if row.short]))
+        write(OVERVIEW, table([row for row in bench.rows if row.short]))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Row:
         against: What it is compared with, with its time; empty for a figure that is no ratio.
         measured: The figure with its unit, or why there is none.
         promised: The bound, empty where nothing is promised.
-        short: Whether it also stands in the README.
+        short: Whether it also stands on the overview.
     """
 
     what: str
@@ -111,7 +111,7 @@ class Bench:
             others: What it is compared with, each with the most that our time by its time may be.
             rounds: Other than all the rounds.
             warm_up: Whether to run each once unmeasured.
-            short: Whether the first row also stands in the README.
+            short: Whether the first row also stands on the overview.
         """
         in_turn([ours, *(side for side, _ in others if side.there)], rounds or self.rounds, warm_up=warm_up)
         for side, bound in others:

@@ -159,8 +159,8 @@ class PackingVerbs:
             InvalidInputError: Layers are missing, there twice with different bytes, of no entry of the Kitfile, or not
                 what their entry is packed as. All are named.
             NotFoundError: Blobs of layers are not in the repository; all are named. Or a parent kit is not there.
-            InvalidReferenceError, KitfileError, DeniedError, RegistryError, StoreError, CancelledError: As for
-            ``pack``.
+            InvalidReferenceError, KitfileError: As for ``pack``.
+            DeniedError, RegistryError, StoreError, CancelledError: As for ``pack``.
         """
         from kitops_core.kits.assemble import assemble
 

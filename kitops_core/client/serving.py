@@ -136,8 +136,8 @@ class ServingVerbs:
 
         Raises:
             ConflictError: Files are in the way, or the directory is a file; nothing was touched.
-            InvalidInputError, NotFoundError, VerificationError, IntegrityError, DeniedError, RegistryError, StoreError,
-            CancelledError: As ``unpack``.
+            InvalidInputError, NotFoundError, VerificationError, IntegrityError: As ``unpack``.
+            DeniedError, RegistryError, StoreError, CancelledError: As ``unpack``.
         """
         from kitops_core.serving.storage_initializer import initialize_storage
 

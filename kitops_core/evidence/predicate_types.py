@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping
 
 from kitops_core.errors import InvalidInputError
+from kitops_core.evidence.identifiers import HOME, current
 
 COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
 SLSA_PROVENANCE = "https://slsa.dev/provenance/v1"
 VSA = "https://slsa.dev/verification_summary/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 CYCLONEDX = "https://cyclonedx.org/bom"
-APPROVAL = "https://kitops.org/attestation/approval/v1"
-PROMOTION = "https://kitops.org/attestation/promotion/v1"
+APPROVAL = f"{HOME}attestation/approval/v1"
+PROMOTION = f"{HOME}attestation/promotion/v1"
 OMS = "https://model_signing/signature/v1.0"
 
 ANNOTATION_PREDICATE = "dev.sigstore.bundle.predicateType"
@@ -44,7 +45,7 @@ def resolve_predicate_type(text: str) -> str:
     if uri := _SHORT.get(text):
         return uri
     if re.fullmatch(_URI, text):
-        return text
+        return current(text)
     raise InvalidInputError(
         f"'{text}' is not a predicate type", hint=f"give a URI, or one of {', '.join(sorted(_SHORT))}"
     )
@@ -52,9 +53,9 @@ def resolve_predicate_type(text: str) -> str:
 
 def predicate_name(predicate_type: str) -> str:
     """The short name of a predicate type, or the type itself where it has none."""
-    return _NAMES.get(predicate_type, predicate_type)
+    return _NAMES.get(current(predicate_type), predicate_type)
 
 
 def annotated_type(annotations: Mapping[str, str]) -> str:
     """The predicate type that a referrer is annotated with, or an empty string; not to be trusted."""
-    return annotations.get(ANNOTATION_PREDICATE) or annotations.get(ANNOTATION_UNSIGNED_PREDICATE) or ""
+    return current(annotations.get(ANNOTATION_PREDICATE) or annotations.get(ANNOTATION_UNSIGNED_PREDICATE) or "")

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from kitops_core.errors import InvalidInputError
+from kitops_core.evidence.identifiers import HOME, current
 from kitops_core.evidence.inputs import Input
 from kitops_core.evidence.secrets import redact, redact_text
 from kitops_core.record import Source
 
-BUILD_TYPE = "https://kitops.org/build/pack/v1"
+BUILD_TYPE = f"{HOME}build/pack/v1"
 """Says that ``externalParameters`` has ``orchestrator``, ``pipeline``, ``task`` and ``parameters``, all optional."""
 
-IMPORT_TYPE = "https://kitops.org/build/import/v1"
+IMPORT_TYPE = f"{HOME}build/import/v1"
 """The same of a kit that was imported from a hub or tracking server, which the first dependency names."""
 
-LOCAL_BUILDER = "https://kitops.org/builder/local/v1"
+LOCAL_BUILDER = f"{HOME}builder/local/v1"
 """The builder where nobody named one and no orchestrator ran: somebody's machine, which vouches for nothing."""
 
 _GIT_COMMIT = "gitCommit"
@@ -157,10 +158,21 @@ def _commit(provenance: Provenance) -> dict[str, Any]:
 
 
 def _builder(source: Source) -> str:
-    return f"https://kitops.org/builder/{source.orchestrator}/v1" if source.orchestrator else LOCAL_BUILDER
+    return f"{HOME}builder/{source.orchestrator}/v1" if source.orchestrator else LOCAL_BUILDER
 
 
 def _lasting(predicate: Mapping[str, Any]) -> dict[str, Any]:
     run = predicate.get("runDetails")
     run = {key: run[key] for key in run if key not in ("metadata", "byproducts")} if isinstance(run, Mapping) else run
-    return {**predicate, "runDetails": run}
+    definition = predicate.get("buildDefinition")
+    lasting = {"runDetails": _now(run, "builder", "id"), "buildDefinition": _now(definition, "buildType")}
+    return {**predicate, **lasting}
+
+
+def _now(said: Any, *path: str) -> Any:
+    """The identifier at a path in its current form, where there is one that is ours."""
+    if not path:
+        return current(said) if isinstance(said, str) else said
+    if not isinstance(said, Mapping) or path[0] not in said:
+        return said
+    return {**said, path[0]: _now(said[path[0]], *path[1:])}

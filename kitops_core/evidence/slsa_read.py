@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kitops_core.evidence.identifiers import current
 from kitops_core.evidence.inputs import Input
 
 MAX_INPUTS = 1000
@@ -61,7 +62,7 @@ def read_build(predicate: Mapping[str, Any]) -> Build:
     found = [*_inputs(dependencies)]
     source = next((item for item in found if "gitCommit" in item.digest), None)
     return Build(
-        builder=_text(_map(run.get("builder")).get("id")),
+        builder=current(_text(_map(run.get("builder")).get("id"))),
         orchestrator=_text(outside.get("orchestrator")),
         pipeline=_text(outside.get("pipeline")),
         deployment=_text(outside.get("deployment")),

@@ -15,6 +15,7 @@ from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.evidence.bundle import BUNDLE, MAX_BUNDLE_BYTES, Bundle, build_bundle, parse_bundle
 from kitops_core.evidence.dsse import Envelope
+from kitops_core.evidence.identifiers import current
 from kitops_core.evidence.predicate_types import (
     ANNOTATION_PREDICATE,
     ANNOTATION_UNSIGNED_PREDICATE,
@@ -48,7 +49,7 @@ class Evidence:
         digest: Digest of the referrer's own manifest.
         subject: Digest of the manifest it is attached to.
         artifact_type: The referrer's artifact type.
-        predicate_type: The predicate type of the statement; an empty string where there is none.
+        predicate_type: The predicate type of the statement, ours in its current form; empty where there is none.
         statement: The statement, ``None`` where there is none or it could not be read.
         bundle: The bundle with the signature, ``None`` where the statement is unsigned.
         annotations: The referrer's annotations.
@@ -365,7 +366,7 @@ def _read(storage: Storage, manifest: Manifest, digest: str, memory: _Memory, co
         digest=manifest.digest,
         subject=digest,
         artifact_type=kind,
-        predicate_type=statement.predicate_type if statement else "",
+        predicate_type=current(statement.predicate_type) if statement else "",
         statement=statement,
         bundle=bundle,
         annotations=manifest.annotations,

@@ -43,7 +43,7 @@ def make_claim(evidence: Evidence, keys: Sequence[PublicKey]) -> Claim:
     signer = evidence.verified_by(keys) if keys and not problem else None
     facts: dict[str, str] = {}
     if statement is not None and not problem:
-        facts = _facts(statement.predicate_type, statement.predicate)
+        facts = _facts(evidence.predicate_type, statement.predicate)
     return Claim(
         digest=evidence.digest,
         kind=_KINDS.get(evidence.predicate_type or evidence.artifact_type, "attachment"),

@@ -24,6 +24,7 @@ from kitops_core.errors import (
     SourceChangedError,
 )
 from kitops_core.events import Control
+from kitops_core.version import USER_AGENT
 
 _MD5 = re.compile(r"([0-9a-f]{32})(?:-([1-9][0-9]{0,4}))?")
 _MAX_PARTS = 10_000  # of an upload, by S3's own rule
@@ -114,7 +115,7 @@ class S3:
                 "s3",
                 region_name=os.environ.get("S3_REGION") or None,
                 endpoint_url=endpoint,
-                config=Config(user_agent_extra="kitops-core", retries={"mode": "standard"}, **style),
+                config=Config(user_agent_extra=USER_AGENT, retries={"mode": "standard"}, **style),
                 **given,
             )
         except (BotoCoreError, ValueError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import ALL, MARKERS, PAGE, README, write
+from benchmarks.__main__ import ALL, MARKERS, OVERVIEW, PAGE, write
 from benchmarks.bench import Bench
 from benchmarks.measure import Side
 
@@ -48,15 +48,15 @@ def test_a_table_replaces_what_stands_between_the_markers(tmp_path: Path) -> Non
     assert page.read_text() == f"before\n{MARKERS[0]}\nnew\n{MARKERS[1]}\nafter\n"
 
 
-@pytest.mark.parametrize("page", [PAGE, README], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [PAGE, OVERVIEW], ids=lambda page: page.name)
 def test_the_pages_have_a_table_to_replace(page: Path) -> None:
     text = page.read_text()
     assert [text.count(marker) for marker in MARKERS] == [1, 1]
     assert "| what | against | measured | promised |" in text
 
 
-def test_the_readme_keeps_five_lines_of_the_table() -> None:
-    table = README.read_text().partition(MARKERS[0])[2].partition(MARKERS[1])[0]
+def test_the_overview_keeps_five_lines_of_the_table() -> None:
+    table = OVERVIEW.read_text().partition(MARKERS[0])[2].partition(MARKERS[1])[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 5
     assert all(row in PAGE.read_text() for row in rows)

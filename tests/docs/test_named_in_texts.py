@@ -97,7 +97,9 @@ def test_a_link_leads_to_a_file() -> None:
 def test_environment_variables_and_make_targets_that_a_text_names_are_there() -> None:
     texts = "\n".join(path.read_text() for path in files(".md", ".yaml"))
     code = "\n".join(
-        path.read_text() for place in ("kitops_core", "tests/support") for path in (ROOT / place).rglob("*.py")
+        path.read_text()
+        for place in ("kitops_core", "publishing", "tests/support")
+        for path in (ROOT / place).rglob("*.py")
     )
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
     assert {*re.findall(r"\bKITOPS_[A-Z_]+", texts)} - {*re.findall(r"\bKITOPS_[A-Z_]+", code)} == set()

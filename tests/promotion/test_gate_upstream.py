@@ -8,6 +8,7 @@ import pytest
 from promotion_world import NOW, RELEASE, STRANGER, World
 
 import kitops_core as kitops
+from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.policy import PromotionPolicy
 
@@ -196,8 +197,8 @@ def test_a_trusted_record_of_another_kit_does_not_count_where_it_is_replayed(wor
     other = world.pack("other weights")
     world.promoted("staging", world.digest, ago=HOUR, key=RELEASE)
     said = {"action": "promote", "channel": "staging", "digest": world.digest, "time": "2026-01-01T00:00:00Z"}
-    world.attest("https://kitops.org/attestation/promotion/v1", said, key=RELEASE, about=other)
-    world.attest("https://kitops.org/attestation/promotion/v1", said | {"digest": other}, key=RELEASE)
+    world.attest(PROMOTION, said, key=RELEASE, about=other)
+    world.attest(PROMOTION, said | {"digest": other}, key=RELEASE)
     assert soak(world, policy).detail == "1h so far"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kitops_core.evidence.identifiers import HOME
 from kitops_core.lineages.graph import Claim, Edge, Node
 from kitops_core.lineages.lineage import Lineage
 from kitops_core.record import LayerRecord
@@ -18,7 +19,7 @@ def claim(kind: str, letter: str, *, signer: str = "", signed: bool = True, prob
     return Claim(
         digest=digest(letter),
         kind=kind,
-        predicate_type=predicate.get(kind, f"https://kitops.org/attestation/{kind.replace(' ', '-')}/v1"),
+        predicate_type=predicate.get(kind, f"{HOME}attestation/{kind.replace(' ', '-')}/v1"),
         artifact_type="application/vnd.dev.sigstore.bundle.v0.3+json",
         signed=signed,
         signer=signer,
@@ -74,7 +75,7 @@ datasets:
                 "provenance",
                 "5",
                 signer="ci.pub",
-                builder="https://kitops.org/builder/airflow/v1",
+                builder=f"{HOME}builder/airflow/v1",
                 orchestrator="airflow",
                 pipeline="train_churn",
                 task="fit",

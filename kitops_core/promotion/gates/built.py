@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kitops_core.evidence.counted import counted
+from kitops_core.evidence.identifiers import forms
 from kitops_core.evidence.measured import NoEvidenceError, past_time
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.oci.media_types import ANNOTATION_CREATED
@@ -58,7 +59,7 @@ class ProvenanceGate:
         return refused(self, "; ".join(dict.fromkeys(reasons)), evidence=[item.digest for item in found])
 
     def _unmet(self, build: Build) -> str:
-        if self.spec.builder and not _matches(build.builder, self.spec.builder):
+        if self.spec.builder and not any(_matches(form, self.spec.builder) for form in forms(build.builder)):
             return f"built by {build.builder or 'nobody it names'}"
         if self.spec.repository and not _matches(build.repository, self.spec.repository):
             return f"from {build.repository or 'no repository it names'}"

@@ -28,8 +28,8 @@ from kitops_core.storage.registry.hosts import base_url, follow, origin
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.pool import Pools
 from kitops_core.storage.registry.upload_ways import Way
+from kitops_core.version import USER_AGENT
 
-USER_AGENT = "kitops-core"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _MOST_CHALLENGES = 2

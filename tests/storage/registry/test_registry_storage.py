@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from blob_tools import ARTIFACT_TYPE, MEDIA_TYPE, Bytes, Events, describe, fast, put_kit, read, some_bytes
+from fault_proxy import FaultProxy
 from registry_fixture import serve_registry
 
 from kitops_core.errors import (
@@ -25,6 +26,7 @@ from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Manifest, build_manifes
 from kitops_core.oci.referrers_tag import fallback_tag
 from kitops_core.storage import Storage
 from kitops_core.storage.registry import RegistryRepository
+from kitops_core.version import __version__
 
 
 @pytest.fixture
@@ -277,3 +279,10 @@ def test_closing_one_repository_leaves_others_with_equal_options_alone(registry:
     put_kit(second, ("v1",))
     assert second.resolve("v1").digest == kit.digest
     second.close()
+
+
+def test_every_request_says_which_version_of_what_asks(faults: FaultProxy) -> None:
+    repository = RegistryRepository(faults.address, f"storage/{uuid4().hex}")
+    put_kit(repository, ("v1",))
+    repository.close()
+    assert {seen.headers["User-Agent"] for seen in faults.seen} == {f"kitops-core/{__version__}"}

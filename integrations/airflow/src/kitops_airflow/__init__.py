@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kitops_airflow.task_groups import promote_with_approval as promote_with_approval
     from kitops_airflow.triggers.tag import ModelKitTagTrigger as ModelKitTagTrigger
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOMES = {
     "assets": "modelkit_asset",
@@ -56,6 +56,10 @@ __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("airflow-provider-kitops")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'kitops_airflow' has no attribute '{name}'")
     value = getattr(import_module(f"kitops_airflow.{_EXPORTS[name]}"), name)

@@ -9,6 +9,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kitops_core import __version__ as __version__
+
 if TYPE_CHECKING:
     from dagster_kitops.approval import ApprovalConfig as ApprovalConfig
     from dagster_kitops.approval import approval_job as approval_job
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from dagster_kitops.serializers import register_serializer as register_serializer
     from dagster_kitops.signing import signing_job as signing_job
     from dagster_kitops.unpushed import kept_kit as kept_kit
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "approval": "ApprovalConfig approval_job",

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from prefect_kitops.triggers import modelkit_promoted_trigger as modelkit_promoted_trigger
     from prefect_kitops.triggers import modelkit_pushed_trigger as modelkit_pushed_trigger
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOMES = {
     "approval": "PromotionApproval PromotionCheck",
@@ -79,6 +79,10 @@ __all__ = sorted(["ModelKitRepository", "OCIRegistry", *_EXPORTS])  # pyright: i
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("prefect-kitops")
     if name not in _EXPORTS:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     value = getattr(import_module(_EXPORTS[name]), name)
