@@ -6,7 +6,7 @@ import html
 
 from kitops_core.wording import printable
 
-_VOID = frozenset({"br", "meta", "path", "rect"})
+_VOID = frozenset({"br", "link", "meta", "path", "rect"})
 
 
 class Markup(str):
