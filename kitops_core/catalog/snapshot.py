@@ -16,7 +16,7 @@ from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_digest
 from kitops_core.oci.referrers_tag import subject_of
 from kitops_core.reference import is_digest
 from kitops_core.session import Session
-from kitops_core.storage.registry.endpoint import Endpoint
+from kitops_core.storage.registry.endpoint import PULL, Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.referrers_list import Referrers
 from kitops_core.storage.registry.repository import RegistryRepository
@@ -106,16 +106,20 @@ class SnapshotRepository(RegistryRepository):
         return [one for one in self._attached[digest] if artifact_type in ("", one.artifact_type)]
 
     def open_blob(self, descriptor: Descriptor, control: Control) -> BlobReader:
-        """Read a blob: small ones are kept."""
+        """Read a blob. A small one is asked for in one piece, and kept once its digest was seen to be right."""
         if descriptor.size > MAX_CONTENT_BYTES:
             return super().open_blob(descriptor, control)
         known = self._cache.content(descriptor.digest)
-        if known is None:
-            with super().open_blob(descriptor, control) as reader:
-                data = reader.read_all(MAX_CONTENT_BYTES)
-            self._cache.keep(descriptor.digest, descriptor.media_type, data)
-            known = descriptor.media_type, data
-        return BlobReader(io.BytesIO(known[1]), descriptor, self.name)
+        data = known[1] if known else self._fetch_blob(descriptor, control)
+        return BlobReader(io.BytesIO(data), descriptor, self.name)
+
+    def _fetch_blob(self, descriptor: Descriptor, control: Control) -> bytes:
+        url, doing = self._endpoint.url(f"blobs/{descriptor.digest}"), f"read a blob of {self.name}"
+        answer = self._endpoint.call(PULL, "GET", url, doing, control, limit=MAX_CONTENT_BYTES)
+        with BlobReader(io.BytesIO(answer.body), descriptor, self.name) as reader:
+            data = reader.read_all(MAX_CONTENT_BYTES)
+        self._cache.keep(descriptor.digest, descriptor.media_type, data)
+        return data
 
     @property
     def known_tags(self) -> dict[str, str]:

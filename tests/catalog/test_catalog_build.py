@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from catalogs import Namespace, new_namespace
 from cli_runner import kit
-from fault_proxy import FaultProxy, answer
+from fault_proxy import FaultProxy, answer, fault_proxy
 from html_reader import texts
+from registry_fixture import free_port
 
 import kitops_core as kitops
 from kitops_core.catalog.cache import CACHE_NAME, Cache
@@ -95,6 +96,20 @@ def test_the_second_build_asks_for_tag_lists_and_what_tags_are_and_writes_nothin
     assert set(counts) - {"GET referrers"} == {"GET _catalog", "GET tags/list", "HEAD manifests"}
     assert counts["HEAD manifests"] == 6  # three versions, and the list of what is attached to each
     assert (first.written, again.written <= 1, again.versions) == (first.pages, True, 3)
+
+
+def test_a_registry_with_the_referrers_api_is_asked_for_what_is_attached(
+    referrers_registry: str, tmp_path: Path
+) -> None:
+    with fault_proxy(referrers_registry) as proxy:
+        kits = new_namespace(tmp_path / "kits", proxy.address)
+        kits.push("churn", "1")
+        kits.client().catalog([f"{kits.name}/churn"], tmp_path / "site")
+        asked(proxy)
+        again = kits.client().catalog([f"{kits.name}/churn"], tmp_path / "site")
+        counts = asked(proxy)
+    assert counts == {"GET tags/list": 1, "HEAD manifests": 1, "GET referrers": 1}
+    assert again.written <= 1
 
 
 def test_a_new_version_is_read_alone_and_only_its_pages_are_written(
@@ -186,6 +201,40 @@ def test_a_policy_of_the_local_store_is_refused(kits: Namespace, tmp_path: Path)
         kits.client().catalog([], tmp_path / "site", policies=[policy])
 
 
+def test_without_a_policy_promotions_are_shown_as_what_they_are(kits: Namespace, tmp_path: Path) -> None:
+    policy = kits.policy("churn", POLICY)
+    kits.push("churn", "1")
+    kits.client().tag(f"{kits.name}/churn:1", ["dev"], where="registry")
+    kits.client(run=kitops.Source(actor="ada")).promote("dev", "staging", policy=policy)
+    kits.client().catalog([f"{kits.name}/churn"], tmp_path / "site")
+    page = texts(tmp_path / "site" / kit_page(f"{kits.name}/churn"))
+    assert {"Promotions", "ada", "staging", "signed, not checked"} <= set(page)
+    assert not (tmp_path / "site" / "channels.html").exists()
+
+
+def test_a_channel_in_another_repository_is_read_and_shown_on_both_pages(kits: Namespace, tmp_path: Path) -> None:
+    policy = kits.policy("churn", f"channels: {{dev: {{}}, prod: {{from: dev, target: {kits.name}/released}}}}\n")
+    digest = kits.push("churn", "1")
+    kits.client().tag(f"{kits.name}/churn:1", ["dev"], where="registry")
+    kits.client().promote("dev", "prod", policy=policy)
+    built = kits.client().catalog([f"{kits.name}/churn"], tmp_path / "site", policies=[policy])
+    assert (built.kits, built.waiting) == (2, 0)
+    for name in ("churn", "released"):
+        assert f"{kits.name}/released:prod" in texts(tmp_path / "site" / kit_page(f"{kits.name}/{name}"))
+        assert (tmp_path / "site" / version_page(f"{kits.name}/{name}", digest)).is_file()
+
+
+def test_an_index_is_a_version_with_its_variants(kits: Namespace, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        kits.push("churn", version)
+    variants = [kitops.Variant(f"{kits.name}/churn:{one}", labels={"size": one}) for one in ("1", "2")]
+    with kits.client() as client:
+        client.index_kits(f"{kits.name}/churn:all", variants, push=True)
+    built = kits.client().catalog([f"{kits.name}/churn"], tmp_path / "site")
+    assert (built.versions, built.problems) == (3, ())
+    assert any("(index of 2)" in text for text in texts(tmp_path / "site" / kit_page(f"{kits.name}/churn")))
+
+
 # --- what cannot be read ------------------------------------------------------------------------------------------
 
 
@@ -202,6 +251,17 @@ def test_a_denied_repository_is_named_and_everything_else_is_shown(
     assert f"{kits.name}/secret" in home
     assert "1 problem" in home
     assert f"{kits.name.partition('/')[2]}/churn" in home
+
+
+def test_a_place_that_does_not_answer_is_named_and_everything_else_is_shown(kits: Namespace, tmp_path: Path) -> None:
+    kits.push("churn", "1")
+    nobody = f"127.0.0.1:{free_port()}"
+    places = [f"{nobody}/ml/", f"{nobody}/ml/one", f"{kits.name}/churn"]
+    impatient = kitops.Registries(others=kitops.RegistryOptions(keep_trying=0))
+    built = kits.client(registries=impatient).catalog(places, tmp_path / "site")
+    assert (built.kits, len(built.problems)) == (1, 2)
+    assert all(problem.startswith(f"{nobody}/ml/") and "refused" in problem for problem in built.problems)
+    assert f"{nobody}/ml/one" in texts(built.index)
 
 
 def test_where_nothing_can_be_read_the_last_pages_stay(kits: Namespace, faults: FaultProxy, tmp_path: Path) -> None:

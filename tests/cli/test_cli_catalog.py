@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 from catalogs import Namespace, new_namespace
 from cli_runner import kit, ok, start
+
+CLEARED = b"\x1b[2J"
 
 
 @pytest.fixture
@@ -54,6 +58,21 @@ def test_channels_are_shown_again_when_something_changed(kits: Namespace) -> Non
     assert [state["digest"] for state in before] == [promoted.digest, ""]
     assert [state["digest"] for state in after] == [promoted.digest, promoted.digest]
     assert process.returncode == 130
+
+
+def test_a_terminal_shows_them_in_one_place(kits: Namespace) -> None:
+    policy = kits.policy("churn", "channels: {dev: {}}\n")
+    ours, theirs = pty.openpty()
+    with start("channels", "--watch", "--every", "0.1s", "--policy", policy, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while shown.count(CLEARED) < 3:
+            shown += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    os.close(ours)
+    assert b"Ctrl-C ends it" in shown.split(CLEARED)[1]
+    assert b"(empty)" in shown.split(CLEARED)[2]
 
 
 def test_what_is_wrong_with_a_policy_is_told_at_once(tmp_path: Path) -> None:
