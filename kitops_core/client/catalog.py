@@ -46,6 +46,6 @@ class CatalogVerbs:
             StoreError: The folder cannot be written.
             CancelledError: The switch was flipped; no page changed.
         """
-        from kitops_core.catalog.build import catalog
+        from kitops_core.catalogs.build import catalog
 
         return catalog(self._session, places, output, policies=policies, keys=keys)

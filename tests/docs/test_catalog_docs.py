@@ -11,6 +11,8 @@ from catalogs import Namespace, new_namespace
 from cli_runner import ok
 from readme import snippet
 
+import kitops_core as kitops
+
 FILE = "docs/catalog.md"
 
 
@@ -47,3 +49,9 @@ def test_what_is_published_is_the_pages_alone(kits: Namespace) -> None:
 def test_python_tells_the_same(kits: Namespace, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(here("python", kits), FILE, "exec"), {})
     assert capsys.readouterr().out == "1 1 0 ()\n"
+
+
+def test_the_function_can_be_called_twice(kits: Namespace) -> None:
+    """A package of the same name would take its place once it is imported."""
+    for _ in range(2):
+        assert kitops.catalog([f"{kits.name}/"], "site").versions == 1

@@ -22,6 +22,7 @@ td p{margin:0}
 td .where{display:block;font-size:12px;color:var(--quiet);font-weight:400}
 td a .badge{font-weight:400}
 .waits{margin-top:18px;padding-top:16px;border-top:1px solid var(--line)}
+h2+.waits{margin-top:0;padding-top:0;border:0}
 .waits p{margin:4px 0}
 .gates{list-style:none;margin:8px 0 0;padding:0;font-size:14px}
 .gates li{padding:5px 0 5px 26px;text-indent:-26px;border-bottom:1px solid var(--line)}

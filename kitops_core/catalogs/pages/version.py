@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kitops_core.catalog.kits import Kit, Version
-from kitops_core.catalog.pages.changes import changes
-from kitops_core.catalog.pages.channel_parts import view_inputs, waits
-from kitops_core.catalog.pages.frame import CHANNELS, frame, kit_link, section, up_from, version_link
-from kitops_core.catalog.pages.kit import Compare
-from kitops_core.catalog.site import Page, Placed, Site, version_page
+from kitops_core.catalogs.kits import Kit, Version
+from kitops_core.catalogs.pages.changes import changes
+from kitops_core.catalogs.pages.channel_parts import view_inputs, waits
+from kitops_core.catalogs.pages.frame import CHANNELS, frame, kit_link, section, up_from, version_link
+from kitops_core.catalogs.pages.kit import Compare
+from kitops_core.catalogs.site import Page, Placed, Site, version_page
 from kitops_core.lineages.markup import Child, Markup, element, join
 from kitops_core.lineages.page import graph_section, header, others_section
 from kitops_core.lineages.sections import badge, facts_list, kit_sections, table

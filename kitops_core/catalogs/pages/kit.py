@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kitops_core.catalog.board import Board, ChannelView
-from kitops_core.catalog.kits import Kit, Version
-from kitops_core.catalog.pages.changes import changes
-from kitops_core.catalog.pages.channel_parts import board_inputs, board_parts, channel_badges
-from kitops_core.catalog.pages.chart import size_chart
-from kitops_core.catalog.pages.frame import badges, day, digest_link, frame, section, up_from, version_link
-from kitops_core.catalog.site import Page, Site, kit_page
+from kitops_core.catalogs.board import Board, ChannelView
+from kitops_core.catalogs.kits import Kit, Version
+from kitops_core.catalogs.pages.changes import changes
+from kitops_core.catalogs.pages.channel_parts import board_inputs, board_parts, channel_badges
+from kitops_core.catalogs.pages.chart import size_chart
+from kitops_core.catalogs.pages.frame import badges, day, digest_link, frame, section, up_from, version_link
+from kitops_core.catalogs.site import Page, Site, kit_page
 from kitops_core.kits.diff import KitDiff
 from kitops_core.lineages.markup import Child, Markup, element, join
 from kitops_core.lineages.page import scroll

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kitops_core.catalog.board import Board, ChannelView
-from kitops_core.catalog.pages.frame import day, digest_link
-from kitops_core.catalog.site import Site
+from kitops_core.catalogs.board import Board, ChannelView
+from kitops_core.catalogs.pages.frame import day, digest_link
+from kitops_core.catalogs.site import Site
 from kitops_core.lineages.markup import Child, Markup, element, join
 from kitops_core.lineages.sections import badge, table
 from kitops_core.promotion.gate_result import GateResult

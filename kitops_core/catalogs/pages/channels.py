@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kitops_core.catalog.pages.channel_parts import board_inputs, board_parts
-from kitops_core.catalog.pages.frame import CHANNELS, badges, frame, kit_link
-from kitops_core.catalog.site import Page, Site
+from kitops_core.catalogs.pages.channel_parts import board_inputs, board_parts
+from kitops_core.catalogs.pages.frame import CHANNELS, badges, frame, kit_link
+from kitops_core.catalogs.site import Page, Site
 from kitops_core.lineages.markup import Markup, element
 from kitops_core.wording import count_text
 

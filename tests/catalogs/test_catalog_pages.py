@@ -18,7 +18,7 @@ from html_reader import Reader
 from lineages import HOSTILE
 from page_checks import CONTRASTS, STICKING_OUT
 
-from kitops_core.catalog.site import kit_page, version_page
+from kitops_core.catalogs.site import kit_page, version_page
 from kitops_core.wording import printable
 
 POLICY = """\

@@ -16,8 +16,8 @@ from html_reader import texts
 from registry_fixture import free_port
 
 import kitops_core as kitops
-from kitops_core.catalog.cache import CACHE_NAME, Cache
-from kitops_core.catalog.site import kit_page, version_page
+from kitops_core.catalogs.cache import CACHE_NAME, Cache
+from kitops_core.catalogs.site import kit_page, version_page
 from kitops_core.events import Control
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import build_manifest
@@ -370,7 +370,7 @@ def test_a_build_that_is_stopped_changes_no_page(
     def stop(*_: object) -> None:
         cancel.cancel()
 
-    monkeypatch.setattr("kitops_core.catalog.pages.kit.size_chart", stop)
+    monkeypatch.setattr("kitops_core.catalogs.pages.kit.size_chart", stop)
     with pytest.raises(kitops.CancelledError):
         kits.client(cancel=cancel).catalog([f"{kits.name}/churn"], site)
     assert {path: path.read_bytes() for path in site.rglob("*.html")} == before

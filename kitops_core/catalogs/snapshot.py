@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from kitops_core.catalog.cache import MAX_CONTENT_BYTES, Cache
+from kitops_core.catalogs.cache import MAX_CONTENT_BYTES, Cache
 from kitops_core.errors import KitOpsError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader

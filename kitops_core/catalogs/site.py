@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from kitops_core.catalog.board import Board, ChannelView
-from kitops_core.catalog.kits import Kit, Version
+from kitops_core.catalogs.board import Board, ChannelView
+from kitops_core.catalogs.kits import Kit, Version
 from kitops_core.lineages.graph import Edge, Graph, Node
 from kitops_core.reference import parse_reference
 

@@ -10,20 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kitops_core.catalog.board import Board, check_policies, homes_of, keys_of, read_board
-from kitops_core.catalog.cache import Cache
-from kitops_core.catalog.kits import Kit
-from kitops_core.catalog.pages.channels import channels_page
-from kitops_core.catalog.pages.home import home_page
-from kitops_core.catalog.pages.kit import Compare, kit_pages
-from kitops_core.catalog.pages.lineage import lineage_page
-from kitops_core.catalog.pages.style import SHEET
-from kitops_core.catalog.pages.version import version_pages
-from kitops_core.catalog.places import find_repositories
-from kitops_core.catalog.read import Reader
-from kitops_core.catalog.site import Page, Site
-from kitops_core.catalog.snapshot import SnapshotSession
-from kitops_core.catalog.write import site_folder, write_site
+from kitops_core.catalogs.board import Board, check_policies, homes_of, keys_of, read_board
+from kitops_core.catalogs.cache import Cache
+from kitops_core.catalogs.kits import Kit
+from kitops_core.catalogs.pages.channels import channels_page
+from kitops_core.catalogs.pages.home import home_page
+from kitops_core.catalogs.pages.kit import Compare, kit_pages
+from kitops_core.catalogs.pages.lineage import lineage_page
+from kitops_core.catalogs.pages.style import SHEET
+from kitops_core.catalogs.pages.version import version_pages
+from kitops_core.catalogs.places import find_repositories
+from kitops_core.catalogs.read import Reader
+from kitops_core.catalogs.site import Page, Site
+from kitops_core.catalogs.snapshot import SnapshotSession
+from kitops_core.catalogs.write import site_folder, write_site
 from kitops_core.errors import CancelledError, DeniedError, InvalidInputError, KitOpsError, RegistryError
 from kitops_core.events import Control
 from kitops_core.kits.diff import KitDiff, compare

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kitops_core.catalog.kits import Kit
-from kitops_core.catalog.pages.frame import LINEAGE, badges, frame, kit_link, section
-from kitops_core.catalog.site import Page, Site, kit_page
+from kitops_core.catalogs.kits import Kit
+from kitops_core.catalogs.pages.frame import LINEAGE, badges, frame, kit_link, section
+from kitops_core.catalogs.site import Page, Site, kit_page
 from kitops_core.lineages.graph import Edge, Graph, Node
 from kitops_core.lineages.markup import Markup, element, join
 from kitops_core.lineages.page import legend, scroll

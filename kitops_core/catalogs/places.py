@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kitops_core.catalog.snapshot import SnapshotSession
+from kitops_core.catalogs.snapshot import SnapshotSession
 from kitops_core.errors import (
     DeniedError,
     InvalidReferenceError,

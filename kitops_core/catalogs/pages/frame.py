@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kitops_core.catalog.kits import Kit, Version
-from kitops_core.catalog.site import Site, kit_page, version_page
+from kitops_core.catalogs.kits import Kit, Version
+from kitops_core.catalogs.site import Site, kit_page, version_page
 from kitops_core.lineages.document import document
 from kitops_core.lineages.markup import Child, Markup, element, join
 from kitops_core.lineages.page import trust

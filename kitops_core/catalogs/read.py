@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kitops_core.catalog.cache import Cache, key_of
-from kitops_core.catalog.kits import Kit, Version, newest_first, version_of
-from kitops_core.catalog.snapshot import SnapshotRepository, SnapshotSession
+from kitops_core.catalogs.cache import Cache, key_of
+from kitops_core.catalogs.kits import Kit, Version, newest_first, version_of
+from kitops_core.catalogs.snapshot import SnapshotRepository, SnapshotSession
 from kitops_core.errors import CancelledError, DeniedError, IntegrityError, KitOpsError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.lineages.build import lineage

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kitops_core.catalog.snapshot import SnapshotSession
+from kitops_core.catalogs.snapshot import SnapshotSession
 from kitops_core.errors import CancelledError, InvalidInputError, KitOpsError
 from kitops_core.promotion.channels import ChannelState, channels
 from kitops_core.promotion.gate_result import GateResult

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kitops_core.catalog.cache import CACHE_NAME, Cache, key_of
-from kitops_core.catalog.site import Page
+from kitops_core.catalogs.cache import CACHE_NAME, Cache, key_of
+from kitops_core.catalogs.site import Page
 from kitops_core.errors import ConflictError, StoreError
 from kitops_core.events import Control
 from kitops_core.version import __version__

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kitops_core.catalog.kits import Kit, Version
-from kitops_core.catalog.site import version_page
+from kitops_core.catalogs.kits import Kit, Version
+from kitops_core.catalogs.site import version_page
 from kitops_core.lineages.markup import Markup, element
 from kitops_core.wording import size_text
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kitops_core.catalog.kits import Kit
-from kitops_core.catalog.pages.channel_parts import channel_badges, view_inputs
-from kitops_core.catalog.pages.frame import CHANNELS, HOME, badges, day, frame, kit_link, section, version_link
-from kitops_core.catalog.site import Page, Site
+from kitops_core.catalogs.kits import Kit
+from kitops_core.catalogs.pages.channel_parts import channel_badges, view_inputs
+from kitops_core.catalogs.pages.frame import CHANNELS, HOME, badges, day, frame, kit_link, section, version_link
+from kitops_core.catalogs.site import Page, Site
 from kitops_core.lineages.markup import Child, Markup, element, join
 from kitops_core.lineages.sections import badge, table
 from kitops_core.wording import count_text, size_text
