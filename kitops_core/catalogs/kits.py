@@ -13,6 +13,7 @@ from kitops_core.reference import Reference
 from kitops_core.wording import parse_timestamp, timestamp_text
 
 _METRIC = "metric "
+_NAME, _TEXT = 100, 2000  # what tables show of what a Kitfile says, which may be megabytes
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -145,10 +146,10 @@ def version_of(graph: Graph, tags: Sequence[str], fact: str) -> Version:
     return Version(
         digest=node.digest,
         tags=tuple(sorted(tags, key=natural)),
-        name=node.name,
-        version=node.version,
-        description=str(node.package.get("description", "")),
-        license=str(node.package.get("license", "")),
+        name=_cut(node.name, _NAME),
+        version=_cut(node.version, _NAME),
+        description=_cut(str(node.package.get("description", "")), _TEXT),
+        license=_cut(str(node.package.get("license", "")), _NAME),
         size=node.size,
         variants=len(parents) if index else 0,
         time=_made(node.created, claims),
@@ -160,6 +161,10 @@ def version_of(graph: Graph, tags: Sequence[str], fact: str) -> Version:
         moves=tuple(_move(claim, graph) for claim in claims if claim.kind == "promotion"),
         fact=fact,
     )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -9,12 +9,13 @@ from kitops_core.catalogs.kits import Kit
 from kitops_core.catalogs.pages.frame import LINEAGE, badges, frame, kit_link, section
 from kitops_core.catalogs.site import Page, Site, kit_page
 from kitops_core.lineages.graph import Edge, Graph, Node
-from kitops_core.lineages.markup import Markup, element, join
+from kitops_core.lineages.markup import Child, Markup, element, join
 from kitops_core.lineages.page import legend, scroll
+from kitops_core.lineages.sections import table
 from kitops_core.lineages.svg import drawing
 from kitops_core.wording import count_text
 
-_MOST = 400
+_MOST = 1000
 """How many nodes one drawing has at most; more cannot be looked at."""
 
 
@@ -26,8 +27,8 @@ def lineage_page(site: Site) -> Page:
 def _render(site: Site) -> str:
     whole = _whole(site)
     groups = sorted(_groups(whole), key=lambda one: (-len(one.nodes), one.nodes[0].id))
-    drawn = [one for one in groups if one.edges]
-    alone = [node for one in groups if not one.edges for node in one.nodes if node.id in site.by_name]
+    drawn = [one for one in groups if sum(node.kind == "kit" for node in one.nodes) > 1]
+    alone = [node.id for one in groups if one not in drawn for node in one.nodes if node.id in site.by_name]
     pipelines = sum(node.kind == "pipeline" for node in whole.nodes)
     header = element(
         "header",
@@ -120,8 +121,16 @@ def _drawn(site: Site, group: Graph, number: int) -> Markup:
     return section(names, scroll(drawing(group, links, says, name=f"graph-{number}"), says))
 
 
-def _alone(site: Site, nodes: list[Node]) -> Markup | None:
-    if not nodes:
+def _alone(site: Site, names: list[str]) -> Markup | None:
+    """The kits that are made from no other, nor any from them: a table says as much as a drawing."""
+    if not names:
         return None
-    items = (element("li", kit_link("", node.id)) for node in nodes)
-    return section("Nothing says what these were made from", element("ul", *items))
+    rows: list[list[Child]] = [[kit_link("", name), _makers(site.by_name[name])] for name in sorted(names)]
+    return section("Made from no other kit", table(("Kit", "Made by"), rows))
+
+
+def _makers(kit: Kit) -> Child:
+    pipelines = dict.fromkeys(pair for version in kit.versions for pair in version.pipelines)
+    if not pipelines:
+        return element("span", "nothing says", class_="quiet")
+    return join(*(element("p", " ".join(pair).strip()) for pair in pipelines))
