@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ def site_folder(folder: Path) -> Iterator[None]:
     except OSError as error:
         named = f"'{error.filename}'" if error.filename else f"'{folder}'"
         raise StoreError(f"{named} cannot be written: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise StoreError(f"'{folder / CACHE_NAME}' cannot be written: {error}") from None
 
 
 def write_site(folder: Path, pages: Iterable[Page], style: str, cache: Cache, control: Control) -> int:

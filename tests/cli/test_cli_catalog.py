@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import resource
 import signal
 import subprocess
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from catalogs import Namespace, new_namespace
-from cli_runner import kit, ok, start
+from cli_runner import kit, ok, run, start
 
 CLEARED = b"\x1b[2J"
 
@@ -41,6 +43,16 @@ def test_what_is_missing_is_wrong_usage_or_unusable_input(kits: Namespace, tmp_p
     ran = kit("catalog", f"{kits.name}/", "-o", tmp_path / "site", "-p", tmp_path / "none.yaml")
     assert (ran.code, "none.yaml" in ran.err) == (4, True)
     assert not (tmp_path / "site").exists()
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(kits: Namespace, tmp_path: Path) -> None:
+    def almost_full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    ran = run("catalog", f"{kits.name}/", "-o", tmp_path / "site", preexec_fn=almost_full)
+    assert ran.code == 1
+    assert re.match(f"error: '{tmp_path / 'site'}/.* cannot be written: .*\n", ran.err)
+    assert not (tmp_path / "site" / "index.html").exists()
 
 
 def test_channels_are_shown_again_when_something_changed(kits: Namespace) -> None:
