@@ -42,7 +42,8 @@ def site(registry: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
         digest = kits.push("churn", version, size=2000, parents=(f"{kits.name}/tabular-base@{base}",))
         kits.client().tag(f"{kits.name}/churn:{version}", ["dev"], where="registry")
         kits.client().promote("dev", "staging", policy=policy, note=HOSTILE)
-    hostile = kits.push("hostile", "1", signed=False, kit_name=HOSTILE, description=HOSTILE, license=HOSTILE)
+    said = {"kit_name": HOSTILE, "prompt": HOSTILE, "metric": HOSTILE, "description": HOSTILE, "license": HOSTILE}
+    hostile = kits.push("hostile", "1", signed=False, **said)
     kits.push("hostile", "2", signed=False, description=HOSTILE + HOSTILE, parents=("s3://lake/<b>x</b>.csv",))
     folder = root / "site"
     kits.client().catalog([f"{kits.name}/"], folder, policies=[policy])
@@ -139,6 +140,9 @@ def test_hostile_text_is_shown_as_text(browser: Page, site: dict[str, Path], nam
     assert browser.run("document.querySelectorAll('img,script,iframe').length") == 0
     assert browser.run("document.title") != "owned"
     assert printable(HOSTILE) in browser.run("document.body.textContent")
+    if name == "hostile version":  # its name, description, licence, prompt and metric
+        assert browser.run("document.body.textContent").count("<img src=x onerror=alert(1)>") >= 5
+        assert "<b>prompt.md" in browser.run("document.body.textContent")
     assert browser.run("[...document.links].filter(a => a.href.startsWith('javascript:')).length") == 0
 
 

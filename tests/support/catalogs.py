@@ -46,6 +46,8 @@ class Namespace:
         parents: tuple[str, ...] = (),
         signed: bool = True,
         kit_name: str = "",
+        prompt: str = "",
+        metric: str = "accuracy",
         **about: str,
     ) -> str:
         """Pack a version of a kit, made by a pipeline of its own, and push it; its digest."""
@@ -53,15 +55,18 @@ class Namespace:
         bundle.mkdir(exist_ok=True)
         (bundle / "model.bin").write_bytes(version.encode().ljust(size, b"."))
         package = {"name": kit_name or kit, "version": version, "license": "Apache-2.0", **about}
-        kitfile = {
+        kitfile: dict[str, Any] = {
             "manifestVersion": "1.0.0",
             "package": package,
             "model": {"path": "model.bin", "parameters": {"depth": len(version)}},
         }
+        if prompt:
+            (bundle / "<b>prompt.md").write_text("# prompt\n")
+            kitfile["prompts"] = [{"path": "<b>prompt.md", "description": prompt}]
         (bundle / "Kitfile").write_text(yaml.safe_dump(kitfile))
         run = Source("airflow", f"train_{kit}", f"run-{version}", "fit", "https://airflow.example.com/run")
         said = Provenance(
-            metrics={"accuracy": 0.9 + 0.01 * (len(version) % 5)},
+            metrics={metric: 0.9 + 0.01 * (len(version) % 5)},
             inputs=parents,
         )
         with self.client(signed=signed, run=run) as packing:
