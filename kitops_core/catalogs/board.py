@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitops_core.catalogs.snapshot import SnapshotSession
-from kitops_core.errors import CancelledError, InvalidInputError, KitOpsError
+from kitops_core.errors import CancelledError, DeniedError, InvalidInputError, KitOpsError
 from kitops_core.promotion.channels import ChannelState, channels
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
@@ -32,7 +32,6 @@ class ChannelView:
         state: What it has.
         target: Its repository and tag.
         history: The moves that led there, the last first.
-        asks: What each of its gates asks for, in one line each.
         gates: What the gates say of the kit that waits in its upstream; empty where none waits.
         not_asked: The gates that run a command, which a catalogue does not.
         problem: Why the gates could not be asked.
@@ -41,7 +40,6 @@ class ChannelView:
     state: ChannelState
     target: Reference
     history: tuple[PromotionRecord, ...]
-    asks: tuple[str, ...]
     gates: tuple[GateResult, ...] = ()
     not_asked: tuple[str, ...] = ()
     problem: str = ""
@@ -121,19 +119,18 @@ def read_board(session: SnapshotSession, policy: PromotionPolicy) -> Board:
     except CancelledError:
         raise
     except KitOpsError as error:
-        return Board(policy.kit, problem=error.message, denied=error.exit_code == 5)
+        return Board(policy.kit, problem=error.message, denied=isinstance(error, DeniedError))
     return Board(policy.kit, views)
 
 
 def _view(session: SnapshotSession, policy: PromotionPolicy, state: ChannelState, places: Places) -> ChannelView:
     target = policy.target(state.name)
-    gates = gates_of(policy, state.name)
     history: tuple[PromotionRecord, ...] = ()
     if state.upstream:
         history = channel_history(policy, state.name, places).records
-    view = ChannelView(state, target, history, tuple(gate.name for gate in gates))
     if not state.waiting:
-        return view
+        return ChannelView(state, target, history)
+    gates = gates_of(policy, state.name)
     asked = [gate for gate in gates if gate.kind != "command"]
     not_asked = tuple(gate.name for gate in gates if gate.kind == "command")
     results: tuple[GateResult, ...] = ()
@@ -152,4 +149,4 @@ def _view(session: SnapshotSession, policy: PromotionPolicy, state: ChannelState
         raise
     except KitOpsError as error:
         problem = error.message
-    return ChannelView(state, target, history, view.asks, results, not_asked, problem)
+    return ChannelView(state, target, history, results, not_asked, problem)

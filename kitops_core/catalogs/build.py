@@ -15,10 +15,10 @@ from kitops_core.catalogs.cache import Cache
 from kitops_core.catalogs.kits import Kit
 from kitops_core.catalogs.pages.channels import channels_page
 from kitops_core.catalogs.pages.home import home_page
-from kitops_core.catalogs.pages.kit import Compare, kit_pages
+from kitops_core.catalogs.pages.kit import Compare, page_of_kit
 from kitops_core.catalogs.pages.lineage import lineage_page
 from kitops_core.catalogs.pages.style import SHEET
-from kitops_core.catalogs.pages.version import version_pages
+from kitops_core.catalogs.pages.version import page_of_version
 from kitops_core.catalogs.places import find_repositories
 from kitops_core.catalogs.read import Reader
 from kitops_core.catalogs.site import Page, Site
@@ -130,9 +130,9 @@ def _pages(site: Site, places: tuple[str, ...], compare: Compare) -> Iterator[Pa
     yield lineage_page(site)
     for kit in site.kits:
         if kit.versions or kit.problems:
-            yield kit_pages(site, kit, compare)
+            yield page_of_kit(site, kit, compare)
         for index in range(len(kit.versions)):
-            yield version_pages(site, kit, index, compare)
+            yield page_of_version(site, kit, index, compare)
 
 
 def _comparer(session: SnapshotSession) -> Compare:
@@ -168,4 +168,4 @@ def _check_something_read(kits: Sequence[Kit], places: Sequence[tuple[str, str]]
     message = f"nothing could be read: {reasons[0]}"
     if any(kit.denied for kit in failed):
         raise DeniedError(message, hint="log in with `kitops login`, or name what may be read")
-    raise RegistryError(message, hint="nothing was written")
+    raise RegistryError(message, hint="no page was written")

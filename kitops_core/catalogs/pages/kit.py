@@ -27,7 +27,7 @@ _MOVES = ("When", "Action", "Channel", "Version", "By", "Statement")
 _METRICS = 4
 
 
-def kit_pages(site: Site, kit: Kit, compare: Compare) -> Page:
+def page_of_kit(site: Site, kit: Kit, compare: Compare) -> Page:
     """The page."""
     boards = [*site.boards_of(kit)]
     inputs = [

@@ -15,7 +15,7 @@ from kitops_core.lineages.sections import badge, facts_list, kit_sections, table
 _USED = ("Kit", "Version", "Signed")
 
 
-def version_pages(site: Site, kit: Kit, index: int, compare: Compare) -> Page:
+def page_of_version(site: Site, kit: Kit, index: int, compare: Compare) -> Page:
     """The page of the version that stands at ``index`` of its kit, newest first."""
     version = kit.versions[index]
     before = kit.versions[index + 1] if index + 1 < len(kit.versions) else None
