@@ -14,6 +14,7 @@ from registry_fixture import serve_registry
 
 from benchmarks import importing, link, loopback, promotion
 from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
+from benchmarks.catalog import catalog
 from benchmarks.measure import machine
 from benchmarks.objects import objects
 from benchmarks.small import small
@@ -72,6 +73,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "link-files-back": link.files_back,
     "link-blob": link.blob,
     "link-import": link.hub,
+    "link-catalog": catalog,
     "start": loopback.start,
     "small": small,
     "push": loopback.push,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": (
-        "approve assemble attach attest attest_metrics bom channels copy describe_import diff gc "
+        "approve assemble attach attest attest_metrics bom catalog channels copy describe_import diff gc "
         "generate_kitfile history image import_kit index index_add index_bytes index_delete index_delete_all "
         "index_kits index_pull index_push index_remove lineage list_kits login logout manifests materialize "
         "metrics open pack pack_layers plan promote prune pull push referrers remove remove_all resolve rollback "

@@ -318,22 +318,41 @@ class Session:
     ) -> None:
         self.close()
 
-    def _repository(self, registry: str, name: str) -> RegistryRepository:
-        from kitops_core.storage.registry import RegistryRepository
-        from kitops_core.storage.registry.transport import Transport
+    def repositories(self, registry: str) -> list[str]:
+        """The names of all repositories of a registry, sorted, where it tells them.
+
+        Raises:
+            NotFoundError, DeniedError: It does not tell.
+            IntegrityError: There are too many.
+            RegistryError: It failed.
+        """
+        from kitops_core.storage.registry.repositories_list import list_repositories
 
         with self._lock:
-            if self._process != os.getpid():
-                self.close()
-                self._process = os.getpid()
-            if registry not in self._transports:
-                self._transports[registry] = Transport(self.registries.options(registry))
+            transport = self._transport(registry)
+        return list_repositories(transport, registry, self.control)
+
+    def _transport(self, registry: str) -> Transport:
+        from kitops_core.storage.registry.transport import Transport
+
+        if self._process != os.getpid():
+            self.close()
+            self._process = os.getpid()
+        if registry not in self._transports:
+            self._transports[registry] = Transport(self.registries.options(registry))
+        return self._transports[registry]
+
+    def _repository(self, registry: str, name: str) -> RegistryRepository:
+        with self._lock:
+            transport = self._transport(registry)
             if (registry, name) not in self._repositories:
-                transport = self._transports[registry]
-                self._repositories[registry, name] = RegistryRepository(
-                    registry, name, control=self.control, transport=transport
-                )
+                self._repositories[registry, name] = self._new_repository(registry, name, transport)
             return self._repositories[registry, name]
+
+    def _new_repository(self, registry: str, name: str, transport: Transport) -> RegistryRepository:
+        from kitops_core.storage.registry import RegistryRepository
+
+        return RegistryRepository(registry, name, control=self.control, transport=transport)
 
 
 def digest_of(storage: Storage, target: str) -> str:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kitops_core.catalogs.build import Catalogue as Catalogue
     from kitops_core.errors import CancelledError as CancelledError
     from kitops_core.errors import ConflictError as ConflictError
     from kitops_core.errors import DeniedError as DeniedError
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from kitops_core.storage.registry.options import RegistryOptions as RegistryOptions
 
 _HOMES = {
+    "catalogs.build": "Catalogue",
     "errors": (
         "CancelledError ConflictError DeniedError GateRefusedError IntegrityError InvalidInputError "
         "InvalidReferenceError KitfileError KitOpsError LostRaceError NotFoundError PolicyError RegistryError "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from kitops_core.errors import InvalidInputError
 
@@ -21,10 +23,18 @@ def count_text(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def plain_value(value: Any) -> str:
+    """A Kitfile's value on one line: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def printable(text: object) -> str:
     """One line of text in which what a kit's author wrote cannot steer the terminal."""
+    line = str(text)
+    if line.isprintable():
+        return line
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in line
     )
 
 

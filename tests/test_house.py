@@ -17,7 +17,8 @@ MAX_LINES = 400
 ORDER = (
     *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity"),
     *("oci", "machine", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
-    *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion", "importing", "serving", "orchestrate"),
+    *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
+    *("catalogs", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),
 )
 """The core's packages, the lowest first: each imports only what stands before it. ``""`` is the core itself."""

@@ -40,7 +40,7 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         settings.network[param.name] = value
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
     """Seconds, from a duration such as ``90s`` or ``5m``."""
     from kitops_core.wording import parse_duration
 
@@ -172,7 +172,7 @@ def network_options(signs: bool = False) -> list[click.Parameter]:
         _SharedOption(
             ["--keep-trying"],
             NETWORK_SECTION,
-            type=_duration,
+            type=duration,
             envvar="KITOPS_KEEP_TRYING",
             help="How long to wait for a registry that is away (default: $KITOPS_KEEP_TRYING, or 5m).",
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kitops_core.wording import count_text as count_text
+from kitops_core.wording import plain_value as plain_value
 from kitops_core.wording import printable as printable
 from kitops_core.wording import size_text as size_text
 
@@ -71,10 +72,3 @@ def warn(settings: Settings, message: str) -> None:
     """A warning, on standard error; not with ``--log-level error``."""
     if settings.log_level != "error":
         click.echo(f"warning: {printable(message)}", err=True)
-
-
-def plain_value(value: Any) -> str:
-    """A Kitfile's value on one line: text as it is, everything else as JSON."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)

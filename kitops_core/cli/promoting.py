@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kitops_core.cli.output import answer, answer_json, answer_rows, count_text, plain_value, size_text
+from kitops_core.cli.output import answer, answer_json, answer_rows, count_text
 from kitops_core.cli.signing import open_signing_key, sign_key_option
 from kitops_core.errors import GateRefusedError
 from kitops_core.record import Source
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
-    from kitops_core.kits.diff import KitDiff
     from kitops_core.promotion.records import PromotionRecord
     from kitops_core.promotion.result import Promotion
 
@@ -84,7 +83,7 @@ def answer_promotion(result: Promotion, as_json: bool) -> None:
     if before == result.digest:
         answer("unchanged", result.channel, result.digest)
     else:
-        answer(result.channel, f"{before} → {result.digest}", *([_difference(result.diff)] if result.diff else []))
+        answer(result.channel, f"{before} → {result.digest}", *([f"({result.diff.summary()})"] if result.diff else []))
     answer_rows([(f"  {'✓' if gate.passed else '✗'} {gate.name}", gate.detail) for gate in result.gates])
     if result.refused:
         answer(f"refused: {len(result.refused)} of {count_text(len(result.gates), 'gate')}")
@@ -101,18 +100,3 @@ def record_rows(record: PromotionRecord, *, checked: bool) -> list[tuple[str, ..
     row = (timestamp_text(record.time), action, record.channel, record.digest, record.actor, signed, record.note)
     gap = ("", "(gap)", record.channel, record.before, "", "", record.gap)
     return [row, gap] if record.gap else [row]
-
-
-def _difference(diff: KitDiff) -> str:
-    counts = [
-        f"{len(layers)} {change}, {size_text(sum(max(layer.after, layer.before) for layer in layers))}"
-        for change in ("added", "changed", "removed")
-        if (layers := [layer for layer in diff.layers if layer.change == change])
-    ]
-    fields = [f"{field.field} {_value(field.before)} → {_value(field.after)}" for field in diff.fields[:3]]
-    more = [f"{len(diff.fields) - 3} more fields"] if len(diff.fields) > 3 else []
-    return f"(layers: {'; '.join(counts) or 'the same'}" + "".join(f"; {text}" for text in fields + more) + ")"
-
-
-def _value(value: object) -> str:
-    return "(none)" if value is None else plain_value(value)

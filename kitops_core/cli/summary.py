@@ -21,6 +21,7 @@ _GROUPS = {
         "inspect": "Show a ModelKit's manifest and Kitfile as JSON",
         "diff": "Say what differs between two ModelKits",
         "lineage": "Show what a ModelKit was made from",
+        "catalog": "Write pages about all ModelKits of a registry, or of a part of it",
         "bom": "Write a ModelKit's bill of materials (CycloneDX)",
         "referrers": "Show what is attached to a ModelKit",
     },

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kitops_core import types
+from kitops_core.client.catalog import CatalogVerbs
 from kitops_core.client.evidence import EvidenceVerbs
 from kitops_core.client.indexes import IndexVerbs
 from kitops_core.client.kits import KitVerbs
@@ -18,7 +19,9 @@ from kitops_core.client.serving import ServingVerbs
 from kitops_core.session import Session
 
 
-class Client(PackingVerbs, KitVerbs, IndexVerbs, EvidenceVerbs, PromotionVerbs, ServingVerbs, RegistryVerbs):
+class Client(
+    PackingVerbs, KitVerbs, IndexVerbs, EvidenceVerbs, PromotionVerbs, CatalogVerbs, ServingVerbs, RegistryVerbs
+):
     """Packs, moves, reads, signs and promotes kits. Thread-safe; a context manager that closes its connections.
 
     A client opens each repository once and keeps its connections and tokens until it is closed.

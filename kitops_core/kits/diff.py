@@ -13,6 +13,7 @@ from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.reference import Where
 from kitops_core.session import FoundAny, Session
+from kitops_core.wording import count_text, plain_value, size_text
 
 if TYPE_CHECKING:
     from kitops_core.events import Control
@@ -83,6 +84,19 @@ class KitDiff:
     after_storage: str = ""
     variants: tuple[VariantChange, ...] = ()
     files: tuple[FileChange, ...] = ()
+
+    def summary(self) -> str:
+        """The difference on one line: how many layers, how large, and the first fields or variants."""
+        if self.variants:
+            return f"{count_text(len(self.variants), 'variant')} differ" + ("s" if len(self.variants) == 1 else "")
+        counts = [
+            f"{len(layers)} {change}, {size_text(sum(max(layer.after, layer.before) for layer in layers))}"
+            for change in ("added", "changed", "removed")
+            if (layers := [layer for layer in self.layers if layer.change == change])
+        ]
+        fields = [f"{field.field} {_value(field.before)} → {_value(field.after)}" for field in self.fields[:3]]
+        more = [f"{len(self.fields) - 3} more fields"] if len(self.fields) > 3 else []
+        return f"layers: {'; '.join(counts) or 'the same'}" + "".join(f"; {text}" for text in fields + more)
 
     def to_dict(self) -> dict[str, Any]:
         """The difference as JSON."""
@@ -210,6 +224,10 @@ def _field_changes(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
             yield from _field_changes(f"{path}[{index}]", old, new)
     elif before != after or type(before) is not type(after):
         yield FieldChange(path, before, after)
+
+
+def _value(value: Any) -> str:
+    return "(none)" if value is None else plain_value(value)
 
 
 def _has_mapping(values: list[Any]) -> bool:

@@ -185,6 +185,7 @@ class _Walk:
             layers=record.layers,
             kitfile=kit.kitfile.to_yaml(),
             claims=claims,
+            created=record.created,
         )
         model = kit.kitfile_data.model_reference()
         for named in kit.kitfile_data.references():

@@ -10,9 +10,9 @@ from kitops_core.record import LayerRecord
 
 SCHEMA = "kitops/lineage/v1"
 
-Kind = Literal["kit", "data", "commit"]
+Kind = Literal["kit", "data", "commit", "pipeline"]
 Status = Literal["found", "missing", "denied", "unreadable", "not followed"]
-Relation = Literal["model", "input", "commit"]
+Relation = Literal["model", "input", "commit", "build"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Node:
 
     Attributes:
         id: The digest of a kit, or a name that is unique in the graph.
-        kind: ``kit``, ``data`` or ``commit``.
+        kind: ``kit``, ``data``, ``commit``, or ``pipeline`` where a graph is of what makes which kit.
         status: Whether a kit could be read: ``found``, ``missing``, ``denied``, ``unreadable`` or ``not followed``.
         reference: The kit's reference pinned to its digest, or a URI.
         name: What to call it.
@@ -66,6 +66,7 @@ class Node:
         kitfile: A kit's Kitfile as YAML.
         claims: The evidence attached to a kit.
         dirty: Whether the files differed from the commit, ``None`` where nobody says.
+        created: When a kit was made as its manifest says it (RFC 3339); empty where it carries no time.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Node:
     kitfile: str = ""
     claims: tuple[Claim, ...] = ()
     dirty: bool | None = None
+    created: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The node as JSON."""
@@ -101,7 +103,8 @@ class Edge:
     Attributes:
         child: Id of the kit.
         parent: Id of what it was made from.
-        relation: ``model`` (the Kitfile's ``model.path`` names it), ``input`` or ``commit``.
+        relation: ``model`` (the Kitfile's ``model.path`` names it), ``input``, ``commit``, or ``build`` where a
+            pipeline made it.
         claim: Digest of the referrer that says so; empty where the Kitfile does, which the kit's digest covers.
         signed: Whether that referrer carries a signature.
         signer: Name of the key given that verifies it; empty where none does.
@@ -127,7 +130,7 @@ class Graph:
     """What a kit was made from, for all that draws it.
 
     Attributes:
-        root: Id of the kit.
+        root: Id of the kit; empty for a graph of several kits.
         nodes: All nodes, the kit first.
         edges: All edges.
         keys: Names of the keys that were given to check signatures with.
@@ -147,6 +150,22 @@ class Graph:
     def parents(self, identity: str) -> list[Edge]:
         """What the node with this id was made from."""
         return [edge for edge in self.edges if edge.child == identity]
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Graph:
+        """Read what :meth:`to_dict` of this very version wrote."""
+        nodes = (
+            Node(
+                **{
+                    **node,
+                    "layers": tuple(LayerRecord(**layer) for layer in node["layers"]),
+                    "claims": tuple(Claim(**claim) for claim in node["claims"]),
+                }
+            )
+            for node in data["nodes"]
+        )
+        edges = (Edge(**edge) for edge in data["edges"])
+        return Graph(data["root"], tuple(nodes), tuple(edges), tuple(data["keys"]), data["complete"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON with a ``schema`` key."""

@@ -73,7 +73,7 @@ def _backward(lineage: Graph) -> set[int]:
         outgoing[edge.child].append((index, edge.parent))
     backward: set[int] = set()
     done: set[str] = set()
-    for start in (lineage.root, *outgoing):
+    for start in sorted(outgoing, key=lambda identity: identity != lineage.root):
         if start in done:
             continue
         path, stack = {start}, [(start, iter(outgoing[start]))]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
+from functools import cache
 
 from kitops_core.wording import printable
 
-_VOID = frozenset({"br", "meta", "path", "rect"})
+_SPECIAL = re.compile("[&<>\"']")
+_VOID = frozenset({"br", "link", "meta", "path", "rect"})
 
 
 class Markup(str):
@@ -27,9 +30,7 @@ def element(name: str, /, *children: Child, **attributes: object) -> Markup:
         **attributes: Its attributes; ``None`` is left out, a trailing ``_`` goes and other ``_`` become ``-``.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_escape(value)}"'
-        for key, value in attributes.items()
-        if value is not None
+        f' {_attribute(key)}="{_escape(value)}"' for key, value in attributes.items() if value is not None
     )
     if name in _VOID:
         return Markup(f"<{name}{written}/>" if name in ("path", "rect") else f"<{name}{written}>")
@@ -62,5 +63,11 @@ def _child(child: str) -> str:
     return child if isinstance(child, Markup) else _escape(child)
 
 
+@cache
+def _attribute(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
 def _escape(value: object) -> str:
-    return html.escape(printable(value), quote=True)
+    text = printable(value)
+    return html.escape(text, quote=True) if _SPECIAL.search(text) else text

@@ -6,7 +6,7 @@ from kitops_core.lineages.graph import Graph, Node
 from kitops_core.lineages.wording import node_standing, short, standing, title, tone
 from kitops_core.wording import printable
 
-_SHAPES = {"kit": ("[", "]"), "data": ("[(", ")]"), "commit": ("([", "])")}
+_SHAPES = {"kit": ("[", "]"), "data": ("[(", ")]"), "commit": ("([", "])"), "pipeline": ("[[", "]]")}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:/@-")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from collections.abc import Mapping, Sequence
 
+from kitops_core.lineages.document import document
 from kitops_core.lineages.graph import Graph, Node
-from kitops_core.lineages.markup import Markup, element, join, raw
+from kitops_core.lineages.markup import Markup, element, join
 from kitops_core.lineages.sections import badge, details_of, kit_sections
-from kitops_core.lineages.style import STYLE
 from kitops_core.lineages.svg import drawing
 from kitops_core.lineages.wording import node_standing, title, tone
 from kitops_core.wording import count_text, printable, size_text
@@ -19,36 +18,21 @@ def page(lineage: Graph) -> str:
     root = lineage.node(lineage.root)
     anchors = {node.id: "kit" if node is root else f"node-{index}" for index, node in enumerate(lineage.nodes)}
     others = [node for node in lineage.nodes if node is not root]
-    body = element(
-        "body",
-        _header(root, lineage),
+    body = join(
+        header(root, lineage, "ModelKit lineage"),
         element(
             "main",
-            _graph(lineage, anchors),
+            graph_section(lineage, {identity: f"#{anchor}" for identity, anchor in anchors.items()}),
             *kit_sections(root, lineage),
-            _others(others, lineage, anchors),
+            others_section("Parents and inputs", others, lineage, anchors),
         ),
-        element("footer", "Written by kitops lineage from what is stored with the kit. ", _trust(lineage)),
+        element("footer", "Written by kitops lineage from what is stored with the kit. ", trust(lineage.keys)),
     )
-    return "<!doctype html>\n" + element("html", _head(title(root)), body, lang="en") + "\n"
+    return document(f"{title(root)}: lineage", body)
 
 
-def _head(name: str) -> Markup:
-    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    # Should anything ever slip through the escaping, the browser still neither runs nor fetches it.
-    policy = f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("title", f"{name}: lineage"),
-        element("style", raw(STYLE)),
-    )
-
-
-def _header(root: Node, lineage: Graph) -> Markup:
+def header(root: Node, lineage: Graph, over: str) -> Markup:
+    """Who the page is about; ``over`` says what kind of page it is."""
     kits = sum(node.kind == "kit" for node in lineage.nodes) - 1
     data = sum(node.kind == "data" for node in lineage.nodes)
     package = root.package
@@ -62,7 +46,7 @@ def _header(root: Node, lineage: Graph) -> Markup:
     authors = ", ".join(str(author) for author in package.get("authors", ()))
     return element(
         "header",
-        element("p", "ModelKit lineage", class_="over"),
+        element("p", over, class_="over"),
         element(
             "h1", printable(root.name), " ", element("span", root.version, class_="version") if root.version else None
         ),
@@ -74,27 +58,35 @@ def _header(root: Node, lineage: Graph) -> Markup:
     )
 
 
-def _graph(lineage: Graph, anchors: dict[str, str]) -> Markup:
+def graph_section(lineage: Graph, links: Mapping[str, str]) -> Markup:
+    """The drawing, with what its lines mean; ``links`` says where each node leads to."""
     said = "" if lineage.edges else "Nothing says what it was made from."
     said = said if lineage.complete else "More is named than can be shown."
-    graph = element(
-        "div", drawing(lineage, anchors), class_="scroll", tabindex=0, role="region", aria_label="Lineage graph"
-    )
-    checked = "no key given verifies" if lineage.keys else "was not checked"
-    unsure = f"said by a statement that {checked}, or by a tag that may have moved"
-    legend = element(
-        "ul",
-        element("li", _sample("edge"), "vouched for by the kit's digest or by a key given"),
-        element("li", _sample("edge unsure"), unsure),
-        class_="legend",
-    )
+    says = f"What {title(lineage.node(lineage.root))} was made from"
     return element(
         "section",
         element("h2", "Made from"),
         element("p", said, class_="quiet") if said else None,
-        graph,
-        legend if lineage.edges else None,
+        scroll(drawing(lineage, links, says), "Lineage graph"),
+        legend(lineage) if lineage.edges else None,
         aria_label="Made from",
+    )
+
+
+def scroll(graph: Markup, name: str) -> Markup:
+    """A drawing that may be wider than the page, and is moved by itself."""
+    return element("div", graph, class_="scroll", tabindex=0, role="region", aria_label=name)
+
+
+def legend(lineage: Graph) -> Markup:
+    """What the lines of a drawing mean."""
+    checked = "no key given verifies" if lineage.keys else "was not checked"
+    unsure = f"said by a statement that {checked}, or by a tag that may have moved"
+    return element(
+        "ul",
+        element("li", _sample("edge"), "vouched for by the kit's digest or by a key given"),
+        element("li", _sample("edge unsure"), unsure),
+        class_="legend",
     )
 
 
@@ -103,13 +95,15 @@ def _sample(kind: str) -> Markup:
     return element("svg", line, width=34, height=8, aria_hidden="true")
 
 
-def _others(nodes: list[Node], lineage: Graph, anchors: dict[str, str]) -> Markup | None:
+def others_section(name: str, nodes: Sequence[Node], lineage: Graph, anchors: Mapping[str, str]) -> Markup | None:
+    """What else is in a lineage, each folded up; ``None`` where there is nothing."""
     if not nodes:
         return None
-    return join(element("h2", "Parents and inputs"), *(details_of(node, lineage, anchors[node.id]) for node in nodes))
+    return join(element("h2", name), *(details_of(node, lineage, anchors[node.id]) for node in nodes))
 
 
-def _trust(lineage: Graph) -> str:
-    if lineage.keys:
-        return f"Signatures were checked with {', '.join(lineage.keys)}."
+def trust(keys: Sequence[str]) -> str:
+    """What signatures were checked with."""
+    if keys:
+        return f"Signatures were checked with {', '.join(keys)}."
     return "No key was given, so no signature was checked."

@@ -12,7 +12,7 @@ from kitops_core.wording import size_text
 Part = tuple[str, Markup]
 """A heading, and what stands under it."""
 
-_KINDS = {"kit": "ModelKit", "data": "Data", "commit": "Commit"}
+_KINDS = {"kit": "ModelKit", "data": "Data", "commit": "Commit", "pipeline": "Pipeline"}
 _METRIC, _PARAMETER = "metric ", "parameter "
 _LABELS = {
     "builder": "Builder",
@@ -69,7 +69,7 @@ def details_of(node: Node, lineage: Graph, anchor: str) -> Markup:
         rows.append(("Digest", element("code", node.digest)))
     rows += [("Why", node.problem), ("Description", str(node.package.get("description", "")))]
     rows += [("Licence", str(node.package.get("license", "")))]
-    inside = [_list(rows), *(kit_sections(node, lineage, "h4") if node.kind == "kit" else [])]
+    inside = [facts_list(rows), *(kit_sections(node, lineage, "h4") if node.kind == "kit" else [])]
     # A link to what is inside unfolds it; a link to the whole would not.
     return element("details", summary, element("div", *inside, class_="inside", id=anchor))
 
@@ -99,7 +99,7 @@ def _builds(node: Node, lineage: Graph) -> Part | None:
         for name, value in claim.facts.items():
             shown = moment(value) if name in _TIMES else link(value, value)
             rows.append((_LABELS.get(name, name.removeprefix(_PARAMETER)), shown))
-        lists.append(_list(rows))
+        lists.append(facts_list(rows))
     return ("How it was made", join(*lists)) if lists else None
 
 
@@ -112,16 +112,16 @@ def _promotions(node: Node, lineage: Graph) -> Part | None:
         facts = claim.facts
         rows.append(
             [
-                _when(facts.get("time", "")),
+                when(facts.get("time", "")),
                 facts.get("action", ""),
                 facts.get("channel", ""),
                 element("span", facts.get("to", ""), class_="digest"),
                 element("span", facts.get("actor", ""), class_="who"),
-                _short_code(facts.get("previousDigest", "")),
+                short_code(facts.get("previousDigest", "")),
                 badge(standing(claim, lineage), _mood(claim)),
             ]
         )
-    return ("Promotions", _table(header, rows)) if rows else None
+    return ("Promotions", table(header, rows)) if rows else None
 
 
 def _evidence(node: Node, lineage: Graph) -> Part | None:
@@ -133,11 +133,11 @@ def _evidence(node: Node, lineage: Graph) -> Part | None:
             [
                 join(claim.kind, element("br"), element("span", what, class_="digest")),
                 badge(claim.problem or standing(claim, lineage), mood),
-                _when(claim.created),
-                _short_code(claim.digest),
+                when(claim.created),
+                short_code(claim.digest),
             ]
         )
-    return ("Evidence", _table(("What", "Standing", "Made", "Referrer"), rows)) if rows else None
+    return ("Evidence", table(("What", "Standing", "Made", "Referrer"), rows)) if rows else None
 
 
 def _layers(node: Node) -> Part | None:
@@ -150,22 +150,26 @@ def _layers(node: Node) -> Part | None:
         ]
         for layer in node.layers
     ]
-    return ("Layers", _table(("Section", "Path", "Size", "Digest"), rows)) if rows else None
+    return ("Layers", table(("Section", "Path", "Size", "Digest"), rows)) if rows else None
 
 
-def _when(time: str) -> Child:
+def when(time: str) -> Child:
+    """A time that is not broken into lines."""
     return element("span", moment(time), class_="whole") if time else ""
 
 
-def _short_code(digest: str) -> Child:
+def short_code(digest: str) -> Child:
+    """The first digits of a digest, with all of them for those who point at it."""
     return element("code", short(digest), title=digest, class_="whole") if digest else ""
 
 
-def _list(rows: Sequence[tuple[str, Child]]) -> Markup:
+def facts_list(rows: Sequence[tuple[str, Child]]) -> Markup:
+    """Names and values; what is empty is left out."""
     return element("dl", *(join(element("dt", name), element("dd", value)) for name, value in rows if value))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Child]]) -> Markup:
+def table(header: Sequence[str], rows: Sequence[Sequence[Child]]) -> Markup:
+    """A table; each cell also has its column's name, for narrow screens that show rows as blocks."""
     return element(
         "table",
         element("thead", element("tr", *(element("th", name, scope="col") for name in header))),

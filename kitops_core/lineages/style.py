@@ -8,11 +8,11 @@ from __future__ import annotations
 _LIGHT = """\
 --page:#f6f7fb;--card:#ffffff;--line:#dcdfea;--text:#1a1d29;--quiet:#565d73;--link:#3546c8;--mark:#eceef8;
 --good:#12603a;--good-back:#e2f4e9;--warn:#7a4a00;--warn-back:#fdf0d3;--bad:#a11818;--bad-back:#fde7e7;
---plain:#4b5268;--plain-back:#eceef4;--kit:#4457e6;--data:#0f8a86;--commit:#8a4fc4;--edge:#8b92a9;--shade:#1a1d2933"""
+--plain:#4b5268;--plain-back:#eceef4;--kit:#4457e6;--data:#0f8a86;--commit:#8a4fc4;--pipeline:#b3650a;--edge:#8b92a9;--shade:#1a1d2933"""
 _DARK = """\
 --page:#0f1118;--card:#181b25;--line:#2f3444;--text:#e8eaf3;--quiet:#a6adc3;--link:#a3b3ff;--mark:#232736;
 --good:#8be0ae;--good-back:#12321f;--warn:#f4cd80;--warn-back:#382907;--bad:#ffb4ae;--bad-back:#451717;
---plain:#b8bed1;--plain-back:#272b39;--kit:#8496ff;--data:#4cc9c3;--commit:#c196f2;--edge:#6f7790;--shade:#000000b0"""
+--plain:#b8bed1;--plain-back:#272b39;--kit:#8496ff;--data:#4cc9c3;--commit:#c196f2;--pipeline:#f0ad5a;--edge:#6f7790;--shade:#000000b0"""
 
 STYLE = (
     ":root{color-scheme:light dark;"
@@ -66,6 +66,7 @@ color:var(--quiet)}
 .node:hover .card{fill:var(--mark)}
 .node:focus-visible .card{stroke:var(--link);stroke-width:3}
 .bar.kit{fill:var(--kit)}.bar.data{fill:var(--data)}.bar.commit{fill:var(--commit)}
+.bar.pipeline{fill:var(--pipeline)}
 .node text{fill:var(--text)}
 .node .kind,.node .digest{fill:var(--quiet)}
 .node .kind{font-size:10px}

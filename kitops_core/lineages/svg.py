@@ -11,18 +11,26 @@ from kitops_core.lineages.layout import HEIGHT, WIDTH, Layout, Point, lay_out
 from kitops_core.lineages.markup import Markup, element, join
 from kitops_core.lineages.wording import node_standing, short, standing, title, tone
 
-_KINDS = {"kit": "ModelKit", "data": "Data", "commit": "Commit"}
+_KINDS = {"kit": "ModelKit", "data": "Data", "commit": "Commit", "pipeline": "Pipeline"}
 _SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "plain": "·"}
 _TITLE_CELLS, _DIGEST_CELLS, _STATE_CELLS = 25, 34, 29
 
 
-def drawing(lineage: Graph, anchors: Mapping[str, str]) -> Markup:
-    """The graph. Each card links to the part of the page that ``anchors`` names for its node."""
+def drawing(lineage: Graph, links: Mapping[str, str], says: str, *, name: str = "graph") -> Markup:
+    """The graph.
+
+    Args:
+        lineage: What to draw.
+        links: Where the card of each node leads to; empty where nothing is to be seen.
+        says: What the graph shows, for those who do not see it.
+        name: Tells it from other drawings on the same page.
+    """
     layout = lay_out(lineage)
+    tip = f"{name}-tip"
     arrow = element(
         "marker",
         element("path", d="M0 0 8 4 0 8z", class_="tip"),
-        id="tip",
+        id=tip,
         viewBox="0 0 8 8",
         refX=7,
         refY=4,
@@ -32,19 +40,19 @@ def drawing(lineage: Graph, anchors: Mapping[str, str]) -> Markup:
     )
     return element(
         "svg",
-        element("title", f"What {title(lineage.node(lineage.root))} was made from"),
+        element("title", says),
         element("defs", arrow),
-        *(_line(edge, layout.routes[index], lineage) for index, edge in enumerate(lineage.edges)),
-        *(_card(node, layout, lineage, anchors[node.id]) for node in lineage.nodes),
+        *(_line(edge, layout.routes[index], lineage, tip) for index, edge in enumerate(lineage.edges)),
+        *(_card(node, layout, lineage, links[node.id]) for node in lineage.nodes),
         viewBox=f"0 0 {layout.width:g} {layout.height:g}",
         width=f"{layout.width:g}",
         height=f"{layout.height:g}",
         role="group",
-        aria_label="Lineage graph",
+        aria_label=says,
     )
 
 
-def _line(edge: Edge, route: tuple[Point, ...], lineage: Graph) -> Markup:
+def _line(edge: Edge, route: tuple[Point, ...], lineage: Graph, tip: str) -> Markup:
     start = route[0]
     steps = [f"M{start[0]:g} {start[1]:g}"]
     for before, after in itertools.pairwise(route):
@@ -54,15 +62,15 @@ def _line(edge: Edge, route: tuple[Point, ...], lineage: Graph) -> Markup:
     return element(
         "g",
         element("title", said),
-        element("path", d=" ".join(steps), class_="edge" if edge.vouched else "edge unsure", marker_end="url(#tip)"),
+        element("path", d=" ".join(steps), class_="edge" if edge.vouched else "edge unsure", marker_end=f"url(#{tip})"),
     )
 
 
-def _card(node: Node, layout: Layout, lineage: Graph, anchor: str) -> Markup:
+def _card(node: Node, layout: Layout, lineage: Graph, href: str) -> Markup:
     x, y = layout.places[node.id]
     mood = tone(node, lineage)
     state = node_standing(node, lineage)
-    what = short(node.digest) if node.kind == "kit" else node.reference.removeprefix("https://")
+    what = short(node.digest) if node.kind == "kit" and node.digest else node.reference.removeprefix("https://")
     if what in ("", node.name):
         what = short(node.digest)
     root = " root" if node.id == lineage.root else ""
@@ -79,7 +87,7 @@ def _card(node: Node, layout: Layout, lineage: Graph, anchor: str) -> Markup:
     # A nested drawing clips what is in it, whatever the reader's fonts make of its width.
     card = element("svg", text, x=f"{x:g}", y=f"{y:g}", width=WIDTH, height=HEIGHT)
     said = ", ".join(part for part in (_KINDS[node.kind], title(node), state) if part)
-    return element("a", element("title", said), card, href=f"#{anchor}", class_=f"node{root}")
+    return element("a", element("title", said), card, href=href or None, class_=f"node{root}")
 
 
 def fit(text: str, cells: int) -> str:

@@ -39,6 +39,8 @@ def node_standing(node: Node, lineage: Graph) -> str:
     """What is wrong with a node, or who vouches for it by a signature or provenance."""
     if node.kind == "commit":
         return {True: "files differed", False: "clean", None: ""}[node.dirty]
+    if node.kind == "pipeline":
+        return ""
     if node.kind == "data":
         return "" if node.digest else "no digest"
     if node.status != "found":

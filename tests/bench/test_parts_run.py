@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks import link, promotion
+from benchmarks import catalog, link, promotion
 from benchmarks.bench import KITOPS, MIB, Bench
 
 pytestmark = pytest.mark.slow
+TOOLS = os.environ["PATH"]
 
 
 @pytest.fixture
@@ -36,3 +38,16 @@ def test_requests_and_bytes_of_promotions_are_counted(registry: str, tmp_path: P
     costs = promotion.within(tmp_path / "within", KITOPS, registry, 2 * MIB)
     assert len(costs) == 4
     assert all(requests >= in_a_row > 0 and sent == 0 for requests, in_a_row, sent in costs.values())
+
+
+def test_a_catalogue_of_many_kits_is_timed_and_its_requests_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"KITS": 3, "VERSIONS": 2, "FEW_KITS": 2, "FEW_VERSIONS": 5}.items():
+        monkeypatch.setattr(catalog, name, value)
+    monkeypatch.setenv("PATH", os.environ["PATH"] + os.pathsep + TOOLS)
+    catalog.catalog(bench)
+    first, again = (float(row.measured) for row in bench.rows[:2])
+    assert 5 <= first <= 6.5  # a tag, a Kitfile, a list, a referrer and its statement, and what a repository costs
+    assert 2 <= again <= 3.5
+    assert len(bench.rows) == 6

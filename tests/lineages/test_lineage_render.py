@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
+from html_reader import Reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lineages import HOSTILE, churn, hostile
@@ -20,23 +20,6 @@ from kitops_core.wording import printable
 texts = st.text() | st.just(HOSTILE) | st.text("<>\"'&/=!-[]{}()|#;` \n\\ab", min_size=1)
 names = "abcdefgh"
 graphs = st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=20)
-
-
-class Reader(HTMLParser):
-    """Collects the elements and the text of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 def graph(pairs: list[tuple[str, str]]) -> Lineage:

@@ -68,8 +68,21 @@ class Page:
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", media=media, features=features)
+        self.visit(path.absolute().as_uri())
+
+    def visit(self, url: str) -> None:
+        """Show what is at a URL."""
         self._events.clear()
-        self.send("Page.navigate", url=path.absolute().as_uri())
+        self.send("Page.navigate", url=url)
+        self._loaded()
+
+    def follow(self, key: str) -> None:
+        """Press a key that leads to another page, and wait for that."""
+        self._events.clear()
+        self.press(key)
+        self._loaded()
+
+    def _loaded(self) -> None:
         while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             self._events.append(self._receive())
 

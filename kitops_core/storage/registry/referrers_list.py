@@ -212,7 +212,8 @@ class Referrers:
                 at = time.monotonic()
                 self._tags, self._tags_at = self._all_tags(), at
             tags = self._tags
-        return sorted(referrer for tag in tags if (referrer := referrer_of(tag, digest)))
+        prefix = f"{fallback_tag(digest)}."
+        return sorted(referrer for tag in tags if tag.startswith(prefix) and (referrer := referrer_of(tag, digest)))
 
     def _all_tags(self) -> frozenset[str]:
         try:

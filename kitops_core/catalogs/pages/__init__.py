@@ -1,0 +1,1 @@
+"""The pages of a catalogue, each a function of what was read."""
