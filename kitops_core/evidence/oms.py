@@ -35,7 +35,7 @@ def sign_files(directory: Path, key: SigningKey) -> bytes:
         pem.write_bytes(key.to_pem(password))
         config = library.signing.Config().use_elliptic_key_signer(private_key=pem, password=password)
         config.set_hashing_config(_every_file(library)).sign(directory, temporary / "signature")
-        return temporary / "signature".read_bytes()
+        return (temporary / "signature").read_bytes()
 
 
 def check_files(directory: Path, evidence: Sequence[Evidence], keys: Sequence[PublicKey]) -> PublicKey:
