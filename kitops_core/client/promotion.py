@@ -61,7 +61,8 @@ class PromotionVerbs:
         """Promote into every channel of every kit of a policy what its upstream has now, upstreams first.
 
         What a gate refuses, or cannot be done, holds up nothing else; downstream goes on with what the channel has. A
-        kit that moves nowhere costs one request for each of its channels' tags and two for its repository.
+        kit that a channel was rolled back from is refused there: :meth:`promote` puts it back. A kit that moves nowhere
+        costs one request for each of its channels' tags and two for its repository.
 
         Args:
             policy: The promotion policy, or the file it is in; with ``kits`` all of them, several at a time.

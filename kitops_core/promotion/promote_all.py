@@ -18,6 +18,7 @@ from kitops_core.errors import CancelledError, GateRefusedError, KitOpsError, Re
 from kitops_core.events import Control
 from kitops_core.oci.own_tags import logged
 from kitops_core.parallel import run_all
+from kitops_core.promotion.history import channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policies
@@ -25,6 +26,7 @@ from kitops_core.promotion.promote import promote
 from kitops_core.promotion.result import Promotion
 from kitops_core.reference import Reference
 from kitops_core.session import Session, digest_of
+from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.storage import Storage
@@ -40,7 +42,7 @@ class ChannelOutcome:
         kit: The kit's repository, as the policy has it.
         channel: The channel.
         outcome: ``promoted`` (with a dry run: would be), ``unchanged``, ``empty`` where the upstream has nothing,
-            ``refused`` by a gate, or ``failed``.
+            ``refused`` by a gate, or because the channel was rolled back from this very kit, or ``failed``.
         digest: What the channel has now, or with a dry run would have; empty where it has nothing, or cannot be read.
         reason: Why it was refused or failed.
         exit_code: What `kitops promote` would have ended with.
@@ -175,6 +177,8 @@ class _Kit:
             target = self._policy.target(name)
             if before == coming and self._is_recorded(places.storage(target), target, before):
                 return outcome("unchanged", before)
+            if why := self._rolled_back(places, name, before, coming):
+                return outcome("refused", before, why, GateRefusedError.exit_code)
             done = self._move(str(self._policy.target(upstream).with_digest(coming)), name, policy=self._policy)
         except CancelledError:
             raise
@@ -188,6 +192,14 @@ class _Kit:
             return outcome("unchanged", done.digest)
         self._digests[name] = before if done.dry_run else done.digest
         return outcome("promoted", done.digest, promotion=done)
+
+    def _rolled_back(self, places: Places, name: str, before: str, coming: str) -> str:
+        """Why a kit that somebody rolled back is not promoted again by the next run; empty where nobody did."""
+        past = channel_history(self._policy, name, places, newest_only=True, digest=before)
+        last = past.records[0] if past.records and not past.drift else None
+        if last is None or last.action != "rollback" or last.previous_digest != coming:
+            return ""
+        return f"{name} was rolled back from it ({timestamp_text(last.time)}, by {last.actor}): promote it by itself"
 
     def _is_recorded(self, storage: Storage, target: Reference, digest: str) -> bool:
         """Whether the last move of the tag that the log knows has its record on this digest."""

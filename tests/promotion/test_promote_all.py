@@ -120,6 +120,23 @@ def test_what_somebody_else_put_into_a_channel_goes_through_its_gates_though_it_
     assert outcomes(promoter.promote_all(policy)) == [("prod", "unchanged")]
 
 
+def test_a_rollback_is_not_undone_by_the_next_run(registry: str, promoter: Client, tmp_path: Path) -> None:
+    policy = policy_of(registry, 1, {"dev": Channel(), "prod": Channel(from_="dev")})
+    one = policy.of(policy.kits[0])
+    first = pack(promoter, tmp_path, one.kit, "1")
+    promoter.promote_all(policy)
+    second = pack(promoter, tmp_path, one.kit, "2")
+    promoter.promote_all(policy)
+    promoter.rollback("prod", policy=one)
+    (refused,) = promoter.promote_all(policy).outcomes
+    assert (refused.outcome, refused.digest, refused.exit_code) == ("refused", first, 9)
+    assert "prod was rolled back from it" in refused.reason
+    assert promoter.promote("", "prod", policy=one).digest == second
+    promoter.rollback("prod", policy=one)
+    pack(promoter, tmp_path, one.kit, "3")
+    assert outcomes(promoter.promote_all(policy)) == [("prod", "promoted")]
+
+
 def test_a_kit_that_stays_costs_a_request_for_each_tag_and_two_for_its_repository(
     faults: FaultProxy, promoter: Client, tmp_path: Path
 ) -> None:
