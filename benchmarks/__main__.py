@@ -16,6 +16,7 @@ from benchmarks import importing, link, loopback, promotion
 from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
 from benchmarks.measure import machine
 from benchmarks.objects import objects
+from benchmarks.shards import shards
 from benchmarks.small import small
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "link-files-back": link.files_back,
     "link-blob": link.blob,
     "link-import": link.hub,
+    "link-shards": shards,
     "start": loopback.start,
     "small": small,
     "push": loopback.push,

@@ -32,6 +32,7 @@ def test_a_list_reads_several_tags_at_a_time_and_keeps_their_order(faults: Fault
     assert in_a_row(faults.seen) <= TAGS / 2
 
 
+@pytest.mark.slow
 def test_pruning_looks_at_several_tags_and_kits_at_a_time(faults: FaultProxy, tmp_path: Path) -> None:
     project = new_project(tmp_path / "project", faults.address)
     project.channels(dev={}, prod={"from": "dev", "retention": {"keep": 1}})
