@@ -17,6 +17,7 @@ from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
 from benchmarks.catalog import catalog
 from benchmarks.measure import machine
 from benchmarks.objects import objects
+from benchmarks.shards import shards
 from benchmarks.small import small
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +75,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "link-blob": link.blob,
     "link-import": link.hub,
     "link-catalog": catalog,
+    "link-shards": shards,
     "start": loopback.start,
     "small": small,
     "push": loopback.push,

@@ -223,7 +223,7 @@ class Session:
 
     def _look(self, reference: Reference, where: Where) -> FoundAny:
         bare = reference.whole
-        for place in _places(bare, where):
+        for place in self._places(bare, where):
             remote = place == "registry" and not bare.layout
             storage = self.storage(bare, place)
             try:
@@ -256,7 +256,7 @@ class Session:
             found = self.find(reference, where)
             found.storage.close()
             return found.manifest.digest
-        for place in _places(reference, where):
+        for place in self._places(reference, where):
             storage = self.storage(reference, place)
             try:
                 if digest := digest_of(storage, reference.target):
@@ -264,6 +264,20 @@ class Session:
             finally:
                 storage.close()
         raise _not_found(reference, where)
+
+    def _places(self, reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
+        """Which storages to look in for a kit, in this order. A worker may have no local store that it could read."""
+        places = _places(reference, where)
+        return places if len(places) < 2 or self._has_store() else places[1:]
+
+    def _has_store(self) -> bool:
+        try:
+            os.stat(self.store.root)
+        except (StoreError, PermissionError):
+            return False
+        except OSError:  # told where it is read
+            return True
+        return True
 
     def find_subject(self, text: str, where: Where = "any") -> FoundAny:
         """What something is, or is to be, attached to; with ``any`` in the registry where the name has one.

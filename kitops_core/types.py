@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from kitops_core.promotion.channels import ChannelState as ChannelState
     from kitops_core.promotion.gate_result import GateResult as GateResult
     from kitops_core.promotion.policy import PromotionPolicy as PromotionPolicy
+    from kitops_core.promotion.promote_all import ChannelOutcome as ChannelOutcome
+    from kitops_core.promotion.promote_all import PromotedAll as PromotedAll
     from kitops_core.promotion.records import PromotionRecord as PromotionRecord
     from kitops_core.promotion.result import Promotion as Promotion
     from kitops_core.promotion.retention import Prunable as Prunable
@@ -123,6 +125,7 @@ _HOMES = {
     "promotion.channels": "ChannelState",
     "promotion.gate_result": "GateResult",
     "promotion.policy": "PromotionPolicy",
+    "promotion.promote_all": "ChannelOutcome PromotedAll",
     "promotion.records": "PromotionRecord",
     "promotion.result": "Promotion",
     "promotion.retention": "Prunable",

@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integrations").glob("*/src/*")}
 MAX_LINES = 400
 ORDER = (
-    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity"),
+    *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity", "staged"),
     *("oci", "machine", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
     *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
     *("catalogs", "importing", "serving", "orchestrate"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -15,6 +15,7 @@ from kitops_core.record import Source
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
+    from kitops_core.promotion.promote_all import PromotedAll
     from kitops_core.promotion.records import PromotionRecord
     from kitops_core.promotion.result import Promotion
 
@@ -91,6 +92,26 @@ def answer_promotion(result: Promotion, as_json: bool) -> None:
         answer("nothing was changed: this is a dry run")
     elif result.record:
         answer({"promote": "promoted", "rollback": "rolled back"}[result.action], result.reference, *result.tags)
+
+
+def answer_all(done: PromotedAll, as_json: bool) -> None:
+    """What became of each channel that did not stay as it was, and how many of all there are."""
+    from kitops_core.promotion.promote_all import Outcome
+
+    if as_json:
+        answer_json(done.to_dict())
+        return
+    words = {"promoted": "would promote"} if done.dry_run else {}
+    shown = [one for one in done.outcomes if one.outcome in ("promoted", "refused", "failed")]
+    answer_rows(
+        [(words.get(one.outcome, one.outcome), one.kit, one.channel, one.reason or one.digest) for one in shown]
+    )
+    counts = {outcome: len(done.having(outcome)) for outcome in get_args(Outcome)}
+    said = [f"{count} {words.get(outcome, outcome)}" for outcome, count in counts.items() if count]
+    kits = len({one.kit for one in done.outcomes})
+    answer(f"{count_text(len(done.outcomes), 'channel')} of {count_text(kits, 'kit')}", *said)
+    if done.dry_run:
+        answer("nothing was changed: this is a dry run")
 
 
 def record_rows(record: PromotionRecord, *, checked: bool) -> list[tuple[str, ...]]:

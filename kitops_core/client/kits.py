@@ -260,17 +260,23 @@ class KitVerbs:
 
         return remove_all(self._session, tagged=tagged)
 
-    def gc(self, *, grace_seconds: float = 24 * 3600.0, dry_run: bool = False) -> types.GcReport:
-        """Free the space of blobs in the local store that no kit needs.
+    def gc(
+        self, *, grace_seconds: float = 24 * 3600.0, dry_run: bool = False, unpushed_seconds: float | None = None
+    ) -> types.GcReport:
+        """Free the space of blobs in the local store that no kit needs, and of what killed processes left.
+
+        What they left is what they had unfinished in the store, and staged among the temporary files.
 
         Args:
             grace_seconds: Spare what is younger.
             dry_run: Only say what would be removed.
+            unpushed_seconds: Also remove the kits that a pipeline kept because it could not push them (Dagster's IO
+                manager does), and that are older; by default they stay.
 
         Raises:
             StoreError: The store cannot be read or written.
             CancelledError: The switch was flipped.
         """
-        from kitops_core.storage.local import collect_garbage
+        from kitops_core.kits.collect import gc
 
-        return collect_garbage(self._session.store, grace_seconds, dry_run, control=self._session.control)
+        return gc(self._session, grace_seconds=grace_seconds, dry_run=dry_run, unpushed_seconds=unpushed_seconds)

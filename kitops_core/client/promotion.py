@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kitops_core import types
@@ -48,6 +49,35 @@ class PromotionVerbs:
         from kitops_core.promotion.promote import promote
 
         return promote(self._session, reference, to, policy=policy, expect=expect, dry_run=dry_run, note=note)
+
+    def promote_all(
+        self,
+        policy: types.PromotionPolicy | str | Path = "promotion.yaml",
+        *,
+        to: Sequence[str] = (),
+        dry_run: bool = False,
+        note: str = "",
+    ) -> types.PromotedAll:
+        """Promote into every channel of every kit of a policy what its upstream has now, upstreams first.
+
+        What a gate refuses, or cannot be done, holds up nothing else; downstream goes on with what the channel has. A
+        kit that a channel was rolled back from is refused there: :meth:`promote` puts it back. A kit that moves nowhere
+        costs one request for each of its channels' tags and two for its repository.
+
+        Args:
+            policy: The promotion policy, or the file it is in; with ``kits`` all of them, several at a time.
+            to: Only these channels.
+            dry_run: Only say what would be done, by what the channels have now.
+            note: A sentence for the records.
+
+        Raises:
+            NotFoundError: There is no such channel.
+            InvalidInputError: The policy cannot be used.
+            CancelledError: The switch was flipped.
+        """
+        from kitops_core.promotion.promote_all import promote_all
+
+        return promote_all(self._session, policy, to=to, dry_run=dry_run, note=note)
 
     def rollback(
         self,

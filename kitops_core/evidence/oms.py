@@ -8,12 +8,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import InvalidInputError, VerificationError
 from kitops_core.evidence.predicate_types import OMS
 from kitops_core.evidence.statements import Evidence
+from kitops_core.staged import scratch
 
 if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey, SigningKey
@@ -29,13 +29,13 @@ def sign_files(directory: Path, key: SigningKey) -> bytes:
         InvalidInputError: The ``oms`` extra is not installed.
     """
     library = _library()
-    with TemporaryDirectory(prefix="kitops-") as temporary:
+    with scratch("sign") as temporary:
         # The library takes keys as files only; what is on the disk for a moment is encrypted.
-        password, pem = secrets.token_hex(32).encode(), Path(temporary, "key.pem")
+        password, pem = secrets.token_hex(32).encode(), temporary / "key.pem"
         pem.write_bytes(key.to_pem(password))
         config = library.signing.Config().use_elliptic_key_signer(private_key=pem, password=password)
-        config.set_hashing_config(_every_file(library)).sign(directory, Path(temporary, "signature"))
-        return Path(temporary, "signature").read_bytes()
+        config.set_hashing_config(_every_file(library)).sign(directory, temporary / "signature")
+        return (temporary / "signature").read_bytes()
 
 
 def check_files(directory: Path, evidence: Sequence[Evidence], keys: Sequence[PublicKey]) -> PublicKey:
@@ -56,8 +56,8 @@ def check_files(directory: Path, evidence: Sequence[Evidence], keys: Sequence[Pu
     library = _library()
     signed = [found for found in evidence if found.predicate_type == OMS and found.bundle and found.bundle.hint]
     problem = "no signature of the files is attached"
-    with TemporaryDirectory(prefix="kitops-") as temporary:
-        pem, signature = Path(temporary, "key.pub"), Path(temporary, "signature")
+    with scratch("sign") as temporary:
+        pem, signature = temporary / "key.pub", temporary / "signature"
         for found in signed:
             signature.write_bytes(found.bundle.raw if found.bundle else b"")
             for key in keys:

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from kitops_core.evidence.slsa import IMPORT_TYPE, Provenance
 from kitops_core.importing.destination import Destination, load_kitfile
 from kitops_core.importing.mlflow_name import MlflowName, model_uri, parse_mlflow_name, run_uri
 from kitops_core.record import ModelKitRecord
+from kitops_core.staged import scratch
 from kitops_core.storage.registry.connections import until_cancelled
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ def _fetched(name: MlflowName, source: str, control: Control) -> Iterator[tuple[
     control.check()
     with _mlflow_errors(f"import {source}"):
         found = until_cancelled(lambda: _find(_client(name), name), control)
-    with tempfile.TemporaryDirectory(prefix="kitops-mlflow-", ignore_cleanup_errors=True) as scratch:
+    with scratch("mlflow") as fetched:
 
         def fetch() -> Path:
             try:
-                return _directory(found, name, Path(scratch))
+                return _directory(found, name, fetched)
             finally:
                 if control.cancelled:  # nobody waits any more, and what was fetched since is nobody's
-                    shutil.rmtree(scratch, ignore_errors=True)
+                    shutil.rmtree(fetched, ignore_errors=True)
 
         with _mlflow_errors(f"fetch the files of {found.origin}"):
             directory = until_cancelled(fetch, control)
@@ -181,7 +181,7 @@ def _finished(client: MlflowClient, run_id: str) -> Any:
     return run
 
 
-def _directory(found: _Found, name: MlflowName, scratch: Path) -> Path:
+def _directory(found: _Found, name: MlflowName, into: Path) -> Path:
     """A directory with the files: where they are on this machine, else a copy."""
     import mlflow.artifacts
 
@@ -200,7 +200,7 @@ def _directory(found: _Found, name: MlflowName, scratch: Path) -> Path:
     try:
         uri = name.tracking_uri or None
         fetched = Path(
-            mlflow.artifacts.download_artifacts(artifact_uri=artifacts, dst_path=str(scratch), tracking_uri=uri)
+            mlflow.artifacts.download_artifacts(artifact_uri=artifacts, dst_path=str(into), tracking_uri=uri)
         )
     finally:
         if before is None:

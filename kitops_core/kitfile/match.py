@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from kitops_core.errors import IntegrityError, UnsafeLayerError
@@ -50,11 +51,14 @@ def match_layers(kitfile: KitfileData, manifest: Manifest, where: str) -> KitVie
         missing = next(entry.address for entry in entries if not entry.digest)
         raise IntegrityError(f"{where}: {with_digest[0]} has a digest, {missing} has none")
     found = KitView(kitfile, {}, {})
+    left: dict[str, deque[tuple[Descriptor, LayerType]]] = {}
+    for each in layers:
+        left.setdefault(each[0].digest if with_digest else "", deque()).append(each)
     for entry in entries:
-        index = _find(entry, layers) if with_digest else 0
-        if index is None:
+        same = left.get(entry.digest if with_digest else "")
+        if not same:
             raise IntegrityError(f"{where}: {entry.address} has the layer {entry.digest}, which is not in the manifest")
-        layer, layer_type = layers.pop(index)
+        layer, layer_type = _take(entry, same) if with_digest else same.popleft()
         _check(entry, layer, layer_type, where)
         found.layers[entry.address] = layer
         found.types[entry.address] = LayerType(entry.section, layer_type.format, layer_type.compression)
@@ -71,10 +75,12 @@ def check_path(path: str, where: str) -> None:
         raise UnsafeLayerError(f"{where} has the path {path!r}, which is outside the kit")
 
 
-def _find(entry: KitEntry, layers: list[tuple[Descriptor, LayerType]]) -> int | None:
+def _take(entry: KitEntry, same: deque[tuple[Descriptor, LayerType]]) -> tuple[Descriptor, LayerType]:
     # Equal files have equal layers: of those, take one of the entry's section, so that no entry is left with the wrong.
-    same = [index for index, (layer, _) in enumerate(layers) if layer.digest == entry.digest]
-    return next((index for index in same if _fits(entry, layers[index][1])), same[0] if same else None)
+    index = next((index for index, (_, layer_type) in enumerate(same) if _fits(entry, layer_type)), 0)
+    taken = same[index]
+    del same[index]
+    return taken
 
 
 def _fits(entry: KitEntry, layer_type: LayerType) -> bool:

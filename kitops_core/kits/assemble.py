@@ -128,7 +128,7 @@ def _in_order(records: Sequence[LayerRecord], entries: Sequence[KitEntry], where
     """One record for each entry, in the Kitfile's order."""
     found: dict[tuple[str, str], LayerRecord] = {}
     problems = []
-    wanted = [(entry.section, entry.path) for entry in entries]
+    wanted = dict.fromkeys((entry.section, entry.path) for entry in entries)
     for record in records:
         place = (record.section, record.path)
         if place not in wanted:

@@ -14,7 +14,7 @@ from kitops_core.kits.packed_layer import FinishedLayer, PackedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
-from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
+from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, build_manifest
 from kitops_core.oci.media_types import LayerType
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 CLI_VERSION = "kitops-core"
 """The ``cli-version`` annotation: constant, so that an upgrade of this package changes no digest."""
+
+
+_MOST_LAYER_BYTES = 260
+"""What a layer takes of its manifest at most, beside its path."""
+_MOST_ESCAPED = 6  # bytes for one, in JSON
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,17 @@ class KitToPack:
         check_kitfile(self.kitfile, where)
         if self.how.model_pack and self.kitfile.values.get("mcp_servers"):
             raise InvalidInputError(f"{where}: a ModelPack has no place for mcpServers", hint="pack it as a ModelKit")
-        # Very many entries are too many at any size: said before their files are looked for.
+        # Very many entries are too many at any size: said before their files are looked for, and measured only where
+        # it may be so, as each of many workers asks.
+        entries = self.kitfile.entries()
+        most = sum(_MOST_LAYER_BYTES + _MOST_ESCAPED * len(e.path.encode()) for e in entries)
+        if not self.how.model_pack and most < MAX_MANIFEST_BYTES // 8 * 7:
+            return
         empty = Descriptor("", "sha256:" + "0" * 64, 0)
         self.config_and_manifest(
             [
                 FinishedLayer(e.address, replace(empty, annotations=LayerType(e.section).annotations(e.path)), "")
-                for e in self.kitfile.entries()
+                for e in entries
             ]
         )
 

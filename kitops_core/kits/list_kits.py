@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import IntegrityError, NotFoundError
-from kitops_core.events import Event
+from kitops_core.events import Control, Event
 from kitops_core.kits.copy_index import index_record
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
+from kitops_core.parallel import run_all
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session
@@ -50,18 +52,22 @@ def list_kits(
 
 
 def _records(session: Session, storage: Storage, reference: Reference, indexes: bool) -> list[ModelKitRecord]:
-    records, others = [], []
-    for name in storage.tags():
+    def read(name: str, control: Control) -> ModelKitRecord | str | None:
+        """The record of a tag's kit or index, the tag where it has neither, ``None`` for what is not asked for."""
+        control.check()
         try:
             found = storage.read(name)
             if not isinstance(found, KitIndex):
-                records.append(read_kit(storage, found).record(reference.with_tag(name)))
-            elif indexes and found.is_modelkit_index:
-                records.append(index_record(found, reference.with_tag(name)))
-            elif not found.is_modelkit_index:
-                others.append(name)
+                return read_kit(storage, found).record(reference.with_tag(name))
+            if found.is_modelkit_index:
+                return index_record(found, reference.with_tag(name)) if indexes else None
         except (IntegrityError, NotFoundError):
-            others.append(name)  # an image beside the kits is not an error of this listing
+            pass  # an image beside the kits is not an error of this listing
+        return name
+
+    found = run_all([partial(read, name) for name in storage.tags()], session.control)
+    records = [one for one in found if isinstance(one, ModelKitRecord)]
+    others = [one for one in found if isinstance(one, str)]
     if others:
         named = ", ".join(others[:10]) + (", …" if len(others) > 10 else "")
         what = f"{count_text(len(others), 'tag')} of no kit that can be read: {named}"

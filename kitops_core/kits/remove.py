@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from typing import Literal
@@ -41,13 +42,13 @@ def remove(
         return digest
 
 
-def remove_all(session: Session, *, tagged: bool = False) -> list[str]:
-    """See :meth:`kitops_core.Client.remove_all`."""
+def remove_all(session: Session, *, tagged: bool = False, names: Sequence[str] | None = None) -> list[str]:
+    """See :meth:`kitops_core.Client.remove_all`; ``names`` are repositories of the local store instead of all."""
     from kitops_core.storage.local import LocalRepository
 
     local = session.store
     removed = []
-    for name in local.repositories():
+    for name in local.repositories() if names is None else names:
         registry_name, _, path = name.partition("/")
         with closing(LocalRepository(local, name)) as storage:
             keep = set() if tagged else _with_attached(storage, {digest_of(storage, tag) for tag in storage.tags()})

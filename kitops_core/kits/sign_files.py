@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from kitops_core.evidence.attach import Attached
 from kitops_core.evidence.bundle import BUNDLE
@@ -12,6 +10,7 @@ from kitops_core.evidence.predicate_types import ANNOTATION_PREDICATE, OMS
 from kitops_core.evidence.statements import ANNOTATION_CONTENT, attach_blob
 from kitops_core.reference import Where
 from kitops_core.session import Session
+from kitops_core.staged import scratch
 
 
 def sign_files(
@@ -26,8 +25,8 @@ def sign_files(
 
     signer = session.need_signer(f"the files of '{reference}'")
     found = session.find_subject_kit(reference, where)
-    with closing(found.storage), TemporaryDirectory(prefix="kitops-") as temporary:
-        directory = Path(temporary, "kit")
+    with closing(found.storage), scratch("sign") as temporary:
+        directory = temporary / "kit"
         unpack(session, str(found.reference), directory, where="registry" if found.remote else "store")
         (directory / "Kitfile").unlink()  # it is written anew at each unpacking, and the manifest covers it
         descriptor = attach_blob(

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
-import secrets
-import shutil
-import time
 from pathlib import Path
 from types import TracebackType
 
 from kitops_core.errors import ConflictError, StoreError
 from kitops_core.layers.publish import Existing, PublishReport, opened, publish, same_mount
 from kitops_core.layers.tree import OPEN_DIRECTORY, Tree
-
-STALE_SECONDS = 24 * 3600
-"""Age at which a staging directory that carries no usable lock counts as left behind."""
+from kitops_core.staged import StagedDirectory, sweep
 
 
 class Staging:
@@ -30,8 +24,8 @@ class Staging:
 
     It is called ``.<target name>.kitops-<random>`` and only its owner may enter it. It lies beside the target, or
     inside where that is the only place on the same file system (a mounted volume) or the only one that may be
-    written. It holds the tree to publish and a locked file; a process that is killed loses the lock, and the next
-    unpacking to the same target removes what it left.
+    written. What a process that was killed left, the next unpacking to the same target removes
+    (:mod:`kitops_core.staged`).
 
     Attributes:
         target: Where the files will go: absolute, with symbolic links resolved, because the user named it.
@@ -44,8 +38,7 @@ class Staging:
         self.target = Path(os.path.realpath(target))
         self.path = self.target
         self.fd = -1
-        self._outer: Path | None = None
-        self._lock = -1
+        self._made: StagedDirectory | None = None
         self._made_parents: list[Path] = []
 
     def __enter__(self) -> Staging:
@@ -120,41 +113,23 @@ class Staging:
         if self.target.is_dir():
             places = [*places, self.target] if _renames_between(self.target.parent, self.target) else [self.target]
         for place in places:
-            _remove_stale(place, prefix)
+            sweep(place, re.escape(prefix))
         for place in places:
             try:
-                while not self._try(place / f"{prefix}{secrets.token_hex(6)}"):
-                    pass
+                self._made = StagedDirectory(place, prefix)
+                self.path = self._made.files
+                self.fd = os.open(self.path, OPEN_DIRECTORY)
                 return
             except OSError as error:
                 if place is places[-1] or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     raise
 
-    def _try(self, outer: Path) -> bool:
-        """Make and lock the directory; false when a process that cleans up took it for a stale one just before."""
-        outer.mkdir(0o700)
-        self._outer = outer
-        try:
-            self._lock = os.open(outer / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            if not _lock(self._lock, unsupported=True) or os.fstat(self._lock).st_nlink == 0:
-                self._discard()
-                return False
-            self.path = outer / "files"
-            self.path.mkdir(0o755)  # with the mode the target will have, less the umask
-            self.fd = os.open(self.path, OPEN_DIRECTORY)
-        except FileNotFoundError:
-            self._discard()
-            return False
-        return True
-
     def _discard(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
-        if self._outer is not None:
-            shutil.rmtree(self._outer, ignore_errors=True)
-        if self._lock >= 0:
-            os.close(self._lock)
-        self.fd, self._outer, self._lock = -1, None, -1
+        if self._made is not None:
+            self._made.discard()
+        self.fd, self._made = -1, None
 
     def _clean_up(self) -> None:
         self._discard()
@@ -171,39 +146,3 @@ def _renames_between(one: Path, other: Path) -> bool:
             return same_mount(source, destination)
     except PermissionError:  # a parent that may be passed but not read: nothing can be made there either
         return False
-
-
-def _lock(fd: int, *, unsupported: bool) -> bool:
-    """Lock a file without waiting; ``unsupported`` is the answer of a file system that cannot lock."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return unsupported
-    return True
-
-
-def _remove_stale(place: Path, prefix: str) -> None:
-    """Remove staging directories that no process uses any more: ours by owner and name, and unlocked or old."""
-    pattern = re.compile(re.escape(prefix) + "[0-9a-f]{12}")
-    with contextlib.suppress(OSError), os.scandir(place) as entries:
-        for entry in entries:
-            if pattern.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                found = entry.stat(follow_symlinks=False)
-                if found.st_uid == os.geteuid():
-                    _remove_if_stale(Path(entry.path), time.time() - found.st_mtime > STALE_SECONDS)
-
-
-def _remove_if_stale(outer: Path, is_old: bool) -> None:
-    try:
-        lock = os.open(outer / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        if is_old:
-            shutil.rmtree(outer, ignore_errors=True)
-        return
-    try:
-        if _lock(lock, unsupported=is_old):
-            shutil.rmtree(outer, ignore_errors=True)
-    finally:
-        os.close(lock)

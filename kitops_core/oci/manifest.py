@@ -185,7 +185,8 @@ def build_manifest(
     if len(raw) > MAX_MANIFEST_BYTES - 1024:
         raise InvalidInputError(
             f"{len(layers)} layers make a manifest larger than registries must take ({MAX_MANIFEST_BYTES} bytes)",
-            hint="put files into fewer entries: one entry may be a whole directory",
+            hint="put files into fewer entries (one may be a whole directory), or into several kits that one index "
+            "names (kitops index)",
         )
     return parse_manifest(raw, "the new manifest")
 

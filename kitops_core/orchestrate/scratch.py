@@ -1,43 +1,7 @@
-"""A directory for files on their way into a kit, which goes with its process: also where that was killed."""
+"""Where integrations keep what is on its way into a registry; see :mod:`kitops_core.staged`."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from kitops_core.staged import UNPUSHED, scratch
 
-from kitops_core.errors import StoreError
-from kitops_core.events import Control
-from kitops_core.storage.local.locks import FileLock
-
-
-@contextmanager
-def scratch(prefix: str) -> Iterator[Path]:
-    """An empty directory below the system's one for temporary files, for the length of the block.
-
-    What earlier processes of this user left under the same prefix, because they were killed, is removed first.
-
-    Args:
-        prefix: What the directories' names begin with.
-    """
-    _sweep(Path(tempfile.gettempdir()), prefix)
-    directory = Path(tempfile.mkdtemp(prefix=prefix))
-    try:
-        with FileLock(directory / ".lock"):
-            (directory / "files").mkdir()
-            yield directory / "files"
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _sweep(parent: Path, prefix: str) -> None:
-    for directory in parent.glob(f"{prefix}*"):
-        lock = directory / ".lock"
-        with suppress(OSError, StoreError):  # somebody else's, in use, or gone meanwhile
-            if directory.is_symlink() or directory.lstat().st_uid != os.getuid() or not lock.is_file():
-                continue
-            with FileLock(lock, control=Control(), patience=0):
-                shutil.rmtree(directory, ignore_errors=True)
+__all__ = ["UNPUSHED", "scratch"]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -15,6 +12,7 @@ from typing import Protocol
 
 from kitops_core.errors import StoreError
 from kitops_core.events import Control
+from kitops_core.staged import StagedDirectory, sweep
 from kitops_core.storage.local.locks import FileLock
 
 
@@ -31,8 +29,6 @@ class Kit(Protocol):
 
 _NAME = re.compile(r"sha256-[0-9a-f]{64}(-[0-9a-f]{12})?")
 _STAGING = ".unpacking-"
-_ABANDONED_SECONDS = 24 * 3600
-"""Age at which a directory that was being unpacked counts as left by a process that was killed."""
 
 _HELD: dict[Path, FileLock] = {}
 """The directories that this process handed out: they stay as long as it runs."""
@@ -74,36 +70,35 @@ def unpacked(kit: Kit, cache: Path, only: Sequence[str] = (), *, max_bytes: int 
 
 
 def _unpack(kit: Kit, target: Path, only: Sequence[str]) -> None:
-    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target.parent))
+    sweep(target.parent, re.escape(_STAGING))
+    staging = StagedDirectory(target.parent, _STAGING)
     try:
-        kit.unpack(staging / "kit", only=only)
+        kit.unpack(staging.files / "kit", only=only)
         try:
-            os.rename(staging / "kit", target)
+            os.rename(staging.files / "kit", target)
         except OSError:
             if not target.is_dir():  # somebody else was first
                 raise
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        staging.discard()
 
 
 def _make_room(cache: Path, max_bytes: int) -> None:
-    """Remove unpacked kits that nobody uses until the cache is small enough, and what killed processes left."""
+    """Remove unpacked kits that nobody uses until the cache is small enough."""
     kits = []
     for path in cache.iterdir():
         with suppress(OSError):  # gone meanwhile
             changed = path.stat().st_mtime
             if _NAME.fullmatch(path.name):
                 kits.append((changed, path, _size(path)))
-            elif path.name.startswith(_STAGING) and time.time() - changed > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
     total = sum(size for _, _, size in kits)
     for _, path, size in sorted(kits):
         if total <= max_bytes:
             break
         with suppress(StoreError, OSError), FileLock(_lock(path), control=Control(), patience=0):
-            going = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
-            os.rename(path, going / "kit")  # never half there
-            shutil.rmtree(going, ignore_errors=True)
+            going = StagedDirectory(cache, _STAGING)
+            os.rename(path, going.files / "kit")  # never half there
+            going.discard()
             total -= size
 
 

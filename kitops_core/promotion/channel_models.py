@@ -37,8 +37,9 @@ class Channel(Section):
     target: str = Field(
         "",
         description="Where the channel is: registry/repository or registry/repository:tag. "
-        "Without it the kit's repository; without a tag the channel's name.",
-        examples=["registry.example.com/ml/churn", "registry.example.com/ml/churn:production"],
+        "Without it the kit's repository; without a tag the channel's name. "
+        "{kit} stands for the kit's repository without its registry.",
+        examples=["registry.example.com/ml/churn", "registry.example.com/{kit}:production"],
     )
     gates: list[GateModel] = Field(default_factory=list, description="What a kit must show. All of them must pass.")
     soak: Duration | None = Field(None, description="How long a kit must have been in the upstream channel.")

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey
 
 
+KIT = "{kit}"
+"""What stands for the kit's repository, without its registry, in a channel's target."""
+
+
 class Problem(NamedTuple):
     """Something that must be mended.
 
@@ -47,7 +51,9 @@ def place_text(place: Place) -> str:
 
 
 class PromotionPolicy(Section):
-    """The channels of one kit. Read with :func:`~kitops_core.promotion.policy_file.load_policy`, or made in Python.
+    """The channels of one kit, or of several that go the same way.
+
+    Read with :func:`~kitops_core.promotion.policy_file.load_policy`, or made in Python.
 
     Raises:
         PolicyError: Parts that each are well formed do not fit together; names every problem.
@@ -60,7 +66,12 @@ class PromotionPolicy(Section):
         'registry.example.com/ml/churn:prod'
     """
 
-    kit: Text = Field(description="The kit's repository, without a tag.", examples=["registry.example.com/ml/churn"])
+    kit: str = Field("", description="The kit's repository, without a tag.", examples=["registry.example.com/ml/churn"])
+    kits: list[Text] = Field(
+        default_factory=list,
+        description="Instead of kit: the repositories of several kits that go through these channels, each by itself.",
+        examples=[["registry.example.com/ml/churn", "registry.example.com/ml/fraud"]],
+    )
     trust: TrustPolicy | None = Field(None, description="Whose evidence counts; without it everyone's does.")
     channels: dict[str, Channel] = Field(min_length=1, description="The channels by name, in the order a kit takes.")
 
@@ -105,7 +116,31 @@ class PromotionPolicy(Section):
         Raises:
             NotFoundError: There is no such channel.
         """
-        return channel_reference(self.kit, self.channel(name).target or "", name)
+        channel = self.channel(name)
+        return channel_reference(self.kit, channel.target and _filled(channel.target, self.kit), name)
+
+    def each(self) -> list[PromotionPolicy]:
+        """The policy of each of its kits, by itself."""
+        return [self._only(kit) for kit in self.kits] if self.kits else [self]
+
+    def of(self, kit: str) -> PromotionPolicy:
+        """The policy of one of its kits, which is named by its repository, with its registry or without.
+
+        Raises:
+            NotFoundError: It is not among them; the hint names one that is nearly called so.
+        """
+        names = {_path(name): name for name in self.kits or [self.kit]}
+        names.update({name: name for name in names.values()})
+        if kit not in names:
+            close = get_close_matches(kit, names, 1)
+            raise NotFoundError(
+                f"the policy has no kit '{kit}'",
+                hint=f"did you mean '{close[0]}'?" if close else f"it has {', '.join([*names][:5])}",
+            )
+        return self._only(names[kit])
+
+    def _only(self, kit: str) -> PromotionPolicy:
+        return self.model_copy(update={"kit": kit, "kits": []})
 
     def path(self, name: str) -> Path:
         """A file the policy names, relative to the directory it was read from; to the working directory otherwise."""
@@ -144,6 +179,7 @@ class PromotionPolicy(Section):
 def find_problems(policy: PromotionPolicy) -> list[Problem]:
     """Everything that is wrong with a policy whose parts are well formed by themselves."""
     problems = [*_kit_problems(policy)]
+    policy = policy.each()[0]
     if policy.trust is not None:
         problems += _key_problems(policy, ("trust", "keys"), policy.trust.keys)
     for name, channel in policy.channels.items():
@@ -154,11 +190,25 @@ def find_problems(policy: PromotionPolicy) -> list[Problem]:
 
 
 def _kit_problems(policy: PromotionPolicy) -> Iterator[Problem]:
-    reference = _reference(policy.kit)
-    if isinstance(reference, str):
-        yield Problem(("kit",), reference)
-    elif reference.tag or reference.digest:
-        yield Problem(("kit",), f"'{policy.kit}' names one kit; write the repository only: {reference.name}")
+    if policy.kit and policy.kits:
+        yield Problem(("kits",), "stands beside kit; write one of them")
+    elif not policy.kit and not policy.kits:
+        yield Problem(("kit",), "is missing")
+    named: list[tuple[Place, str]] = [(("kits", index), kit) for index, kit in enumerate(policy.kits)]
+    seen: set[str] = set()
+    for place, kit in named or [(("kit",), policy.kit)] if policy.kit or policy.kits else []:
+        reference = _reference(kit)
+        if isinstance(reference, str):
+            yield Problem(place, reference)
+        elif reference.tag or reference.digest:
+            yield Problem(place, f"'{kit}' names one kit; write the repository only: {reference.name}")
+        elif kit in seen:
+            yield Problem(place, f"{kit} is there already")
+        seen.add(kit)
+    for name, channel in policy.channels.items() if len(policy.kits) > 1 else ():
+        if channel.target and KIT not in channel.target:
+            problem = f"'{channel.target}' is one place for all kits; write {KIT} for the kit's repository in it"
+            yield Problem(("channels", name, "target"), problem)
 
 
 def _channel_problems(policy: PromotionPolicy, name: str, channel: Channel) -> Iterator[Problem]:
@@ -189,7 +239,7 @@ def _channel_problems(policy: PromotionPolicy, name: str, channel: Channel) -> I
 def _target_problems(channel: Channel, place: Place) -> Iterator[Problem]:
     if not channel.target:
         return
-    reference = _reference(channel.target)
+    reference = _reference(channel.target.replace(KIT, "kit"))
     if isinstance(reference, str):
         yield Problem(place, reference)
     elif reference.digest:
@@ -264,6 +314,17 @@ def _shared_targets(policy: PromotionPolicy) -> Iterator[Problem]:
         first = seen.setdefault((target.name.lower(), target.tag), name)
         if first != name:
             yield Problem(("channels", name, "target"), f"{target} is the channel {first} already")
+
+
+def _filled(target: str, kit: str) -> str:
+    """A channel's target for one kit."""
+    return target.replace(KIT, _path(kit)) if KIT in target else target
+
+
+def _path(kit: str) -> str:
+    """The repository without its registry, as far as it can be read."""
+    reference = _reference(kit)
+    return kit if isinstance(reference, str) else reference.repository
 
 
 def _reference(text: str) -> Reference | str:

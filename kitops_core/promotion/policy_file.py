@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from kitops_core.errors import NotFoundError, PolicyError
+from kitops_core.errors import InvalidInputError, NotFoundError, PolicyError
 from kitops_core.kitfile.yaml_decode import Decoder
 from kitops_core.kitfile.yaml_document import Place, line_of, read_document, read_file, with_lines
 from kitops_core.kitfile.yaml_nodes import Node
@@ -24,19 +24,40 @@ _OTHER_FILE = "name another with --policy; a policy has kit: registry/repository
 def load_policy(path: str | os.PathLike[str]) -> PromotionPolicy:
     """Read a ``promotion.yaml``. The files it names are relative to its directory.
 
+    Args:
+        path: The file; of one with several kits also ``promotion.yaml#ml/churn``, the policy of one of them.
+
     Raises:
-        NotFoundError: There is no such file.
+        NotFoundError: There is no such file, or no such kit in it.
         PolicyError: It cannot be used; names every problem, with its line where known.
     """
     file = Path(path)
     if not file.exists():
+        name, one, kit = str(path).rpartition("#")
+        if one and Path(name).exists():
+            return load_policy(name).of(kit)
         raise NotFoundError(f"there is no promotion policy {file}", hint=_OTHER_FILE)
     return parse_policy(read_file(file, PolicyError), str(file), base=file.parent)
 
 
 def as_policy(given: PromotionPolicy | str | os.PathLike[str]) -> PromotionPolicy:
-    """The policy itself, or the one in the file it names; see :func:`load_policy`."""
-    return given if isinstance(given, PromotionPolicy) else load_policy(given)
+    """The policy of one kit, itself or in the file it names; see :func:`load_policy`.
+
+    Raises:
+        InvalidInputError: It has several kits.
+    """
+    policy = given if isinstance(given, PromotionPolicy) else load_policy(given)
+    if policy.kits:
+        example = f"{'promotion.yaml' if isinstance(given, PromotionPolicy) else given}#{policy.kits[0]}"
+        raise InvalidInputError(
+            f"the policy has {len(policy.kits)} kits, and this is about one", hint=f"name it: --policy '{example}'"
+        )
+    return policy
+
+
+def as_policies(given: PromotionPolicy | str | os.PathLike[str]) -> list[PromotionPolicy]:
+    """The policy of each kit that a policy has, itself or in the file it names."""
+    return (given if isinstance(given, PromotionPolicy) else load_policy(given)).each()
 
 
 def parse_policy(text: str | bytes, where: str, *, base: Path) -> PromotionPolicy:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,13 @@ from kitops_core.kits.copy_index import read_kits
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.own_tags import kept_digest
+from kitops_core.parallel import run_all
 from kitops_core.promotion.history import ChannelHistory, channel_history
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.wholes import read_all, tags_of
-from kitops_core.reference import parse_reference
+from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import FoundAny, Session, digest_of
 from kitops_core.wording import parse_timestamp, timestamp_text
 
@@ -69,7 +71,7 @@ def prune(
     if channel:
         loaded.channel(channel)
     with Places(session) as places:
-        found = _Review(loaded, places).unneeded([channel] if channel else [*loaded.channels])
+        found = _Review(loaded, places, session.control).unneeded([channel] if channel else [*loaded.channels])
         if not dry_run:
             # An index first: registries hold a kit that an index refers to.
             for kit in sorted(found, key=lambda one: not _is_index(places.find(parse_reference(one.reference)))):
@@ -80,9 +82,10 @@ def prune(
 class _Review:
     """What every channel's repository has, and what of it is needed."""
 
-    def __init__(self, policy: PromotionPolicy, places: Places) -> None:
+    def __init__(self, policy: PromotionPolicy, places: Places, control: Control) -> None:
         self._policy = policy
         self._places = places
+        self._control = control
         self._histories = {name: channel_history(policy, name, places) for name in policy.channels}
         self._tags: dict[str, dict[str, set[str]]] = {}
         self._named: dict[str, set[str]] = {}
@@ -146,18 +149,20 @@ class _Review:
         staying = {past.digest for past in pasts} | {record.digest for past in pasts for record in past.records}
         storages = [self._places.storage(home) for home in homes]
         staying = staying.union(*map(self._tagged, storages), *map(self._handed_out, storages))
-        pending = [*(staying - going - {""})]
+        pending = staying - going - {""}
         seen: set[str] = set()
         while pending:
-            digest = pending.pop()
-            for home in homes:
-                parents: set[str] = set()
-                with suppress(IntegrityError):  # a tag may point at something that is no kit
-                    found = self._places.find(home.with_digest(digest))
-                    parents = set(parent_digests(found)) - seen if found is not None else parents
-                seen |= parents
-                pending += parents
+            asked = [partial(self._parents, home.with_digest(digest)) for digest in sorted(pending) for home in homes]
+            pending = set().union(*run_all(asked, self._control)) - seen
+            seen |= pending
         return seen
+
+    def _parents(self, reference: Reference, control: Control) -> set[str]:
+        control.check()
+        with suppress(IntegrityError):  # a tag may point at something that is no kit
+            found = self._places.find(reference)
+            return set(parent_digests(found)) if found is not None else set()
+        return set()
 
     def _tagged_otherwise(self, channel: str, found: FoundAny) -> bool:
         """Whether a tag points at the kit that the channel did not give it."""
@@ -177,8 +182,10 @@ class _Review:
         if storage.name not in self._tags:
             self._tags[storage.name] = {}
             with suppress(NotFoundError):  # there may be no such repository yet
-                for tag in storage.tags():
-                    self._tags[storage.name].setdefault(digest_of(storage, tag), set()).add(tag)
+                tags = [*storage.tags()]
+                digests = run_all([partial(_digest, storage, tag) for tag in tags], self._control)
+                for tag, digest in zip(tags, digests, strict=True):
+                    self._tags[storage.name].setdefault(digest, set()).add(tag)
         return self._tags[storage.name]
 
 
@@ -192,6 +199,11 @@ def _left(past: ChannelHistory) -> dict[str, datetime]:
         if record.overwritten and record.digest not in (past.digest, past.recorded):
             left.setdefault(record.digest, record.time)
     return left
+
+
+def _digest(storage: Storage, tag: str, control: Control) -> str:
+    control.check()
+    return digest_of(storage, tag)
 
 
 def _is_index(found: FoundAny | None) -> bool:

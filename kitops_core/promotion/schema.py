@@ -19,6 +19,7 @@ def policy_schema() -> dict[str, Any]:
 
     schema = PromotionPolicy.model_json_schema(by_alias=True)
     schema["description"] = "The channels a ModelKit goes through, where they are, and what each asks for."
+    schema["oneOf"] = [{"required": ["kit"]}, {"required": ["kits"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **{key: _plain(value, key) for key, value in schema.items()},

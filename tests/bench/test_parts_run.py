@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import catalog, link, promotion
+import kitops_core as kitops
+from benchmarks import catalog, link, promotion, shards
 from benchmarks.bench import KITOPS, MIB, Bench
 
 pytestmark = pytest.mark.slow
@@ -32,6 +33,15 @@ def test_a_part_of_the_link_runs_and_says_which_peers_it_missed(bench: Bench, pa
     for row in compared:
         peer = row.against.split()[0].partition(",")[0]
         assert shutil.which(peer) or row.measured == f"not measured: no `{peer}` on PATH"
+
+
+def test_shards_are_packed_by_several_workers_and_assembled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARDS", 4)
+    monkeypatch.setattr(shards, "SIZE", 1000)
+    shards.shards(bench)
+    assert len(bench.rows) == len(shards.WORKERS)
+    with kitops.open(f"{bench.registry}/shards-4-0:1", where="registry") as kit:
+        assert len(kit.record().layers) == 4
 
 
 def test_requests_and_bytes_of_promotions_are_counted(registry: str, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from layer_files import open_below
 
 from kitops_core.errors import CancelledError, ConflictError, StoreError, UnsafeLayerError
 from kitops_core.layers.publish import Existing, PublishReport, publish
-from kitops_core.layers.staging import STALE_SECONDS, Staging
+from kitops_core.layers.staging import Staging
+from kitops_core.staged import STALE_SECONDS
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 

@@ -108,13 +108,12 @@ def test_a_directory_of_somebody_else_is_left_alone(cache: Path) -> None:
     assert (other / "table.csv").exists()
 
 
-def test_what_a_killed_process_left_goes_after_a_day(cache: Path) -> None:
-    for name, age in (("old", 2 * DAY), ("new", 60)):
-        left = cache / f".unpacking-{name}"
-        (left / "kit").mkdir(parents=True)
-        os.utime(left, (time.time() - age,) * 2)
+def test_what_a_killed_process_left_goes_with_the_next_unpacking(cache: Path) -> None:
+    left = cache / f".unpacking-{'0' * 12}"
+    (left / "files" / "kit").mkdir(parents=True)
+    (left / "lock").touch()
     unpacked("a", cache, kits=1)
-    assert [path.name for path in cache.glob(".unpacking-*")] == [".unpacking-new"]
+    assert not list(cache.glob(".unpacking-*"))
 
 
 def test_a_cache_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:

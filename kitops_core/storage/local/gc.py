@@ -35,6 +35,9 @@ class GcReport:
         unfinished: How many files a writer left behind when it was killed.
         spared: How many unused blobs are too young.
         dry_run: Whether nothing was really removed.
+        staged: How many staged directories killed processes left among the temporary files.
+        unpushed: The kits that were kept because they could not be pushed, and stay.
+        given_up: Those of them that were so old that they went.
     """
 
     removed: tuple[str, ...] = ()
@@ -42,6 +45,9 @@ class GcReport:
     unfinished: int = 0
     spared: int = 0
     dry_run: bool = False
+    staged: int = 0
+    unpushed: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 def collect_garbage(

@@ -27,6 +27,9 @@ _ACCEPT = {
     )
 }
 
+_MOST_HEADS = 1000
+"""Of how many tags of a repository the entity tag is remembered."""
+
 _HOLDING = "(?i)referenc|immutab"
 _HELD = "an index refers to it, or a tag of it is immutable there: remove the index or the rule first"
 
@@ -51,6 +54,7 @@ class ManifestApi:
     def __init__(self, endpoint: Endpoint, control: Control) -> None:
         self._endpoint = endpoint
         self._control = control
+        self._heads: dict[str, tuple[str, Descriptor]] = {}  # of tags: the entity tag, and what had it
 
     def where(self, target: str) -> str:
         """The full reference of a tag or digest, for messages."""
@@ -59,18 +63,27 @@ class ManifestApi:
     def head(self, target: str) -> Descriptor:
         """The descriptor behind a tag or digest, without the bytes where the registry tells all of it.
 
+        Who asks again, as who watches a tag does, asks only whether it was changed where the registry has entity tags.
+
         Raises:
             NotFoundError: There is none.
         """
-        answer = self._head(target, PULL, self._control)
+        entity, known = self._heads.get(target, ("", None))
+        answer = self._head(target, PULL, self._control, {"If-None-Match": entity} if entity else {})
+        if answer.status == 304 and known is not None:
+            return known
+        self._heads.pop(target, None)
         size, media_type = answer.headers.get("content-length", ""), _media_type(answer.headers.get("content-type", ""))
         digest = target if is_digest(target) else answer.headers.get("docker-content-digest", "")
         if answer.status == 200 and size.isdecimal() and int(size) and media_type and is_digest(digest):
-            return Descriptor(media_type, digest, int(size))
+            found = Descriptor(media_type, digest, int(size))
+            if (entity := answer.headers.get("etag", "")) and not is_digest(target) and len(self._heads) < _MOST_HEADS:
+                self._heads[target] = entity, found
+            return found
         if answer.status == 404:
             raise NotFoundError(f"{self.where(target)} does not exist")
-        found = self.fetch(target)
-        return Descriptor(found.media_type, found.digest, len(found.raw))
+        read = self.fetch(target)
+        return Descriptor(read.media_type, read.digest, len(read.raw))
 
     def look(self, target: str, control: Control) -> tuple[str, str]:
         """The digest behind a tag or digest and its entity tag, for a writer; both empty where there is none."""
@@ -191,10 +204,13 @@ class ManifestApi:
             raise ConflictError(f"cannot remove {where}: the server answered {problem}", hint=_HELD)
         return False
 
-    def _head(self, target: str, actions: str, control: Control) -> Answer:
+    def _head(self, target: str, actions: str, control: Control, condition: Mapping[str, str] | None = None) -> Answer:
         """What a registry says of a manifest; some answer 400 or 405 though they have it."""
         url, doing = self._url(target), f"look up {self.where(target)}"
-        return self._endpoint.call(actions, "HEAD", url, doing, control, expect=(200, 400, 404, 405), headers=_ACCEPT)
+        expect = (200, 304, 400, 404, 405) if condition else (200, 400, 404, 405)
+        return self._endpoint.call(
+            actions, "HEAD", url, doing, control, expect=expect, headers={**_ACCEPT, **(condition or {})}
+        )
 
     def _url(self, target: str) -> str:
         return self._endpoint.url(f"manifests/{target}")

@@ -10,6 +10,7 @@ import dagster as dg
 
 from dagster_kitops.identity import REFERENCE_KEY, identity
 from dagster_kitops.resources import KitOpsResource
+from dagster_kitops.watching import Watcher
 from kitops_core import InvalidInputError, KitOpsError, NotFoundError, parse_reference
 
 KITOPS_KEY = "kitops"
@@ -98,7 +99,8 @@ def modelkit_sensor(
 ) -> dg.SensorDefinition:
     """A sensor that reports a kit as materialized when its tag was moved to another digest.
 
-    It asks a registry for the digest only. What is downstream becomes stale, and ``kits_changed()`` sees it; with
+    It asks a registry for the digest only, and sensors of one code location that watch one tag at one interval ask once
+    for all of them. What is downstream becomes stale, and ``kits_changed()`` sees it; with
     ``job`` a run is asked for as well, once for each move, also for a move back.
 
     Args:
@@ -113,6 +115,7 @@ def modelkit_sensor(
         InvalidInputError: A spec names no kit.
     """
     references = {spec.key: _reference(spec) for spec in specs}
+    watcher = Watcher(minimum_interval_seconds)
 
     @dg.sensor(
         name=name,
@@ -128,7 +131,7 @@ def modelkit_sensor(
         problems: list[str] = []
         for key, reference in references.items():
             try:
-                digest = resource.resolve(reference)
+                digest = watcher.resolve(resource, reference)
             except KitOpsError as error:  # one registry that is away must not hide the others
                 problems.append(error.message)
                 continue

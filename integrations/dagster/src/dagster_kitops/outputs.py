@@ -85,7 +85,7 @@ class Packer:
             return self._pack(_directory(value), repository, tags, ModelKitContents(metrics=self.metrics))
         contents = _contents(value, self.serializer)
         contents = replace(contents, metrics={**contents.metrics, **self.metrics})
-        with scratch("kitops-dagster-") as staging:
+        with scratch("dagster") as staging:
             source = contents.stage(staging, name=name, serializer=self.serializer, allow_pickle=self.allow_pickle)
             if types := source.parameters.get(TRUSTED_TYPES):
                 self.context.log.warning(

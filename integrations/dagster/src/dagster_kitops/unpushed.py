@@ -2,7 +2,7 @@
 
 A step that Dagster retries runs the asset's body again, training and all. :func:`kept_kit` lets the body see that an
 earlier attempt came as far as pushing, and hand over what that attempt packed. In the local store such a kit is
-``unpushed/<run>/<repository>:<partition>``.
+``unpushed/<run>/<repository>:<partition>``; `kitops gc` lists those that wait, and removes those that are too old.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import kits_of_run
 from kitops_core import InvalidInputError, KitOpsError
 from kitops_core.orchestrate.names import repository_of, tag_of
-
-PREFIX = "unpushed/"
+from kitops_core.orchestrate.scratch import UNPUSHED
 
 
 def kept_kit(
@@ -88,4 +87,4 @@ def _asset(context: dg.AssetExecutionContext, key: dg.AssetKey | Sequence[str] |
 def kept_name(run: dg.DagsterRun, key: dg.AssetKey, partitions: Sequence[str]) -> str:
     """What the kit of an asset, or of some partitions of it, is called in the local store while it is kept."""
     tag = tag_of("|".join(partitions)) if partitions else "latest"
-    return f"{PREFIX}{run.root_run_id or run.run_id}/{repository_of(key.path)}:{tag}"
+    return f"{UNPUSHED}{run.root_run_id or run.run_id}/{repository_of(key.path)}:{tag}"

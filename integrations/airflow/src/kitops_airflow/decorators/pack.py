@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ from kitops_airflow.decorators.call import call
 from kitops_airflow.operators.pack import KitPackPushOperator, announced
 from kitops_airflow.sources import FILES
 from kitops_core import InvalidInputError, parse_reference
+from kitops_core.orchestrate.scratch import scratch
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDecorator
@@ -46,13 +47,10 @@ class _KitPackDecorated(DecoratedOperator, KitPackPushOperator):
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=given, **kwargs)
 
     def execute(self, context: Any) -> Any:
-        with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as scratch:
+        with ExitStack() as stack:
             with self.at_work():
                 reference, _ = self._target(context)  # a mistake is told before the function works for hours
-            # A generated Kitfile has the directory's name: it must not be another in every run.
-            workdir = Path(scratch, parse_reference(reference).repository.rpartition("/")[2])
-            workdir.mkdir()
-            own = {WORKDIR: workdir} if self.gives_workdir else {}
+                own = {WORKDIR: _workdir(stack, reference)} if self.gives_workdir else {}
             self.source = call(self.python_callable, self.op_args, {**self.op_kwargs, **own}, context)
             with self.at_work():
                 _check_absolute(self.source)
@@ -71,6 +69,14 @@ def kitops_pack_task(python_callable: Callable[..., Any] | None = None, **kwargs
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=_KitPackDecorated, **{**kwargs, "outlets": outlets}
     )
+
+
+def _workdir(stack: ExitStack, reference: str) -> Path:
+    """A directory for the length of a task."""
+    # A generated Kitfile has the directory's name: it must not be another in every run.
+    workdir = stack.enter_context(scratch("airflow")) / parse_reference(reference).repository.rpartition("/")[2]
+    workdir.mkdir()
+    return workdir
 
 
 def _check_absolute(returned: Any) -> None:

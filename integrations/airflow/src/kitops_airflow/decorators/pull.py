@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import kitops_core as kitops
 from kitops_airflow.decorators.call import call
 from kitops_airflow.operators.base import listed
 from kitops_airflow.operators.pull import KitPullOperator
+from kitops_core.orchestrate.scratch import scratch
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDecorator
@@ -49,9 +50,9 @@ class _KitPullDecorated(DecoratedOperator, KitPullOperator):
         super().__init__(python_callable=python_callable, op_args=[None, *(op_args or [])], **kwargs)
 
     def execute(self, context: Any) -> Any:
-        with tempfile.TemporaryDirectory(prefix="kitops-airflow-") as scratch:
+        with ExitStack() as stack:
             with self.at_work():
-                pulled = self._pull(context, Path(self.directory or scratch))
+                pulled = self._pull(context, Path(self.directory or stack.enter_context(scratch("airflow"))))
             return call(self.python_callable, [pulled, *list(self.op_args)[1:]], self.op_kwargs, context)
 
     def _pull(self, context: Any, directory: Path) -> PulledKit:

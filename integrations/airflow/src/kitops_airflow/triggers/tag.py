@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
-
-if TYPE_CHECKING:
-    from kitops_airflow.hooks.kitops import KitOpsHook
 
 DEFAULT_POLL_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 600.0
@@ -21,7 +18,8 @@ class ModelKitTagTrigger(BaseEventTrigger):
     """Looks at a tag, and fires with the kit's record when it points at another digest than before.
 
     A tag that does not exist is waited for. A registry that fails, refuses or asks for patience is asked again, each
-    time after twice as long, up to ten minutes; the trigger never ends for that.
+    time after twice as long, up to ten minutes; the trigger never ends for that. The triggers of one triggerer that
+    watch one tag with one connection and one interval look at it together, once an interval.
 
     As an asset's watcher it goes on for ever. From Airflow 3.3 on it remembers in the asset's state store which digest
     it told of last, so a restart of the triggerer makes no second event and misses none. Before 3.3 nothing is
@@ -63,9 +61,8 @@ class ModelKitTagTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the tag until told to stop."""
-        from kitops_airflow.hooks.kitops import KitOpsHook
+        from kitops_airflow.triggers import shared
 
-        hook = KitOpsHook(self.kitops_conn_id, keep_trying=0)
         if self.watched_asset and self._store is None:
             self.log.warning(
                 "%s: this Airflow has no asset state store, which came with 3.3: after a restart of the triggerer %s",
@@ -80,9 +77,15 @@ class ModelKitTagTrigger(BaseEventTrigger):
                 if seen is None:
                     seen = await self._remembered()
                     emit = emit or bool(seen)
-                digest = await self._look(hook)
+                found = await shared.look(self.kitops_conn_id, self.reference, self._wait)
+                if found.error is not None:
+                    self.log.warning("%s: %s; next look in %.0f s", self.reference, found.error, found.due)
+                    await asyncio.sleep(found.due)
+                    continue
+                digest, wait = found.found or "", found.due
                 if digest and digest != seen and emit:
-                    yield TriggerEvent(await self._record(hook, digest, seen))  # type: ignore[no-untyped-call]
+                    record = await shared.record(self.kitops_conn_id, self.reference, digest, seen)
+                    yield TriggerEvent(record)  # type: ignore[no-untyped-call]
                 if digest and digest != seen:
                     await self._remember(digest)
                     seen = digest
@@ -90,36 +93,10 @@ class ModelKitTagTrigger(BaseEventTrigger):
                 failures = 0
             except Exception as error:  # a trigger that raises is started again at once, and would hammer the registry
                 failures += 1
-                hook = KitOpsHook(self.kitops_conn_id, keep_trying=0)  # the connection may have been changed meanwhile
-                self.log.warning("%s: %s; next look in %.0f s", self.reference, error, self._wait(failures))
-            await asyncio.sleep(self._wait(failures))
-
-    async def _look(self, hook: KitOpsHook) -> str:
-        from kitops_core import NotFoundError
-
-        await hook.aload()
-        client, reference = hook.get_conn(), str(hook.reference(self.reference))
-        try:
-            return await asyncio.to_thread(client.resolve, reference, where="registry")
-        except NotFoundError:
-            return ""
-
-    async def _record(self, hook: KitOpsHook, digest: str, previous: str) -> dict[str, Any]:
-        """The kit's record, as an operator would have written it."""
-        from dataclasses import replace
-
-        from kitops_core.orchestrate.metadata import record_metadata
-
-        reference = hook.reference(self.reference)
-        client = hook.get_conn()
-        kit = await asyncio.to_thread(client.open, str(reference.with_digest(digest)), where="registry")
-        record = kit.record()
-        kit.close()
-        tag = reference.target
-        named = str(reference.with_tag(tag))
-        return record_metadata(
-            replace(record, reference=named, tag=tag, tags=(tag,), changed=True, previous_digest=previous)
-        )
+                shared.forget(self.kitops_conn_id)
+                wait = self._wait(failures)
+                self.log.warning("%s: %s; next look in %.0f s", self.reference, error, wait)
+            await asyncio.sleep(wait)
 
     async def _remembered(self) -> str:
         if self._store is None:
