@@ -67,6 +67,20 @@ class HubRepository:
         """Let go of the connections."""
         self._transport.close()
 
+    def revisions(self, control: Control) -> dict[str, str]:
+        """The branches and tags of the repository, each with its commit.
+
+        Raises:
+            DeniedError, NotFoundError, RegistryError: The Hub refused or failed.
+        """
+
+        def ask() -> Any:
+            return self._api.list_repo_refs(self.hub_name.id, repo_type=self.hub_name.kind)
+
+        doing = f"list the branches of {self.hub_name.uri()}"
+        found = asked(ask, doing, self._api.endpoint, self._options, control)
+        return {ref.name: ref.target_commit for ref in (*found.tags, *found.branches)}
+
     def stream(self, file: RemoteFile, control: Control) -> Iterator[memoryview]:
         """A file's bytes from the beginning, each buffer valid until the next; a broken connection is taken up again.
 
