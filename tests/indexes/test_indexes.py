@@ -128,6 +128,27 @@ class TestInTheLocalStore:
         with pytest.raises(InvalidInputError, match="llm:q4_0 and llm:again are one kit"):
             kitops.index_kits("llm:all", [Variant("llm:q4_0", {"a": 1}), Variant("llm:again", {"a": 2})])
 
+    def test_a_tag_that_moved_on_still_names_the_kit_that_was_added_by_it(self, tmp_path: Path) -> None:
+        first = make_index(tmp_path, "llm")
+        (tmp_path / "q4_0.gguf").write_bytes(b"retrained")
+        kitops.pack(kitops.Contents(model=tmp_path / "q4_0.gguf", name="llm"), "llm:q4_0")
+        events: list[Event] = []
+        client(on_event=events.append).index_add("llm:all", "llm:q4_0", labels={"quantization": "q4_0"})
+        had = next(one.digest for one in first.variants or () if one.tag == "q4_0")
+        (warning,) = [event.detail for event in events if event.phase == "warning"]
+        assert warning == f"had {had} as llm:q4_0 already, and keeps it: `kitops index remove` takes it out"
+        left = kitops.index_remove("llm:all", "llm:q4_0").variants or ()  # what the tag has now
+        assert [one.digest for one in left if one.tag == "q4_0"] == [had]
+        assert len(kitops.index_remove("llm:all", "llm:q4_0").variants or ()) == 2  # what was added by it
+
+    def test_kits_with_the_same_labels_are_told_apart_by_their_digests(self, tmp_path: Path) -> None:
+        kits = [pack_variant(tmp_path, "llm", one).digest for one in ("q4_0", "q8_0")]
+        kitops.index_kits("llm:all", [Variant(f"llm@{digest}", {"a": 1}) for digest in kits])
+        with pytest.raises(InvalidInputError, match="2 kits in llm:all have a=1") as raised:
+            kitops.open("llm:all?a=1")
+        assert "they have the same labels" in raised.value.hint
+        assert all(digest in raised.value.message for digest in kits)
+
     def test_what_is_not_there_or_of_the_wrong_kind_is_said(self, tmp_path: Path) -> None:
         make_index(tmp_path, "llm")
         with pytest.raises(NotFoundError, match="the index llm:none is not in the local store"):
