@@ -24,6 +24,7 @@ from kitops_core.evidence.statement import PAYLOAD_TYPE, Statement, parse_statem
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
+from kitops_core.parallel import run_all
 from kitops_core.storage import Storage
 from kitops_core.storage.limits import check_referrers
 
@@ -132,8 +133,9 @@ def write_statement(
         annotations = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type}
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotations[media_types.ANNOTATION_CREATED] = when
-    layer = storage.write_blob(BytesSource(data, kind, predicate_name(statement.predicate_type)), control).descriptor
-    manifest = _write_config(storage, subject, layer, kind, annotations, control, mount_from)
+    source = BytesSource(data, kind, predicate_name(statement.predicate_type))
+    layer, config = _write_blobs(storage, source, control, mount_from)
+    manifest = _referrer(subject, kind, config, layer, annotations)
     return manifest, Evidence(
         digest=manifest.digest,
         subject=subject.digest,
@@ -180,27 +182,32 @@ def attach_blob(
     control = control or Control()
     kind = media_type or artifact_type
     source = BytesSource(data, kind, title or artifact_type) if isinstance(data, bytes) else data
-    written = storage.write_blob(source, control).descriptor
+    written, config = _write_blobs(storage, source, control)
     titled = {media_types.ANNOTATION_TITLE: title} if title else {}
     layer = Descriptor(kind, written.digest, written.size, titled)
-    manifest = _write_config(storage, subject, layer, artifact_type, annotations or {}, control)
+    manifest = _referrer(subject, artifact_type, config, layer, annotations or {})
     storage.put_manifest(manifest)
     return manifest.descriptor
 
 
-def _write_config(
-    storage: Storage,
-    subject: Descriptor,
-    layer: Descriptor,
-    artifact_type: str,
-    annotations: Mapping[str, str],
-    control: Control,
-    mount_from: Sequence[str] = (),
+def _write_blobs(
+    storage: Storage, source: BlobSource, control: Control, mount_from: Sequence[str] = ()
+) -> list[Descriptor]:
+    """Write what is to be attached, and the empty config of its manifest; neither waits for the other."""
+
+    def write_config(linked: Control) -> Descriptor:
+        empty = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+        return storage.write_blob(empty, linked, mount_from=mount_from).descriptor
+
+    return run_all([lambda linked: storage.write_blob(source, linked).descriptor, write_config], control)
+
+
+def _referrer(
+    subject: Descriptor, artifact_type: str, config: Descriptor, layer: Descriptor, annotations: Mapping[str, str]
 ) -> Manifest:
-    config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
     return build_manifest(
         artifact_type=artifact_type,
-        config=storage.write_blob(config, control, mount_from=mount_from).descriptor,
+        config=config,
         layers=[layer],
         annotations=annotations,
         subject=Descriptor(subject.media_type, subject.digest, subject.size),

@@ -11,7 +11,8 @@ A registry moves a tag without a condition, may drop what has no tag, and knows 
 
 A promotion, after the gates: (1) copies what is missing and keeps the kit, (2) attaches the record, (3) looks whether
 the tag is still where it was when it was decided, and writes it, (4) writes the log tag, (5) waits until all who may
-have looked before it wrote have written (``settle``), and looks again. What became of it:
+have looked before it wrote have written (``settle``), and looks again. While it waits the record is put into the list
+that other tools read, where a registry has no API for that: we find it by its own tag. What became of it:
 
 - *done*: the tag is ours. Or the record of what it has instead leads back to ours: somebody promoted after us, knowing
   of us, as might have been a second later;
@@ -36,7 +37,7 @@ line leaves out least of the log. The local store and layouts move tags atomical
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -49,7 +50,6 @@ from kitops_core.errors import (
     LostRaceError,
     NotFoundError,
     RegistryError,
-    UnlistedError,
     WrongKindError,
 )
 from kitops_core.events import Control, Event
@@ -61,7 +61,7 @@ from kitops_core.kits.copy_graph import Attached
 from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
-from kitops_core.oci.own_tags import kept_tag, log_tag
+from kitops_core.oci.own_tags import log_tag
 from kitops_core.promotion.actor import current_actor
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
@@ -72,7 +72,7 @@ from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
-from kitops_core.promotion.wholes import copy_whole, kits_of, record_of, tags_of
+from kitops_core.promotion.wholes import check_whole, copy_whole, keep_whole, kits_of, record_of, tags_of
 from kitops_core.record import Source
 from kitops_core.reference import is_digest
 from kitops_core.session import FoundAny, Session, digest_of
@@ -213,6 +213,7 @@ class Move:
         gates: Sequence[GateResult],
         past: ChannelHistory,
     ) -> Promotion:
+        check_whole(candidate, self.storage)
         tags, free = self._version_tags(candidate)
         planned = replace(self._result(action, candidate, (*gates, *free)), tags=tags)
         manifest = candidate.manifest
@@ -236,20 +237,24 @@ class Move:
             record.append(self._write_record(said, candidate.found, known))
             return record
 
+        to_list: list[Callable[[], None]] = []  # in a copy it may have been listed with what else is attached
+
+        def put(written: Sequence[Manifest]) -> None:
+            to_list.append(self.storage.put_unlisted(written))
+
         try:
             if candidate.storage.place == self.storage.place:
-                if kept_tag(manifest.digest) not in self.storage.seen_tags():
-                    self.storage.keep(manifest)
-                self._put_record(attach())
+                keep_whole(candidate, self.storage, self.control, attach)
+                put(record)
             else:
-                copy_whole(candidate, self.storage, self.control, known, attach)
+                copy_whole(candidate, self.storage, self.control, known, attach, put)
             if self.current and self.current != past.recorded:
                 self.storage.keep_present(self.current)
             for tag in tags:
                 if digest_of(self.storage, tag) != manifest.digest:
                     self.storage.swap_tag(manifest, tag, "", control=self.control)
             self.control.check()
-            self._swap(manifest, record[0], said)
+            self._swap(manifest, record[0], said, to_list)
         except BaseException:
             for written in record if self.stage == "preparing" else ():
                 with suppress(KitOpsError):
@@ -257,15 +262,10 @@ class Move:
             raise
         return replace(planned, record=record[0].digest, changed=self.current != manifest.digest)
 
-    def _put_record(self, record: Sequence[Manifest]) -> None:
-        """Attach the record where the kit is. That other tools do not see it in a list holds nothing up: we find it."""
-        try:
-            self.storage.put_referrers(record)
-        except UnlistedError as error:
-            self.control.emit(Event("warning", str(self.target), detail=error.message))
-
-    def _swap(self, manifest: AnyManifest, record: Manifest, said: PromotionRecord) -> None:
-        """Move the tag and log that it was moved."""
+    def _swap(
+        self, manifest: AnyManifest, record: Manifest, said: PromotionRecord, to_list: Sequence[Callable[[], None]]
+    ) -> None:
+        """Move the tag and log that it was moved; while it is watched, list the record for other tools."""
 
         def writing() -> None:
             self.stage = "writing"
@@ -279,6 +279,11 @@ class Move:
                     f"{self.target} was moved to {manifest.digest}, and that could not be logged: {error.message}",
                     hint=error.hint or "the next promotion finds it all the same, unless something else moves the tag",
                 ) from error
+            try:
+                for list_record in to_list:
+                    list_record()
+            except KitOpsError as error:  # other tools do not see it in their list; we find it all the same
+                self.control.emit(Event("warning", str(self.target), detail=error.message))
 
         try:
             self.storage.swap_tag(

@@ -216,7 +216,7 @@ def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
             patch.setattr(module, "random", Random(0))
         patch.setattr(Control, "sleep", lambda control, seconds: model.sleep(seconds))
         # The writers of the model are processes of their own, which share no lock.
-        patch.setattr(referrers_list, "_writing", nullcontext())
+        patch.setattr(referrers_list, "_turn", lambda where: nullcontext())
         for value in vars(Candidate).values():
             if isinstance(value, cached_property):  # before Python 3.12 one lock for all instances
                 patch.setattr(value, "lock", nullcontext(), raising=False)

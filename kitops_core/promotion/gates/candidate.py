@@ -54,6 +54,7 @@ class Candidate:
         policy: The channels and what they ask for.
         now: The time that counts as now.
         control: Progress and cancelling.
+        of_kits: What gates have found to be attached to the kits of an index, by digest.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Candidate:
         self.policy = policy
         self.now = now or datetime.now(timezone.utc)
         self.control = control or Control()
+        self.of_kits: dict[str, Attached] = {}
         self._open_channel = open_channel
         self._readers: dict[tuple[tuple[str, str], str], _Once[EvidenceReader]] = {}
         self._evidence: dict[tuple[tuple[str, str], str, str], _Once[list[Evidence]]] = {}
@@ -102,6 +104,11 @@ class Candidate:
         if isinstance(manifest, KitIndex):
             return read_kits(self.storage, manifest, self.control)
         return [manifest]
+
+    @property
+    def has_read_kits(self) -> bool:
+        """Whether :attr:`kits` were read already."""
+        return "kits" in vars(self)
 
     @cached_property
     def _read(self) -> _Once[StoredKit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kitops_core.errors import IntegrityError, LostRaceError, NotFoundError
@@ -58,9 +58,9 @@ class DirectoryStorage(ABC):
         """None."""
         return iter(())
 
-    def seen_tags(self) -> Collection[str]:
-        """None."""
-        return ()
+    def seen_tags(self) -> Collection[str] | None:
+        """``None``: tags keep nothing here."""
+        return None
 
     @abstractmethod
     def _prepare_write(self, control: Control) -> None:
@@ -103,6 +103,11 @@ class DirectoryStorage(ABC):
         """
         for manifest in manifests:
             self.put_manifest(manifest)
+
+    def put_unlisted(self, manifests: Sequence[Manifest]) -> Callable[[], None]:
+        """The same: what is stored here is listed."""
+        self.put_referrers(manifests)
+        return lambda: None
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here with all it names.
