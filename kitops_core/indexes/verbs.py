@@ -12,7 +12,7 @@ from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoun
 from kitops_core.events import Control, Event
 from kitops_core.evidence.attest import sign
 from kitops_core.indexes.edit import Edits, build_index, edit, new_entry
-from kitops_core.kits.copy_index import index_record
+from kitops_core.kits.copy_index import index_record, keeping_kits
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import IndexEntry, KitIndex
 from kitops_core.parallel import run_all
@@ -55,7 +55,7 @@ def index_kits(
                 hint="leave one of them out, or see why both were packed of the same files",
             )
     with closing(_home(session, target, push)) as storage:
-        made = _put(storage, build_index(entries), target)
+        made = _put(storage, build_index(entries), target, session.control)
     if session.signer is not None:
         sign(session, str(target.with_digest(made.digest)), where="registry" if push else "any")
     return made
@@ -86,7 +86,7 @@ def index_add(session: Session, reference: str, kit: str, edits: Edits, *, where
                 detail = f"had {other.digest} as {kit} already, and keeps it: `kitops index remove` takes it out"
                 session.control.emit(Event("warning", str(target), detail=detail))
         others = [one for one in before.entries if one.digest != entry.digest]
-        return _put(storage, build_index([*others, edit(entry, edits, had)], before), target, before)
+        return _put(storage, build_index([*others, edit(entry, edits, had)], before), target, session.control, before)
 
 
 def index_remove(session: Session, reference: str, kit: str) -> ModelKitRecord:
@@ -97,7 +97,7 @@ def index_remove(session: Session, reference: str, kit: str) -> ModelKitRecord:
         before = _read_to_change(storage, target)
         gone = _entry_named(session, before, member)
         left = [entry for entry in before.entries if entry is not gone]
-        return _put(storage, build_index(left, before), target, before)
+        return _put(storage, build_index(left, before), target, session.control, before)
 
 
 def _entry_named(session: Session, index: KitIndex, member: Reference) -> IndexEntry:
@@ -204,7 +204,7 @@ def index_push(session: Session, reference: str, to: str = "") -> ModelKitRecord
                 f"{target.name} does not have every kit that the index names: {'; '.join(missing)}",
                 hint="push those kits first; `kitops push` sends an index with its kits",
             )
-        return _put(there, found, target)
+        return _put(there, found, target, session.control)
 
 
 def index_pull(session: Session, reference: str) -> ModelKitRecord:
@@ -213,7 +213,7 @@ def index_pull(session: Session, reference: str) -> ModelKitRecord:
     with closing(session.storage(target, "registry")) as there:
         found = _as_index(there.read(target.target), target)
     with closing(_home(session, target)) as here:
-        return _put(here, found, target)
+        return _put(here, found, target, session.control)
 
 
 def _named(reference: str) -> Reference:
@@ -289,12 +289,15 @@ def _entry_of(found: FoundKit, member: Reference) -> IndexEntry:
     return new_entry(found.manifest, member.tag or ("" if member.digest else member.target))
 
 
-def _put(storage: Storage, index: KitIndex, target: Reference, before: KitIndex | None = None) -> ModelKitRecord:
+def _put(
+    storage: Storage, index: KitIndex, target: Reference, control: Control, before: KitIndex | None = None
+) -> ModelKitRecord:
     """Store an index and point its tag at it; the one that it takes the place of goes where nothing else names it."""
     previous = digest_of(storage, target.target)
     if previous and previous != index.digest:
         storage.keep_present(previous)
     if previous != index.digest:
+        run_all(keeping_kits(storage, index), control)
         storage.put_manifest(index, [target.target])
         if before is not None and isinstance(storage, LocalRepository):
             tags = {digest_of(storage, tag) for tag in storage.tags()}

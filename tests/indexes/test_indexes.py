@@ -10,12 +10,14 @@ import pytest
 from clients import client
 from local_kits import encoded
 from signing_tools import new_key
-from variants import LABELS, make_index, pack_variant, variants_of
+from variants import LABELS, copy_kit_as_others_do, make_index, pack_variant, variants_of
 
 import kitops_core as kitops
 from kitops_core import ConflictError, InvalidInputError, NotFoundError, Registries, Variant, WrongKindError
 from kitops_core.events import Event
 from kitops_core.oci.manifest import sha256_digest
+from kitops_core.oci.own_tags import kept_tag
+from kitops_core.storage.registry import RegistryRepository
 
 
 @pytest.fixture
@@ -229,6 +231,17 @@ class TestInARegistry:
         kit = kitops.pack(kitops.Contents(model=tmp_path / "q4_0.gguf", name="llm"), f"{name}:q4_0")
         kitops.index_kits(f"{name}:all", variants_of(name))
         assert kitops.push(f"{name}:all").sent == kit.size
+
+    def test_kits_that_another_client_pushed_get_a_tag_that_keeps_them(self, tmp_path: Path, name: str) -> None:
+        kits = [pack_variant(tmp_path, name, one, push=True).digest for one in LABELS]
+        registry, _, path = name.partition("/")
+        ours, other = (RegistryRepository(registry, one) for one in (path, f"{path}-other"))
+        for digest in kits:
+            copy_kit_as_others_do(ours, other, digest)
+        kitops.index_kits(f"{other.name}:all", [Variant(f"{other.name}@{digest}") for digest in kits], push=True)
+        assert {*map(kept_tag, kits)} < {*other.own_tags()}
+        ours.close()
+        other.close()
 
     def test_pushed_alone_it_names_the_kits_that_are_missing(self, tmp_path: Path, name: str) -> None:
         make_index(tmp_path, name)

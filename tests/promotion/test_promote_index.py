@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 from promotions import QUICK, Project, new_project
 from signing_tools import new_key
-from variants import LABELS
+from variants import LABELS, copy_kit_as_others_do
 
 import kitops_core as kitops
 from kitops_core import Contents, GateRefusedError, Variant
-from kitops_core.events import Control
-from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.own_tags import kept_tag
 from kitops_core.storage.registry import RegistryRepository
@@ -196,11 +194,8 @@ def test_kits_that_another_client_left_without_a_tag_are_kept(project: Project) 
     ours, other = (RegistryRepository(registry, one, QUICK) for one in (name, f"{name}-other"))
     found = ours.read("dev")
     assert isinstance(found, KitIndex)
-    for kit in (ours.manifest(entry.digest) for entry in found.entries):
-        for blob in kit.blobs:
-            with ours.open_blob(blob, Control()) as reader:
-                other.write_blob(BytesSource(reader.read_all(10_000), blob.media_type), Control())
-        other._manifests.put(RawManifest(kit.raw, kit.digest, kit.media_type), kit.digest)
+    for entry in found.entries:
+        copy_kit_as_others_do(ours, other, entry.digest)
     other._manifests.put(RawManifest(found.raw, found.digest, found.media_type), "dev")
     project.write({"kit": other.name, "channels": {"dev": {}, "prod": {"from": "dev"}}})
     project.promote("dev", "prod")
