@@ -297,7 +297,7 @@ def _put(
     if previous and previous != index.digest:
         storage.keep_present(previous)
     if previous != index.digest:
-        run_all(keeping_kits(storage, index), control)
+        run_all(keeping_kits(storage, index.digests), control)
         storage.put_manifest(index, [target.target])
         if before is not None and isinstance(storage, LocalRepository):
             tags = {digest_of(storage, tag) for tag in storage.tags()}

@@ -57,13 +57,13 @@ def copy_index(
     """
     index.check_no_index_within(f"{source.name}@{index.digest}")
     if source.place == target.place:
-        run_all(keeping_kits(target, index), control)
+        run_all(keeping_kits(target, index.digests), control)
         put_attached(target, (), attach(), control, put=put)
         control.check()
         if tags:
             target.put_manifest(index, tags)
         return []
-    kits = read_kits(source, index, control) if kits is None else kits
+    kits = read_kits(source, index, control, target) if kits is None else kits
     held = _held(target, kits, control)
     more: list[Manifest] = []
     attached: dict[str, list[list[Manifest]]] = {}
@@ -84,15 +84,20 @@ def copy_index(
         tasks[1:1] = [partial(find_attached, kit, kit.digest not in held) for kit in kits]
         tasks.insert(1, partial(find_attached, index, False))
     written = run_all(tasks, control)
-    puts = [partial(_put_kit, target, kit, attached.get(kit.digest, ()), kit.digest in held) for kit in kits]
-    run_all([partial(put_attached, target, attached.get(index.digest, ()), more, put=put), *puts], control)
+    read = {kit.digest for kit in kits}
+    puts: list[Callable[[Control], None]] = [
+        partial(put_attached, target, attached.get(index.digest, ()), more, put=put)
+    ]
+    puts += [partial(_put_kit, target, kit, attached.get(kit.digest, ()), kit.digest in held) for kit in kits]
+    puts += keeping_kits(target, [digest for digest in index.digests if digest not in read])
+    run_all(puts, control)
     control.check()
     target.put_manifest(index, tags)
     return [outcome for outcome in written if outcome is not None]
 
 
-def read_kits(storage: Storage, index: KitIndex, control: Control) -> list[Manifest]:
-    """The manifests of an index, each once, in its order.
+def read_kits(storage: Storage, index: KitIndex, control: Control, target: Storage | None = None) -> list[Manifest]:
+    """The manifests of an index, each once, in its order; without those that are only in ``target``.
 
     Raises:
         NotFoundError: One is not there; names each that is not.
@@ -106,8 +111,12 @@ def read_kits(storage: Storage, index: KitIndex, control: Control) -> list[Manif
             return None
 
     found = run_all([partial(read, digest) for digest in index.digests], control)
-    _check_all(storage, index, [kit.digest for kit in found if kit is not None])
-    return [kit for kit in found if kit is not None]
+    kits = [kit for kit in found if kit is not None]
+    digests = {kit.digest for kit in kits}
+    if target is not None and len(kits) < len(found):
+        digests |= {*_there(target, [digest for digest in index.digests if digest not in digests], control)}
+    _check_all(storage, index, digests)
+    return kits
 
 
 def check_kits(storage: Storage, index: KitIndex, control: Control) -> None:
@@ -116,21 +125,26 @@ def check_kits(storage: Storage, index: KitIndex, control: Control) -> None:
     Raises:
         NotFoundError: One is not there; names each that is not.
     """
+    tags = storage.seen_tags() or ()
+    kept = [digest for digest in index.digests if kept_tag(digest) in tags]
+    asked = [digest for digest in index.digests if digest not in kept]
+    _check_all(storage, index, [*kept, *_there(storage, asked, control)])
 
-    def there(digest: str, control: Control) -> str:
+
+def _there(storage: Storage, digests: Sequence[str], control: Control) -> list[str]:
+    """Those of the digests that a storage has."""
+
+    def look(digest: str, control: Control) -> str:
         control.check()
         try:
             return storage.resolve(digest).digest
         except NotFoundError:
             return ""
 
-    tags = storage.seen_tags() or ()
-    kept = [digest for digest in index.digests if kept_tag(digest) in tags]
-    asked = [partial(there, digest) for digest in index.digests if digest not in kept]
-    _check_all(storage, index, [*kept, *run_all(asked, control)])
+    return [found for found in run_all([partial(look, digest) for digest in digests], control) if found]
 
 
-def keeping_kits(storage: Storage, index: KitIndex) -> list[Callable[[Control], None]]:
+def keeping_kits(storage: Storage, digests: Sequence[str]) -> list[Callable[[Control], None]]:
     """Tasks that give a tag of our own to each kit that another client left without: registries drop such kits."""
 
     def keep(digest: str, control: Control) -> None:
@@ -138,14 +152,15 @@ def keeping_kits(storage: Storage, index: KitIndex) -> list[Callable[[Control], 
         storage.keep_present(digest)
 
     tags = storage.seen_tags() or ()
-    return [partial(keep, digest) for digest in index.digests if kept_tag(digest) not in tags]
+    return [partial(keep, digest) for digest in digests if kept_tag(digest) not in tags]
 
 
 def _check_all(storage: Storage, index: KitIndex, found: Collection[str]) -> None:
     missing = [entry for entry in index.entries if entry.digest not in found]
     if missing:
+        named = storage.place[0].startswith("registry:") or storage.name.startswith("oci:")
         raise NotFoundError(
-            f"{storage.name}@{index.digest} names kits that are not in {storage.name}: "
+            f"{storage.name}@{index.digest} names kits that are not in {storage.name if named else 'the local store'}: "
             + "; ".join(entry.describe() for entry in missing),
             hint="push or pull those kits first, or take them out with `kitops index remove`",
         )

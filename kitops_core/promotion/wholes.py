@@ -81,7 +81,7 @@ def keep_whole(
         if kept_tag(manifest.digest) not in (storage.seen_tags() or ()):
             storage.keep(manifest)
 
-    kits = keeping_kits(storage, manifest) if isinstance(manifest, KitIndex) else []
+    kits = keeping_kits(storage, manifest.digests) if isinstance(manifest, KitIndex) else []
     run_all([attach_more, keep, *kits], control)
 
 

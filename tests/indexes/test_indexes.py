@@ -243,6 +243,19 @@ class TestInARegistry:
         ours.close()
         other.close()
 
+    def test_a_push_does_not_need_the_kits_that_are_there_already(self, tmp_path: Path, name: str) -> None:
+        for one in LABELS:
+            pack_variant(tmp_path, name, one, push=one != "f16")
+        kitops.index_kits(f"{name}:all")
+        for one in LABELS:
+            where = "store" if one == "f16" else "registry"
+            kitops.index_add(f"{name}:all", f"{name}:{one}", where=where)  # type: ignore[arg-type]
+        assert kitops.push(f"{name}:all").digest == kitops.resolve(f"{name}:all", where="registry")
+        with kitops.open(f"{name}:f16", where="store") as kit, pytest.raises(NotFoundError) as raised:
+            kitops.push(f"{name}:all", f"{name}-elsewhere:all")
+        assert raised.value.message.partition(": ")[0].endswith("that are not in the local store")
+        assert kit.digest not in raised.value.message.partition(": ")[2]
+
     def test_pushed_alone_it_names_the_kits_that_are_missing(self, tmp_path: Path, name: str) -> None:
         make_index(tmp_path, name)
         kitops.push(f"{name}:f16")
