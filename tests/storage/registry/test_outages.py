@@ -23,7 +23,7 @@ from kitops_core.errors import CancelledError, RegistryError
 from kitops_core.events import Cancel, Control
 from kitops_core.oci.manifest import build_manifest
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository
-from kitops_core.storage.registry.connections import until_cancelled
+from kitops_core.storage.registry.addresses import until_cancelled
 
 DATA = some_bytes(300_000)
 KIT = build_manifest(artifact_type=ARTIFACT_TYPE, config=describe(DATA), layers=[describe(DATA)])
