@@ -24,6 +24,7 @@ from kitops_core.evidence.statement import PAYLOAD_TYPE, Statement, parse_statem
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
+from kitops_core.parallel import run_all
 from kitops_core.storage import Storage
 from kitops_core.storage.limits import check_referrers
 
@@ -132,8 +133,8 @@ def write_statement(
         annotations = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type}
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotations[media_types.ANNOTATION_CREATED] = when
-    layer = storage.write_blob(BytesSource(data, kind, predicate_name(statement.predicate_type)), control).descriptor
-    manifest = _write_config(storage, subject, layer, kind, annotations, control, mount_from)
+    layer = BytesSource(data, kind, predicate_name(statement.predicate_type))
+    manifest = _write_referrer(storage, subject, layer, kind, annotations, control, mount_from)
     return manifest, Evidence(
         digest=manifest.digest,
         subject=subject.digest,
@@ -180,28 +181,34 @@ def attach_blob(
     control = control or Control()
     kind = media_type or artifact_type
     source = BytesSource(data, kind, title or artifact_type) if isinstance(data, bytes) else data
-    written = storage.write_blob(source, control).descriptor
-    titled = {media_types.ANNOTATION_TITLE: title} if title else {}
-    layer = Descriptor(kind, written.digest, written.size, titled)
-    manifest = _write_config(storage, subject, layer, artifact_type, annotations or {}, control)
+    manifest = _write_referrer(storage, subject, source, artifact_type, annotations or {}, control, (), kind, title)
     storage.put_manifest(manifest)
     return manifest.descriptor
 
 
-def _write_config(
+def _write_referrer(
     storage: Storage,
     subject: Descriptor,
-    layer: Descriptor,
+    source: BlobSource,
     artifact_type: str,
     annotations: Mapping[str, str],
     control: Control,
     mount_from: Sequence[str] = (),
+    media_type: str = "",
+    title: str = "",
 ) -> Manifest:
-    config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+    """Write the blobs of a referrer, neither of which waits for the other; its manifest, which is still to be put."""
+    empty = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+    writes = [
+        lambda linked: storage.write_blob(source, linked),
+        lambda linked: storage.write_blob(empty, linked, mount_from=mount_from),
+    ]
+    layer, config = (written.descriptor for written in run_all(writes, control, at_once=True))
+    titled = {media_types.ANNOTATION_TITLE: title} if title else {}
     return build_manifest(
         artifact_type=artifact_type,
-        config=storage.write_blob(config, control, mount_from=mount_from).descriptor,
-        layers=[layer],
+        config=config,
+        layers=[Descriptor(media_type or source.media_type, layer.digest, layer.size, titled)],
         annotations=annotations,
         subject=Descriptor(subject.media_type, subject.digest, subject.size),
     )

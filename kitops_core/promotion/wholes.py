@@ -36,14 +36,25 @@ def copy_whole(
     control: Control,
     known: Attached | None,
     attach: Callable[[], Sequence[Manifest]],
+    *,
+    held: bool | None = None,
 ) -> None:
-    """Copy a kit, or an index with its kits, without a tag, and all that is attached to it."""
+    """Copy a kit, or an index with its kits, without a tag, and all that is attached to it.
+
+    Args:
+        candidate: What is copied.
+        target: Where to.
+        control: Progress and cancelling.
+        known: What is attached to it, where somebody has looked already.
+        attach: Gives more that is to be attached.
+        held: Whether the target has it, where somebody has looked already; of an index it is not asked.
+    """
     manifest, source = candidate.manifest, candidate.storage
     if isinstance(manifest, KitIndex):
         kits = candidate.kits
         copy_index(source, target, manifest, (), control, referrers=True, known=known, kits=kits, attach=attach)
     else:
-        copy_manifest(source, target, manifest, (), control, referrers=True, known=known, attach=attach)
+        copy_manifest(source, target, manifest, (), control, referrers=True, held=held, known=known, attach=attach)
 
 
 def kits_of(candidate: Candidate) -> list[StoredKit]:
