@@ -122,7 +122,7 @@ def write_statement(
         InvalidInputError: The predicate cannot be written as JSON.
         DeniedError, RegistryError, StoreError: The storage refused or failed.
     """
-    control = control or Control()
+    control = control or storage.control
     payload = statement.to_json()
     bundle = None
     data, kind = payload, PAYLOAD_TYPE
@@ -178,7 +178,7 @@ def attach_blob(
         IntegrityError: The bytes are not those the source announced.
         DeniedError, RegistryError, StoreError: The storage refused or failed.
     """
-    control = control or Control()
+    control = control or storage.control
     kind = media_type or artifact_type
     source = BytesSource(data, kind, title or artifact_type) if isinstance(data, bytes) else data
     manifest = _write_referrer(storage, subject, source, artifact_type, annotations or {}, control, (), kind, title)
@@ -245,7 +245,7 @@ def read_referrer(storage: Storage, digest: str, control: Control | None = None)
     manifest = storage.manifest(digest)
     if manifest.subject is None:
         raise IntegrityError(f"{storage.name}@{manifest.digest} is attached to nothing")
-    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or Control())
+    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or storage.control)
 
 
 class EvidenceReader:
@@ -268,7 +268,7 @@ class EvidenceReader:
     def __init__(self, storage: Storage, digest: str, control: Control | None = None) -> None:
         self._storage = storage
         self._digest = digest
-        self._control = control or Control()
+        self._control = control or storage.control
         self.referrers = storage.referrers(digest)
         self.manifests: dict[str, Manifest] = {}
         check_referrers(f"{storage.name}@{digest}", len(self.referrers))

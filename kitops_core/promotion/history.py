@@ -291,7 +291,7 @@ class HistoryReader:
         Records that found the tag as it still is are passed over: their promotion was interrupted, or never counted.
         """
         subjects = sorted({*self._storage.subjects()}) if not self._own_tags else []
-        for records in run_all([partial(self._records_of, at) for at in subjects], Control()):
+        for records in run_all([partial(self._records_of, at) for at in subjects], self._storage.control):
             for record in records:
                 self._on.setdefault(record.digest, records)
         found = [one for at in subjects for one in self._on.get(at, ()) if one.previous_digest != digest]
@@ -299,7 +299,7 @@ class HistoryReader:
 
     def _records_on(self, digest: str) -> list[PromotionRecord]:
         if digest not in self._on:
-            self._on[digest] = self._records_of(digest, Control())
+            self._on[digest] = self._records_of(digest, self._storage.control)
         return self._on[digest]
 
     def _records_of(self, digest: str, control: Control) -> list[PromotionRecord]:
