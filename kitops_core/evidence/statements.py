@@ -122,7 +122,7 @@ def write_statement(
         InvalidInputError: The predicate cannot be written as JSON.
         DeniedError, RegistryError, StoreError: The storage refused or failed.
     """
-    control = control or Control()
+    control = control or storage.control
     payload = statement.to_json()
     bundle = None
     data, kind = payload, PAYLOAD_TYPE
@@ -133,9 +133,8 @@ def write_statement(
         annotations = {ANNOTATION_CONTENT: "dsse-envelope", ANNOTATION_PREDICATE: statement.predicate_type}
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotations[media_types.ANNOTATION_CREATED] = when
-    source = BytesSource(data, kind, predicate_name(statement.predicate_type))
-    layer, config = _write_blobs(storage, source, control, mount_from)
-    manifest = _referrer(subject, kind, config, layer, annotations)
+    layer = BytesSource(data, kind, predicate_name(statement.predicate_type))
+    manifest = _write_referrer(storage, subject, layer, kind, annotations, control, mount_from)
     return manifest, Evidence(
         digest=manifest.digest,
         subject=subject.digest,
@@ -179,36 +178,37 @@ def attach_blob(
         IntegrityError: The bytes are not those the source announced.
         DeniedError, RegistryError, StoreError: The storage refused or failed.
     """
-    control = control or Control()
+    control = control or storage.control
     kind = media_type or artifact_type
     source = BytesSource(data, kind, title or artifact_type) if isinstance(data, bytes) else data
-    written, config = _write_blobs(storage, source, control)
-    titled = {media_types.ANNOTATION_TITLE: title} if title else {}
-    layer = Descriptor(kind, written.digest, written.size, titled)
-    manifest = _referrer(subject, artifact_type, config, layer, annotations or {})
+    manifest = _write_referrer(storage, subject, source, artifact_type, annotations or {}, control, (), kind, title)
     storage.put_manifest(manifest)
     return manifest.descriptor
 
 
-def _write_blobs(
-    storage: Storage, source: BlobSource, control: Control, mount_from: Sequence[str] = ()
-) -> list[Descriptor]:
-    """Write what is to be attached, and the empty config of its manifest; neither waits for the other."""
-
-    def write_config(linked: Control) -> Descriptor:
-        empty = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
-        return storage.write_blob(empty, linked, mount_from=mount_from).descriptor
-
-    return run_all([lambda linked: storage.write_blob(source, linked).descriptor, write_config], control)
-
-
-def _referrer(
-    subject: Descriptor, artifact_type: str, config: Descriptor, layer: Descriptor, annotations: Mapping[str, str]
+def _write_referrer(
+    storage: Storage,
+    subject: Descriptor,
+    source: BlobSource,
+    artifact_type: str,
+    annotations: Mapping[str, str],
+    control: Control,
+    mount_from: Sequence[str] = (),
+    media_type: str = "",
+    title: str = "",
 ) -> Manifest:
+    """Write the blobs of a referrer, neither of which waits for the other; its manifest, which is still to be put."""
+    empty = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+    writes = [
+        lambda linked: storage.write_blob(source, linked),
+        lambda linked: storage.write_blob(empty, linked, mount_from=mount_from),
+    ]
+    layer, config = (written.descriptor for written in run_all(writes, control, at_once=True))
+    titled = {media_types.ANNOTATION_TITLE: title} if title else {}
     return build_manifest(
         artifact_type=artifact_type,
         config=config,
-        layers=[layer],
+        layers=[Descriptor(media_type or source.media_type, layer.digest, layer.size, titled)],
         annotations=annotations,
         subject=Descriptor(subject.media_type, subject.digest, subject.size),
     )
@@ -245,7 +245,7 @@ def read_referrer(storage: Storage, digest: str, control: Control | None = None)
     manifest = storage.manifest(digest)
     if manifest.subject is None:
         raise IntegrityError(f"{storage.name}@{manifest.digest} is attached to nothing")
-    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or Control())
+    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or storage.control)
 
 
 class EvidenceReader:
@@ -268,7 +268,7 @@ class EvidenceReader:
     def __init__(self, storage: Storage, digest: str, control: Control | None = None) -> None:
         self._storage = storage
         self._digest = digest
-        self._control = control or Control()
+        self._control = control or storage.control
         self.referrers = storage.referrers(digest)
         self.manifests: dict[str, Manifest] = {}
         check_referrers(f"{storage.name}@{digest}", len(self.referrers))

@@ -26,9 +26,10 @@ from kitops_core.storage.registry.backoff import Backoff
 from kitops_core.storage.registry.downloads import Download
 from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, retry_after
 from kitops_core.storage.registry.hosts import follow, origin
+from kitops_core.storage.registry.http_response import Response
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.served import ANSWERS, Served
-from kitops_core.storage.registry.transport import Response, Transport, read_refusal
+from kitops_core.storage.registry.transport import Transport, read_refusal
 from kitops_core.version import __version__
 
 if TYPE_CHECKING:

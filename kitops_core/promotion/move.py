@@ -39,9 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from kitops_core.errors import (
     GateRefusedError,
@@ -54,7 +54,6 @@ from kitops_core.errors import (
 )
 from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import PROMOTION
-from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statement
 from kitops_core.kits.copy_graph import Attached
@@ -62,67 +61,32 @@ from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import log_tag
-from kitops_core.promotion.actor import current_actor
+from kitops_core.parallel import run_all
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
+from kitops_core.promotion.gates.gate import Gate
 from kitops_core.promotion.gates.variants import evaluate_all
-from kitops_core.promotion.history import ChannelHistory, HistoryReader, channel_history
+from kitops_core.promotion.history import ChannelHistory, HistoryReader
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
+from kitops_core.promotion.terms import ABSENT, Terms
 from kitops_core.promotion.wholes import check_whole, copy_whole, keep_whole, kits_of, record_of, tags_of
-from kitops_core.record import Source
-from kitops_core.reference import is_digest
-from kitops_core.session import FoundAny, Session, digest_of
-from kitops_core.signing.keys import SigningKey
+from kitops_core.session import FoundAny, digest_of
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.kits.diff import KitDiff
 
-ABSENT = "absent"
-"""What ``expect`` says where the channel must have no kit yet."""
-
 _ASKED_AGAIN = ("signed", "provenance", "license", "required", "max_size", "command")
 """The gates that look at the kit itself; a rollback asks them again, for a signature may no longer hold."""
+_WITHOUT_EVIDENCE = ("license", "required", "max_size", "command", "upstream")
+"""The gates that look at nothing attached to it, the last as long as the kit is upstream now."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What the caller said about how to promote.
-
-    Attributes:
-        expect: What the channel must have now: a digest, ``absent``, or an empty string for anything.
-        dry_run: Only plan.
-        key: Signs the record.
-        actor: Who promotes.
-        source: The pipeline run that promotes.
-        note: A sentence for the record.
-    """
-
-    expect: str
-    dry_run: bool
-    key: SigningKey | None
-    actor: str
-    source: Source
-    note: str
-
-    @staticmethod
-    def given(session: Session, expect: str, dry_run: bool, note: str) -> Terms:
-        """What the caller said, and what the session says of who promotes.
-
-        Raises:
-            InvalidInputError: ``expect`` or the key cannot be used.
-        """
-        if expect not in ("", ABSENT) and not is_digest(expect):
-            raise InvalidInputError(
-                f"'{expect}' is not what a channel can be expected to have", hint="write a digest, or absent"
-            )
-        actor = redact_text(session.run.actor or current_actor())
-        run = replace(session.run, url=redact_text(session.run.url), actor="")  # the record has the actor itself
-        return Terms(expect, dry_run, session.signer, actor, run, redact_text(note))
+T = TypeVar("T")
 
 
 class Move:
@@ -135,9 +99,13 @@ class Move:
         terms: How to promote.
         control: Progress and cancelling.
 
+    Attributes:
+        current: The digest that the channel has, once :meth:`begin` has looked; empty where it has none.
+        held: Whether the channel's repository has the kit already, where that was looked for.
+        reader: Reads the channel's past.
+
     Raises:
         NotFoundError: There is no such channel.
-        LostRaceError: The channel does not have what was expected.
     """
 
     def __init__(self, policy: PromotionPolicy, name: str, places: Places, terms: Terms, control: Control) -> None:
@@ -150,11 +118,25 @@ class Move:
         self.target = policy.target(name)
         self.stage: Literal["preparing", "writing", "written"] = "preparing"
         self.storage = places.storage(self.target)
-        self.current = digest_of(self.storage, self.target.target)
-        wanted = {"": self.current, ABSENT: ""}.get(terms.expect, terms.expect)
+        self.current = ""
+        self.held: bool | None = None
+        self.reader = HistoryReader(self.storage, self.target, name, policy.trusted)
+
+    def begin(self, *reads: Callable[[], Any]) -> list[Any]:
+        """See what the channel has, and read what else the move begins with, all at once.
+
+        Raises:
+            LostRaceError: The channel does not have what was expected.
+        """
+        tasks: list[Callable[[Control], Any]] = [lambda _, read=read: read() for read in (self._look, *reads)]  # type: ignore[misc]
+        return run_all(tasks, self.control, at_once=True)[1:]
+
+    def _look(self) -> None:
+        expect, self.current = self.terms.expect, digest_of(self.storage, self.target.target)
+        wanted = {"": self.current, ABSENT: ""}.get(expect, expect)
         if wanted != self.current:
             raise LostRaceError(
-                f"{self.target} is expected to be {terms.expect}, and is {self.current or ABSENT}",
+                f"{self.target} is expected to be {expect}, and is {self.current or ABSENT}",
                 expected=wanted,
                 found=self.current,
                 hint="look at what happened with `kitops history`, then decide again",
@@ -173,12 +155,13 @@ class Move:
 
     def promote(self, found: FoundAny) -> Promotion:
         """Promote a kit; see :func:`kitops_core.promotion.promote.promote`."""
-        past = channel_history(self.policy, self.name, self.places, newest_only=True, digest=self.current)
-        self._check_seen_together(past)
+        gates = gates_of(self.policy, self.name)
         candidate = self._candidate(found)
+        past = self._read(candidate, gates, lambda: self.reader.newest(self.current))
+        self._check_seen_together(past)
         if self.current == found.manifest.digest and past.records and not past.drift:
             return self._result("promote", candidate, ())
-        return self._go("promote", candidate, evaluate_all(gates_of(self.policy, self.name), candidate), past)
+        return self._go("promote", candidate, evaluate_all(gates, candidate), past)
 
     def roll_back(self, past: ChannelHistory, to: str) -> Promotion:
         """Promote again what the channel had; see :func:`kitops_core.promotion.promote.rollback`."""
@@ -187,6 +170,7 @@ class Move:
         found = self._find(accepted.digest)
         candidate = self._candidate(found)
         gates = [gate for gate in gates_of(self.policy, self.name) if gate.kind in _ASKED_AGAIN]
+        self._read(candidate, gates, lambda: None)
         before = GateResult(
             kind="history",
             name=f"was in {self.name} before",
@@ -195,6 +179,26 @@ class Move:
             evidence=(accepted.record,),
         )
         return self._go("rollback", candidate, [before, *evaluate_all(gates, candidate)], past)
+
+    def _read(self, candidate: Candidate, gates: Sequence[Gate], past: Callable[[], T]) -> T:
+        """The channel's past, while what gates look at is read, and whether the channel's repository has the kit."""
+        elsewhere, manifest = candidate.storage.place != self.storage.place, candidate.manifest
+        evidence = elsewhere or any(gate.kind not in _WITHOUT_EVIDENCE for gate in gates)
+
+        def look(_: Control) -> None:
+            self.held = self.storage.holds(manifest) if elsewhere and isinstance(manifest, Manifest) else None
+
+        reads: list[Callable[[Control], Any]] = [
+            lambda _: past(),
+            lambda control: candidate.read_ahead(evidence=evidence, control=control),
+            look,
+            *(
+                [lambda _: check_whole(candidate, self.storage)]
+                if elsewhere and self.current != candidate.digest
+                else []
+            ),
+        ]
+        return cast("T", run_all(reads, self.control, at_once=True)[0])
 
     def _check_seen_together(self, past: ChannelHistory) -> None:
         """See that the tag had not moved yet when the log was read, after it: that would be taken for drift.
@@ -247,7 +251,7 @@ class Move:
                 keep_whole(candidate, self.storage, self.control, attach)
                 put(record)
             else:
-                copy_whole(candidate, self.storage, self.control, known, attach, put)
+                copy_whole(candidate, self.storage, self.control, known, attach, put, held=self.held)
             if self.current and self.current != past.recorded:
                 self.storage.keep_present(self.current)
             for tag in tags:

@@ -52,10 +52,19 @@ def copy_whole(
     known: Attached | None,
     attach: Callable[[], Sequence[Manifest]],
     put: PutReferrers,
+    *,
+    held: bool | None = None,
 ) -> None:
     """Copy a kit, or an index with its kits, without a tag, and all that is attached to it.
 
-    ``attach`` gives more that is to be attached, which ``put`` puts where nothing else is.
+    Args:
+        candidate: What is copied.
+        target: Where to.
+        control: Progress and cancelling.
+        known: What is attached to it, where somebody has looked already.
+        attach: Gives more that is to be attached.
+        put: Puts that, where nothing else is attached.
+        held: Whether the target has it, where somebody has looked already; of an index it is not asked.
     """
     manifest, source = candidate.manifest, candidate.storage
     if isinstance(manifest, KitIndex):
@@ -65,7 +74,9 @@ def copy_whole(
             source, target, manifest, (), control, referrers=True, known=of_all, kits=kits, attach=attach, put=put
         )
     else:
-        copy_manifest(source, target, manifest, (), control, referrers=True, known=known, attach=attach, put=put)
+        copy_manifest(
+            source, target, manifest, (), control, referrers=True, held=held, known=known, attach=attach, put=put
+        )
 
 
 def keep_whole(
@@ -82,7 +93,7 @@ def keep_whole(
             storage.keep(manifest)
 
     kits = keeping_kits(storage, manifest.digests) if isinstance(manifest, KitIndex) else []
-    run_all([attach_more, keep, *kits], control)
+    run_all([attach_more, keep, *kits], control, at_once=len(kits) < 2)
 
 
 def kits_of(candidate: Candidate) -> list[StoredKit]:

@@ -39,6 +39,10 @@ class Storage(Protocol):
         Storages of one place hold the same; those whose places begin alike can take blobs from each other.
         """
 
+    @property
+    def control(self) -> Control:
+        """What ends waiting here, of the operation that it was opened for; for whoever reads and has none given."""
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 

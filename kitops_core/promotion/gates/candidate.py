@@ -14,6 +14,7 @@ from kitops_core.kits.copy_index import read_kits
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import AnyManifest, KitIndex
 from kitops_core.oci.manifest import Manifest
+from kitops_core.parallel import run_all
 
 if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence, EvidenceReader
@@ -142,16 +143,35 @@ class Candidate:
         Raises:
             KitOpsError: They cannot be read.
         """
+        where = (storage.place, digest)
+        reader = self._reader(storage, digest).get()
+        key = (*where, predicate_type)
+        if key not in self._evidence:
+            self._evidence[key] = _Once(lambda: reader.read(predicate_type))
+        return self._evidence[key].get()
+
+    def read_ahead(self, *, evidence: bool, control: Control) -> None:
+        """Read at once what gates and the record ask for one by one; what fails is said to whoever asks.
+
+        Args:
+            evidence: Whether also to list what is attached.
+            control: How much may be done at a time.
+
+        Raises:
+            CancelledError: The caller asked to stop.
+        """
+        reads: list[Callable[[Control], object]] = [lambda _: self._read]
+        if evidence:
+            reads.append(lambda _: self._reader(self.storage, self.digest))
+        run_all(reads, control, at_once=True)
+
+    def _reader(self, storage: Storage, digest: str) -> _Once[EvidenceReader]:
         from kitops_core.evidence.statements import EvidenceReader
 
         where = (storage.place, digest)
         if where not in self._readers:
             self._readers[where] = _Once(lambda: EvidenceReader(storage, digest, self.control))
-        reader = self._readers[where].get()
-        key = (*where, predicate_type)
-        if key not in self._evidence:
-            self._evidence[key] = _Once(lambda: reader.read(predicate_type))
-        return self._evidence[key].get()
+        return self._readers[where]
 
     def attached(self) -> Attached | None:
         """What is known to be attached to the kit, if a gate has asked for any of it."""

@@ -23,9 +23,11 @@ class DirectoryStorage(ABC):
     Args:
         name: ``registry/repository`` or ``oci:PATH``.
         blobs: Where the blobs are.
+        control: What ends waiting, for whoever has no control of its own.
     """
 
-    def __init__(self, name: str, blobs: BlobDirectory) -> None:
+    def __init__(self, name: str, blobs: BlobDirectory, control: Control) -> None:
+        self.control = control
         self._name = name
         self._blobs = blobs
         self._attached: dict[str, tuple[str, Descriptor]] = {}  # a manifest's subject never changes: each is read once

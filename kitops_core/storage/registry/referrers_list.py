@@ -191,9 +191,11 @@ class Referrers:
 
     def _from_tags(self, digest: str) -> list[Entry]:
         """What the list and the own tags name together."""
-        listed = self._from_list(digest)
+        # Of one that was put, both are there; of one that is being put, whatever is found.
+        reads: list[Callable[[Control], list[Any]]] = [lambda _: self._from_list(digest), lambda _: self._own(digest)]
+        listed, tagged = run_all(reads, self._control, at_once=True)
         named = {entry.get("digest") for entry in listed}
-        own = [referrer for referrer in self._own(digest) if referrer not in named]
+        own = [referrer for referrer in tagged if referrer not in named]
         check_referrers(self._manifests.where(digest), len(listed) + len(own))
         return [*listed, *self._read_entries(digest, own)]
 

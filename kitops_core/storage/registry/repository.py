@@ -68,6 +68,11 @@ class RegistryRepository:
         """The registry and the repository."""
         return f"registry:{self._endpoint.registry}", self._endpoint.name
 
+    @property
+    def control(self) -> Control:
+        """What ends waiting, for whoever has no control of its own."""
+        return self._control
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 
