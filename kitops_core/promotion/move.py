@@ -73,7 +73,7 @@ from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
 from kitops_core.promotion.terms import ABSENT, Terms
-from kitops_core.promotion.wholes import check_whole, copy_whole, keep_whole, kits_of, record_of, tags_of
+from kitops_core.promotion.wholes import check_whole, copy_whole, keep_whole, kits_ahead, kits_of, record_of, tags_of
 from kitops_core.session import FoundAny, digest_of
 from kitops_core.wording import timestamp_text
 
@@ -192,11 +192,7 @@ class Move:
             lambda _: past(),
             lambda control: candidate.read_ahead(evidence=evidence, control=control),
             look,
-            *(
-                [lambda _: check_whole(candidate, self.storage)]
-                if elsewhere and self.current != candidate.digest
-                else []
-            ),
+            *kits_ahead(candidate, self.storage, self.current),
         ]
         return cast("T", run_all(reads, self.control, at_once=True)[0])
 

@@ -45,6 +45,12 @@ def check_whole(candidate: Candidate, target: Storage) -> None:
         _ = candidate.kits
 
 
+def kits_ahead(candidate: Candidate, target: Storage, current: str) -> list[Callable[[Control], None]]:
+    """A task that reads the kits of an index that are to be copied, where the channel has it not as it is, if any."""
+    wanted = candidate.storage.place != target.place and current != candidate.digest
+    return [lambda _: check_whole(candidate, target)] if wanted else []
+
+
 def copy_whole(
     candidate: Candidate,
     target: Storage,
