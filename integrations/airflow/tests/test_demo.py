@@ -40,6 +40,9 @@ def test_mapped_tasks_pack_three_quantisations_whose_index_is_promoted_and_serve
     assert events(demo["VARIANTS"].uri)[-1]["digest"] == index["digest"]
     promoted = result(dag_run, "to_prod")
     assert promoted["digest"] == index["digest"] == kitops.resolve(f"{registry}/demo/llm:prod")
+    assert sorted((one["tag"], one["digest"]) for one in promoted["kit"]["variants"]) == sorted(
+        zip(("q4", "q8", "q16"), packed, strict=True)
+    )
     assert {gate["kind"] for gate in promoted["gates"]} >= {"signed", "metric"}
     (record,) = kitops.history("prod", policy=tmp_path / "llm.yaml")
     assert record.digest == index["digest"]
