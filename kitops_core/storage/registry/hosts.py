@@ -58,6 +58,9 @@ def follow(url: str, location: str) -> str:
     Raises:
         RegistryError: The location is not one to follow.
     """
+    end = url.find("/", len("https://"))
+    if end > 0 and location.startswith(url[: end + 1]) and location.isprintable() and "#" not in location:
+        return location  # the same host, asked in the same way, as in most answers
     refused = f"{urlsplit(url).netloc} sends us to a place we do not go to: '{redact_url(location)}'"
     try:
         target = urlsplit(urljoin(url, location))
