@@ -23,8 +23,11 @@ def count_text(count: int, noun: str) -> str:
 
 def printable(text: object) -> str:
     """One line of text in which what a kit's author wrote cannot steer the terminal."""
+    line = str(text)
+    if line.isprintable():
+        return line
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in line
     )
 
 

@@ -14,7 +14,7 @@ from kitops_core.kits.packed_layer import FinishedLayer, PackedLayer
 from kitops_core.kits.packing import Packing
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
-from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
+from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, build_manifest
 from kitops_core.oci.media_types import LayerType
 
 if TYPE_CHECKING:
@@ -62,6 +62,16 @@ class KitToPack:
                 for e in self.kitfile.entries()
             ]
         )
+
+    def check_room(self, layers: Sequence[PackedLayer]) -> None:
+        """Check that a manifest has room for the layers, before the first byte is sent.
+
+        Raises:
+            InvalidInputError: It has not.
+        """
+        most = sum(12 * len(layer.plan.path) + 1024 for layer in layers)  # a path twice, all of it escaped
+        if self.how.model_pack or most > MAX_MANIFEST_BYTES // 2:  # a ModelPack's holds the Kitfile as well
+            self.config_and_manifest([layer.finished() for layer in layers])
 
     def plan(
         self,

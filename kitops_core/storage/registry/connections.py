@@ -170,11 +170,15 @@ class Connection:
     def is_usable(self) -> bool:
         """Whether an idle connection is still open: whatever can be read from it now is its end, or asked by nobody."""
         wire = self._wire
-        if wire is None or self._ahead:
+        if wire is None or self._ahead or self._pending():
             return False
         poll = select.poll()
         poll.register(wire, select.POLLIN)
         return not poll.poll(0)
+
+    def _pending(self) -> int:
+        """How many bytes TLS has read from the socket that nobody has asked for."""
+        return int(self._socket.pending()) if hasattr(self._socket, "pending") else 0
 
     def give_back(self) -> None:
         """Let another request use it."""

@@ -70,6 +70,8 @@ def lost(error: Exception) -> LostError:
         if isinstance(cause, ProxyError) and 400 <= cause.status < 500:
             reason = "the proxy refused" + (" (407)" if cause.status == 407 else "")
             return LostError(reason, "check the proxy's URL, user and password", lasting=True)
+        if isinstance(cause, ProxyError) and cause.status:
+            return LostError(str(cause))
     text = " ".join(map(str, causes))
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "HTTP_REQUEST" in text:
         return LostError("the server does not speak TLS", "use plain HTTP (plain_http) if that is meant", lasting=True)

@@ -171,7 +171,8 @@ class Transport:
         Raises:
             DeniedError, RegistryError: The token service refused or failed.
         """
-        if origin(url) != origin(base_url(access.registry, self.options)):
+        base = base_url(access.registry, self.options)
+        if not url.startswith(f"{base}/") and origin(url) != origin(base):
             return {}
         value = self.auth.header(access, control, lasting)
         return {"Authorization": value} if value else {}

@@ -301,6 +301,21 @@ def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
     return context
 
 
+def test_what_tls_has_read_and_nobody_asked_for_is_not_taken_for_the_next_answer(
+    authority: tuple[trustme.CA, Path],
+) -> None:
+    issuer, path = authority
+    body = some_bytes(20_000)  # more than a record of TLS, so that the end of it is read exactly
+    first = say(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + body + OK.replace(b"hi", b"no"))
+    with scripted_server(first, say(OK), tls=server_context(issuer, "127.0.0.1")) as server:
+        pools = Pools(fast(ca_file=path))
+        url = f"https://{server.address}/x"
+        assert all_of(pools.request("GET", url, {}, None, SECONDS, Control())) == body
+        assert all_of(pools.request("GET", url, {}, None, SECONDS, Control())) == b"hi"
+        pools.close()
+    assert server.connections == 2
+
+
 def test_a_proxy_may_be_spoken_to_by_tls(authority: tuple[trustme.CA, Path]) -> None:
     issuer, path = authority
     with scripted_server(say(OK), tls=server_context(issuer, "127.0.0.1")) as server:
