@@ -15,29 +15,36 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.02
 
 
-def run_all(tasks: Sequence[Callable[[Control], T]], control: Control) -> list[T]:
+def run_all(tasks: Sequence[Callable[[Control], T]], control: Control, *, at_once: bool = False) -> list[T]:
     """Run every task and return their results in order.
 
-    When one fails, the others are told to stop between buffers, and the first failure is raised once all have.
+    When one fails, the others are told to stop between buffers, and a failure is raised once all have: that of the
+    first task that has one of its own.
+
+    Args:
+        tasks: What to do.
+        control: Progress and cancelling, and how many lanes there are.
+        at_once: Whether all begin now, where there may be more than one lane: for a few that each ask a little.
     """
     lanes = control.lanes
     if len(tasks) <= 1 or lanes.most == 1:
         with lanes.one():  # nested in a task, it is the task's own
             return [task(control) for task in tasks]
-    return _Run(tasks, control).run()
+    return _Run(tasks, control, at_once).run()
 
 
 class _Run:
     """Tasks, and the threads that work on them: one for each lane."""
 
-    def __init__(self, tasks: Sequence[Callable[[Control], Any]], control: Control) -> None:
+    def __init__(self, tasks: Sequence[Callable[[Control], Any]], control: Control, at_once: bool) -> None:
         self._control = control
+        self._at_once = at_once
         self._lanes = control.lanes
         self._stop = Cancel()
         self._linked = control.linked(self._stop)
         self._left = deque(enumerate(tasks))
         self._results: list[Any] = [None] * len(tasks)
-        self._errors: list[BaseException] = []
+        self._errors: list[tuple[int, BaseException]] = []
         self._threads: list[threading.Thread] = []
         self._idle = threading.Event()
 
@@ -52,17 +59,16 @@ class _Run:
             self._wait()
             raise
         self._control.check()
-        self._errors.sort(key=lambda error: isinstance(error, CancelledError))
         if self._errors:
-            raise self._errors[0]
+            raise min(self._errors, key=lambda each: (isinstance(each[1], CancelledError), each[0]))[1]
         return self._results
 
     def _staff(self) -> None:
         """Start threads for the lanes that are free, and at least one."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for _ in range(len(self._left)):
-            if not self._lanes.try_enter():
-                if self._threads:
+            if self._at_once or not self._lanes.try_enter():
+                if self._threads and not self._at_once:
                     return
                 self._lanes.enter()
             thread = threading.Thread(target=copy_context().run, args=(self._work,), name="kitops", daemon=True)
@@ -70,6 +76,7 @@ class _Run:
             thread.start()
 
     def _work(self) -> None:
+        index = -1
         try:
             while self._left and not self._errors:
                 try:
@@ -81,7 +88,7 @@ class _Run:
                 if self._lanes.too_many():
                     break
         except BaseException as error:
-            self._errors.append(error)
+            self._errors.append((index, error))
             self._stop.cancel()
         finally:
             self._lanes.leave()

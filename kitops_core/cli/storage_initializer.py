@@ -140,7 +140,8 @@ def parse_environment() -> Wishes:
     return Wishes(
         settings=settings,
         keys=(*params["keys"], *_words("KITOPS_VERIFY_KEY")),
-        labels=(*params["labels"], *_words("KITOPS_LABEL")),
+        # Empty where the manifest takes it from an annotation, and there is none.
+        labels=(*params["labels"], *_split("KITOPS_LABEL", os.environ.get("KITOPS_LABEL", ""))),
         options={
             "selection": Selection.of(only, keep_paths=layout == "kitfile"),
             "existing": existing_files(params["overwrite"], params["ignore_existing"]),

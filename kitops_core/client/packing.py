@@ -212,8 +212,10 @@ class PackingVerbs:
             kitfile: A Kitfile to use instead of one made from the listing and the card. Its paths are files and
                 directories of the source.
             user: Who imports it, for the provenance.
-            variants: Make a kit for each quantisation that the names of GGUF files tell, tagged by it, and under
-                ``reference`` the index of them, labelled with ``format`` and ``quantization``. Answers the index.
+            variants: Make a kit for each quantisation that the names of GGUF files tell, or where they tell fewer than
+                two and no revision is given, those of branches and tags; tagged by it, and under ``reference`` the
+                index of them, labelled with ``format``, ``quantization``, and of revisions ``bits`` and ``group_size``.
+                Answers the index.
 
         Raises:
             InvalidInputError: The source or the key cannot be used, or the client's extra is not installed.

@@ -129,16 +129,7 @@ def write_statements(
     when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     written = [_Written.of(statement, key, when) for statement in statements]
 
-    def write_layer(source: BlobSource, linked: Control) -> Descriptor:
-        return storage.write_blob(source, linked).descriptor
-
-    config, *layers = run_all(
-        [
-            partial(_write_config, storage, mount_from),
-            *(partial(write_layer, each.source) for each in written),
-        ],
-        control or Control(),
-    )
+    config, layers = _write_blobs(storage, [each.source for each in written], control or storage.control, mount_from)
     return [each.referrer(subject, config, layer) for each, layer in zip(written, layers, strict=True)]
 
 
@@ -212,20 +203,29 @@ def attach_blob(
         IntegrityError: The bytes are not those the source announced.
         DeniedError, RegistryError, StoreError: The storage refused or failed.
     """
-    control = control or Control()
+    control = control or storage.control
     kind = media_type or artifact_type
     source = BytesSource(data, kind, title or artifact_type) if isinstance(data, bytes) else data
-    written = storage.write_blob(source, control).descriptor
+    config, (written,) = _write_blobs(storage, [source], control)
     titled = {media_types.ANNOTATION_TITLE: title} if title else {}
     layer = Descriptor(kind, written.digest, written.size, titled)
-    manifest = _attached(subject, _write_config(storage, (), control), layer, artifact_type, annotations or {})
+    manifest = _attached(subject, config, layer, artifact_type, annotations or {})
     storage.put_manifest(manifest)
     return manifest.descriptor
 
 
-def _write_config(storage: Storage, mount_from: Sequence[str], control: Control) -> Descriptor:
-    config = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
-    return storage.write_blob(config, control, mount_from=mount_from).descriptor
+def _write_blobs(
+    storage: Storage, sources: Sequence[BlobSource], control: Control, mount_from: Sequence[str] = ()
+) -> tuple[Descriptor, list[Descriptor]]:
+    """Write the empty config of referrers, and what each of them holds; none waits for another."""
+    empty = BytesSource(media_types.EMPTY_CONFIG_BYTES, media_types.EMPTY_CONFIG)
+
+    def write(source: BlobSource, linked: Control) -> Descriptor:
+        mounted = mount_from if source is empty else ()
+        return storage.write_blob(source, linked, mount_from=mounted).descriptor
+
+    config, *layers = run_all([partial(write, source) for source in (empty, *sources)], control, at_once=True)
+    return config, layers
 
 
 def _attached(
@@ -271,7 +271,7 @@ def read_referrer(storage: Storage, digest: str, control: Control | None = None)
     manifest = storage.manifest(digest)
     if manifest.subject is None:
         raise IntegrityError(f"{storage.name}@{manifest.digest} is attached to nothing")
-    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or Control())
+    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or storage.control)
 
 
 class EvidenceReader:
@@ -294,7 +294,7 @@ class EvidenceReader:
     def __init__(self, storage: Storage, digest: str, control: Control | None = None) -> None:
         self._storage = storage
         self._digest = digest
-        self._control = control or Control()
+        self._control = control or storage.control
         self.referrers = storage.referrers(digest)
         self.manifests: dict[str, Manifest] = {}
         check_referrers(f"{storage.name}@{digest}", len(self.referrers))

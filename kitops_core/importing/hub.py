@@ -26,9 +26,10 @@ from kitops_core.storage.registry.backoff import Backoff
 from kitops_core.storage.registry.downloads import Download
 from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError, retry_after
 from kitops_core.storage.registry.hosts import follow, origin
+from kitops_core.storage.registry.http_response import Response
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.served import ANSWERS, Served
-from kitops_core.storage.registry.transport import Response, Transport, read_refusal
+from kitops_core.storage.registry.transport import Transport, read_refusal
 from kitops_core.version import __version__
 
 if TYPE_CHECKING:
@@ -66,6 +67,20 @@ class HubRepository:
     def close(self) -> None:
         """Let go of the connections."""
         self._transport.close()
+
+    def revisions(self, control: Control) -> dict[str, str]:
+        """The branches and tags of the repository, each with its commit.
+
+        Raises:
+            DeniedError, NotFoundError, RegistryError: The Hub refused or failed.
+        """
+
+        def ask() -> Any:
+            return self._api.list_repo_refs(self.hub_name.id, repo_type=self.hub_name.kind)
+
+        doing = f"list the branches of {self.hub_name.uri()}"
+        found = asked(ask, doing, self._api.endpoint, self._options, control)
+        return {ref.name: ref.target_commit for ref in (*found.tags, *found.branches)}
 
     def stream(self, file: RemoteFile, control: Control) -> Iterator[memoryview]:
         """A file's bytes from the beginning, each buffer valid until the next; a broken connection is taken up again.

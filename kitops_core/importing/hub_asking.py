@@ -10,8 +10,8 @@ from typing import TypeVar
 from kitops_core.errors import CancelledError, RegistryError
 from kitops_core.events import Control
 from kitops_core.importing.hub_errors import translated
+from kitops_core.storage.registry.addresses import until_cancelled
 from kitops_core.storage.registry.backoff import Backoff
-from kitops_core.storage.registry.connections import until_cancelled
 from kitops_core.storage.registry.failures import RETRY_STATUSES, retry_after
 from kitops_core.storage.registry.options import RegistryOptions
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from kitops_core.errors import InvalidInputError
+from kitops_core.errors import InvalidInputError, SourceError
 from kitops_core.record import ModelKitRecord
 from kitops_core.session import Session
 
@@ -104,11 +104,33 @@ def _import_variants(source: str, ref: str, token: str | None, destination: Dest
     from kitops_core.reference import DEFAULT_TAG, parse_reference
 
     session = destination.session
-    with closing(open_hub(source, ref, token, _hub_options(session), session.control)) as hub:
+    with ExitStack() as stack:
+
+        def opened(text: str, revision: str) -> HubRepository:
+            hub = open_hub(text, revision, token, _hub_options(session), session.control)
+            return stack.enter_context(closing(hub))
+
+        hub = opened(source, ref)
+        variants, looked = variants_of(hub), "its GGUF files name"
+        if len(variants) < 2 and not hub.hub_name.revision:
+            from kitops_core.importing.revisions import revisions_of
+
+            looked = "its GGUF files, branches and tags name"
+            named = revisions_of(hub, lambda revision: opened(hub.hub_name.uri(), revision), session.control)
+            variants = named if len(named) > 1 else [*variants, *named]
         index = parse_reference(destination.reference or hub.hub_name.local_name())
         index = index.with_tag(index.tag or DEFAULT_TAG)
         prefix = "" if index.tag == DEFAULT_TAG else f"{index.tag}-"
-        found = {str(index.with_tag(prefix + one.tag)): one for one in variants_of(hub)}
+        found = {str(index.with_tag(prefix + one.tag)): one for one in variants}
+        told = ", ".join(one.tag for one in variants) or "no quantisation"
+        if len(variants) < 2:
+            raise SourceError(
+                f"{hub.name} has no variants: {looked} {told}", hint="import it as one kit, without --variants"
+            )
+        if len(found) < len(variants):
+            raise SourceError(
+                f"two variants of {hub.name} would have the same tag: {told}", hint="import each by itself, with --ref"
+            )
         for name, one in found.items():
             _import_files(one.hub, replace(destination, reference=name), None, user)
         listed = [Variant(name, one.labels) for name, one in found.items()]

@@ -24,7 +24,7 @@ from kitops_core.importing.destination import Destination, load_kitfile
 from kitops_core.importing.mlflow_name import MlflowName, model_uri, parse_mlflow_name, run_uri
 from kitops_core.record import ModelKitRecord
 from kitops_core.staged import scratch
-from kitops_core.storage.registry.connections import until_cancelled
+from kitops_core.storage.registry.addresses import until_cancelled
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -6,8 +6,8 @@ import copy
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from kitops_core.errors import SourceError
 from kitops_core.importing.hub import HubRepository
 from kitops_core.importing.remote_files import RemoteFile
 
@@ -19,6 +19,8 @@ _SHARED = ("mmproj", "imatrix")
 """What the names of GGUF files begin with that belong to every quantisation, not to one."""
 
 _OTHER_WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".onnx", ".h5", ".msgpack")
+WEIGHTS = (*_OTHER_WEIGHTS, ".gguf")
+"""What the names of files end with that are weights."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class HubVariant:
     """
 
     tag: str
-    labels: dict[str, str]
+    labels: dict[str, Any]
     hub: HubRepository
 
 
@@ -51,8 +53,8 @@ def variants_of(hub: HubRepository) -> list[HubVariant]:
     ``model-Q4_K_M.gguf``, ``Q8_0/model-Q8_0-00001-of-00002.gguf``: the quantisation stands at the end of the name, or
     names the directory. Every kit has the files that are no weights. Weights in other formats are a variant too.
 
-    Raises:
-        SourceError: There are fewer than two.
+    Returns:
+        The variants, sorted by tag; fewer than two where the names tell no quantisations.
     """
     groups: dict[tuple[str, str], _Group] = {}
     others: list[RemoteFile] = []
@@ -65,22 +67,16 @@ def variants_of(hub: HubRepository) -> list[HubVariant]:
             others.append(file)
         else:
             shared.append(file)
-    if not groups or len(groups) + bool(others) < 2:
-        named = ", ".join(group.quantization for group in groups.values()) or "no quantisation"
-        raise SourceError(
-            f"{hub.name} has no variants: its GGUF files name {named}",
-            hint="import it as one kit, without --variants",
-        )
     several = len({group.model for group in groups.values()}) > 1
     found_variants = [
         HubVariant(
-            f"{_tag(group.model)}-{group.quantization}" if several else group.quantization,
+            f"{tag_of(group.model)}-{group.quantization}" if several else group.quantization,
             {"format": "gguf", "quantization": group.quantization, **({"model": group.model} if several else {})},
             _with(hub, [*group.files, *shared]),
         )
         for group in groups.values()
     ]
-    if others:
+    if groups and others:
         name = others[0].path.removesuffix(".index.json").rpartition(".")[2]
         found_variants.append(HubVariant(name, {"format": name}, _with(hub, [*others, *shared])))
     return sorted(found_variants, key=lambda one: one.tag)
@@ -100,8 +96,9 @@ def _quantization(path: str) -> tuple[str, str] | None:
     return model.strip("-._") or "model", found[-1][1].lower()
 
 
-def _tag(model: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9_.-]+", "-", model).strip("-.").lower()[:80]
+def tag_of(name: str) -> str:
+    """A tag made of the name of a model or revision."""
+    return re.sub(r"[^a-zA-Z0-9_.-]+", "-", name).strip("-.").lower()[:80]
 
 
 def _with(hub: HubRepository, files: Iterable[RemoteFile]) -> HubRepository:

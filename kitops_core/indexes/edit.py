@@ -22,9 +22,9 @@ from kitops_core.oci.manifest import Manifest
 RESERVED = "ml.kitops.modelkit."
 """What the keys of annotations that the tools record themselves begin with."""
 
-_KEY = re.compile(
-    r"(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/)?"
-    r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_KEY = re.compile(  # as of a label in Kubernetes, lengths and all
+    r"(?:(?=[^/]{1,253}/)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
 _INDEX_FIELDS = ("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
 _ENTRY_FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType", LABELS)
@@ -76,8 +76,8 @@ class Edits:
             if not _KEY.fullmatch(key):
                 raise InvalidInputError(
                     f"'{key}' is not a label's name",
-                    hint="a name has letters, digits, '-', '_' and '.', begins and ends with a letter or digit, and "
-                    "may have a domain and '/' before it: example.com/gpu",
+                    hint="a name has up to 63 letters, digits, '-', '_' and '.', begins and ends with a letter or "
+                    "digit, and may have a domain and '/' before it: example.com/gpu",
                 )
         for key in (*self.annotations, *self.no_annotations):
             if key.startswith(RESERVED):

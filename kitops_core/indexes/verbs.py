@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError, WrongKindError
-from kitops_core.events import Control
+from kitops_core.events import Control, Event
 from kitops_core.evidence.attest import sign
 from kitops_core.indexes.edit import Edits, build_index, edit, new_entry
-from kitops_core.kits.copy_index import index_record
+from kitops_core.kits.copy_index import index_record, keeping_kits
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import IndexEntry, KitIndex
 from kitops_core.parallel import run_all
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name
-from kitops_core.session import FoundKit, Session, digest_of
+from kitops_core.session import Found, FoundKit, Session, digest_of
 from kitops_core.storage import Storage
 from kitops_core.storage.local import LocalRepository
 
@@ -55,7 +55,7 @@ def index_kits(
                 hint="leave one of them out, or see why both were packed of the same files",
             )
     with closing(_home(session, target, push)) as storage:
-        made = _put(storage, build_index(entries), target)
+        made = _put(storage, build_index(entries), target, session.control)
     if session.signer is not None:
         sign(session, str(target.with_digest(made.digest)), where="registry" if push else "any")
     return made
@@ -68,18 +68,25 @@ def index_add(session: Session, reference: str, kit: str, edits: Edits, *, where
         before = _read_to_change(storage, target)
         member = _member(target, kit)
         try:
-            found = session.find(member, where)
+            found = _find(session, member, where)
         except NotFoundError as error:
             if where == "registry":
                 raise
             raise NotFoundError(
-                f"{kit} is not in the local store", hint="--remote (-r) takes it as its registry has it"
+                f"{kit} is not in the local store",
+                hint=f"see what is with `kitops list {member.name}`"
+                if member.is_local_name
+                else "--remote (-r) takes it as its registry has it",
             ) from error
         with closing(found.storage):
             entry = _entry_of(found, member)
         had = before.find(entry.digest)
+        for other in before.entries:
+            if entry.tag and other.tag == entry.tag and other.digest != entry.digest:
+                detail = f"had {other.digest} as {kit} already, and keeps it: `kitops index remove` takes it out"
+                session.control.emit(Event("warning", str(target), detail=detail))
         others = [one for one in before.entries if one.digest != entry.digest]
-        return _put(storage, build_index([*others, edit(entry, edits, had)], before), target, before)
+        return _put(storage, build_index([*others, edit(entry, edits, had)], before), target, session.control, before)
 
 
 def index_remove(session: Session, reference: str, kit: str) -> ModelKitRecord:
@@ -88,21 +95,32 @@ def index_remove(session: Session, reference: str, kit: str) -> ModelKitRecord:
     member = _member(target, kit)
     with closing(_home(session, target)) as storage:
         before = _read_to_change(storage, target)
-        digest = member.digest
-        if not digest:
-            try:
-                digest = session.resolve(str(member), "store")
-            except NotFoundError:
-                tagged = [entry for entry in before.entries if entry.tag == member.target]
-                if len(tagged) != 1:
-                    raise NotFoundError(f"{kit} is not in the local store", hint="name the kit by its digest") from None
-                digest = tagged[0].digest
-        if before.find(digest) is None:
-            raise NotFoundError(
-                f"{target} does not have {digest}", hint=f"see what it has with `kitops index info {target}`"
-            )
-        left = [entry for entry in before.entries if entry.digest != digest]
-        return _put(storage, build_index(left, before), target, before)
+        gone = _entry_named(session, before, member)
+        left = [entry for entry in before.entries if entry is not gone]
+        return _put(storage, build_index(left, before), target, session.control, before)
+
+
+def _entry_named(session: Session, index: KitIndex, member: Reference) -> IndexEntry:
+    """The entry of a kit: of the digest, or the one that the tag has now, or else the one that was added by that tag.
+
+    Raises:
+        NotFoundError: There is none, or there are several; lists what there is.
+    """
+    digest = member.digest
+    if not digest:
+        with suppress(NotFoundError):
+            digest = session.resolve(str(member), "store")
+    if (named := index.find(digest)) is not None:
+        return named
+    tagged = [entry for entry in index.entries if entry.tag == member.target and not member.digest]
+    if len(tagged) == 1:
+        return tagged[0]
+    told = "\n".join(f"  {entry.digest}  {entry.describe()}" for entry in tagged or index.entries)
+    if tagged:
+        raise NotFoundError(
+            f"the index has {len(tagged)} kits that were added as {member}:\n{told}", hint="name the kit by its digest"
+        )
+    raise NotFoundError(f"the index does not have {member}. There are:\n{told or '  no kits'}")
 
 
 def index_delete(session: Session, reference: str, *, force: bool = False) -> str:
@@ -149,15 +167,23 @@ def read_index(session: Session, reference: str, *, where: Where = "any") -> tup
                 found = storage.read(target.target)
             except NotFoundError:
                 if where == "store" or target.is_local_name:
-                    raise NotFoundError(
-                        f"the index {target} is not in the local store",
-                        hint="`kitops index pull` fetches it, and --remote (-r) looks in the registry",
-                    ) from None
+                    raise _no_such_index(session, target) from None
             else:
                 return _as_index(found, target), replace(target, digest=found.digest)
     other = session.find_any(target.whole, "any" if target.layout else "registry")
     with closing(other.storage):
         return _as_index(other.manifest, target), other.reference
+
+
+def _no_such_index(session: Session, target: Reference) -> NotFoundError | WrongKindError:
+    """What to say where the local store has no index of that name."""
+    with suppress(NotFoundError):
+        session.resolve(str(target), "store")
+        return _is_a_kit(target)
+    hint = "`kitops index pull` fetches it, and --remote (-r) looks in the registry"
+    if target.is_local_name:
+        hint = "see what is with `kitops index list`, or make it with `kitops index create`"
+    return NotFoundError(f"the index {target} is not in the local store", hint=hint)
 
 
 def index(session: Session, reference: str, *, where: Where = "any") -> ModelKitRecord:
@@ -178,7 +204,7 @@ def index_push(session: Session, reference: str, to: str = "") -> ModelKitRecord
                 f"{target.name} does not have every kit that the index names: {'; '.join(missing)}",
                 hint="push those kits first; `kitops push` sends an index with its kits",
             )
-        return _put(there, found, target)
+        return _put(there, found, target, session.control)
 
 
 def index_pull(session: Session, reference: str) -> ModelKitRecord:
@@ -187,7 +213,7 @@ def index_pull(session: Session, reference: str) -> ModelKitRecord:
     with closing(session.storage(target, "registry")) as there:
         found = _as_index(there.read(target.target), target)
     with closing(_home(session, target)) as here:
-        return _put(here, found, target)
+        return _put(here, found, target, session.control)
 
 
 def _named(reference: str) -> Reference:
@@ -228,12 +254,31 @@ def _read_to_change(storage: Storage, target: Reference) -> KitIndex:
 def _as_index(found: object, target: Reference) -> KitIndex:
     if isinstance(found, KitIndex):
         return found
-    raise WrongKindError(f"{target} is a kit, and no index", hint="an index is made with `kitops index create`")
+    raise _is_a_kit(target)
+
+
+def _is_a_kit(target: Reference) -> WrongKindError:
+    return WrongKindError(f"{target} is a kit, and no index", hint="an index is made with `kitops index create`")
+
+
+def _find(session: Session, member: Reference, where: Where) -> FoundKit:
+    """A kit that is to be in an index.
+
+    Raises:
+        WrongKindError: It is an index itself.
+    """
+    found = session.find_any(member, where)
+    if isinstance(found.manifest, KitIndex):
+        found.storage.close()
+        raise WrongKindError(
+            f"{member} is an index, and an index names kits", hint="add the kits that it has one by one"
+        )
+    return Found(found.reference, found.storage, found.manifest, found.remote)
 
 
 def _entry(session: Session, member: Reference, edits: Edits, push: bool, control: Control) -> IndexEntry:
     control.check()
-    found = session.find(member, "registry" if push else "store")
+    found = _find(session, member, "registry" if push else "store")
     with closing(found.storage):
         return edit(_entry_of(found, member), edits)
 
@@ -244,12 +289,15 @@ def _entry_of(found: FoundKit, member: Reference) -> IndexEntry:
     return new_entry(found.manifest, member.tag or ("" if member.digest else member.target))
 
 
-def _put(storage: Storage, index: KitIndex, target: Reference, before: KitIndex | None = None) -> ModelKitRecord:
+def _put(
+    storage: Storage, index: KitIndex, target: Reference, control: Control, before: KitIndex | None = None
+) -> ModelKitRecord:
     """Store an index and point its tag at it; the one that it takes the place of goes where nothing else names it."""
     previous = digest_of(storage, target.target)
     if previous and previous != index.digest:
         storage.keep_present(previous)
     if previous != index.digest:
+        run_all(keeping_kits(storage, index.digests), control)
         storage.put_manifest(index, [target.target])
         if before is not None and isinstance(storage, LocalRepository):
             tags = {digest_of(storage, tag) for tag in storage.tags()}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kitops_core.errors import InvalidInputError, NotFoundError
 from kitops_core.events import Event
 from kitops_core.kitfile.data import KitfileData
-from kitops_core.kits.stored_kit import read_kit
+from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import FoundKit, Session
 
@@ -52,8 +52,13 @@ def check_chain(session: Session, target: Reference, tags: Sequence[str], kitfil
     follow(kitfile.references(), (str(target.with_tag(tags[0])),))
 
 
-def missing_parents(session: Session, found: FoundKit) -> list[str]:
+def missing_parents(session: Session, found: FoundKit, kit: StoredKit) -> list[str]:
     """The kits that a kit's Kitfile leads through and the local store has not, those that others need first.
+
+    Args:
+        session: Where to look.
+        found: The kit.
+        kit: The same, read.
 
     Raises:
         NotFoundError: One is nowhere.
@@ -63,8 +68,8 @@ def missing_parents(session: Session, found: FoundKit) -> list[str]:
     missing: list[str] = []
     seen = {found.manifest.digest}
 
-    def follow(child: FoundKit, level: int) -> None:
-        for text in read_kit(child.storage, child.manifest, session.control).kitfile_data.references():
+    def follow(child: FoundKit, kit: StoredKit, level: int) -> None:
+        for text in kit.kitfile_data.references():
             if level > MAX_REFERENCE_CHAIN:
                 raise InvalidInputError(f"{found.reference} leads through more than {MAX_REFERENCE_CHAIN} kits: {text}")
             try:
@@ -79,13 +84,13 @@ def missing_parents(session: Session, found: FoundKit) -> list[str]:
             try:
                 if parent.manifest.digest not in seen:
                     seen.add(parent.manifest.digest)
-                    follow(parent, level + 1)
+                    follow(parent, read_kit(parent.storage, parent.manifest), level + 1)
                     if parent.remote:
                         missing.append(text)
             finally:
                 parent.storage.close()
 
-    follow(found, 1)
+    follow(found, kit, 1)
     return missing
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from kitops_core.errors import InvalidReferenceError
 from kitops_core.kits.chain import missing_parents
 from kitops_core.kits.copy_graph import copy_manifest
-from kitops_core.kits.stored_kit import read_kit
+from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name, parse_reference
@@ -28,12 +28,13 @@ def pull(session: Session, reference: str, *, referrers: bool = False) -> ModelK
     asked = parse_reference(reference)
     found = session.find(asked, "registry")  # one kit, as in the reference CLI: a whole index is copied, or index_pull
     with closing(found.storage):
-        for parent in missing_parents(session, found):  # first, so that what is in the store can be unpacked
+        kit = read_kit(found.storage, found.manifest)
+        for parent in missing_parents(session, found, kit):  # first, so that what is in the store can be unpacked
             copy(session, parent, parent, where="registry", into="store", referrers=referrers)
         target = asked.whole
         if asked.select and asked.digest:  # the digest is the index's
             target = replace(target, digest="" if asked.tag else found.manifest.digest)
-        return _copy(session, found, target, "store", referrers)
+        return _copy(session, found, target, "store", referrers, kit)
 
 
 def copy(
@@ -50,11 +51,18 @@ def copy(
     return _copy(session, session.find_any(source, where), destination, into, referrers)
 
 
-def _copy(session: Session, found: FoundAny, destination: Reference, into: Into, referrers: bool) -> ModelKitRecord:
+def _copy(
+    session: Session,
+    found: FoundAny,
+    destination: Reference,
+    into: Into,
+    referrers: bool,
+    kit: StoredKit | None = None,
+) -> ModelKitRecord:
     manifest, control = found.manifest, session.control
     with closing(found.storage):
-        # before a tag points at something that is no kit
-        kit = None if isinstance(manifest, KitIndex) else read_kit(found.storage, manifest)
+        if kit is None and not isinstance(manifest, KitIndex):
+            kit = read_kit(found.storage, manifest)  # before a tag points at something that is no kit
         if destination.digest and destination.digest != manifest.digest:
             raise InvalidReferenceError(
                 f"'{destination}' names another digest than '{found.reference.with_digest(manifest.digest)}'",

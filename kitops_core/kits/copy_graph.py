@@ -9,12 +9,15 @@ from functools import partial
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import annotated_type, predicate_name
-from kitops_core.oci.kit_index import AnyManifest, KitIndex
+from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Descriptor, Manifest
 from kitops_core.oci.media_types import ANNOTATION_FILEPATH, ANNOTATION_TITLE, MODELKIT_CONFIG
 from kitops_core.parallel import run_all
 from kitops_core.storage import Storage, Written
 from kitops_core.storage.limits import check_referrers
+
+PutReferrers = Callable[[Sequence[Manifest]], None]
+"""Puts manifests that have a subject."""
 
 
 def copy_manifest(
@@ -29,6 +32,7 @@ def copy_manifest(
     keep: bool = True,
     known: Attached | None = None,
     attach: Callable[[], Sequence[Manifest]] = tuple,
+    put: PutReferrers | None = None,
 ) -> list[Written]:
     """Copy one manifest's blobs, then its referrers, then the manifest, and point the tags at it.
 
@@ -47,6 +51,7 @@ def copy_manifest(
         known: What is attached to it in the source, where somebody has looked already.
         attach: Gives more referrers of it, which are put along with those copied; called while blobs are copied, so it
             may write blobs but no manifest.
+        put: Puts them, where nothing else is attached to it that has to be listed with them.
 
     Returns:
         What became of each blob, in the manifest's order.
@@ -64,7 +69,7 @@ def copy_manifest(
 
     def find_attached(linked: Control) -> Written | None:
         if referrers and not same:
-            rounds.extend(_copy_referrers_blobs(source, target, manifest, linked, not held, known))
+            rounds.extend(copy_attached(source, target, manifest, linked, not held, known))
         return None
 
     def attach_more(linked: Control) -> Written | None:
@@ -76,9 +81,7 @@ def copy_manifest(
     written = [outcome for outcome in run_all(tasks, control) if outcome is not None]
     if held:
         written = [_present(blob, name, control) for blob, name in _named(manifest)]
-    for attached in [*rounds[:-1], [*(rounds[-1] if rounds else ()), *more]]:
-        if attached:
-            target.put_referrers(attached)
+    put_attached(target, rounds, more, control, put=put)
     control.check()
     if tags or not held:
         target.put_manifest(manifest, tags)
@@ -110,20 +113,9 @@ def blob_copies(
 
 
 def copy_attached(
-    source: Storage, target: Storage, index: KitIndex, control: Control, known: Attached | None = None
-) -> list[list[Manifest]]:
-    """Copy the blobs of all that is attached to an index and that the target lacks.
-
-    Returns:
-        The manifests that are still to be put, as of :func:`_copy_referrers_blobs`.
-    """
-    return _copy_referrers_blobs(source, target, index, control, False, known)
-
-
-def _copy_referrers_blobs(
     source: Storage, target: Storage, manifest: AnyManifest, control: Control, fresh: bool, known: Attached | None
 ) -> list[list[Manifest]]:
-    """Find what is attached to a manifest and to that in turn, and copy the blobs that the target lacks.
+    """Find what is attached to a kit or index and to that in turn, and copy the blobs that the target lacks.
 
     Args:
         source: Where they are.
@@ -156,6 +148,29 @@ def _copy_referrers_blobs(
     run_all([partial(_copy_blob, source, target, *blob, fresh=True) for blob in blobs.values()], control)
     manifests = iter(read)
     return [[next(manifests) for _ in some] for some in reversed(rounds)]
+
+
+def put_attached(
+    target: Storage,
+    rounds: Sequence[Sequence[Manifest]],
+    more: Sequence[Manifest],
+    control: Control,
+    *,
+    put: PutReferrers | None = None,
+) -> None:
+    """Put what :func:`copy_attached` found, each before its subject, and ``more`` with what is attached directly.
+
+    Where nothing is, ``put`` puts ``more``, which then need not be listed together with anything.
+    """
+    for attached in rounds[:-1]:
+        if attached:
+            control.check()
+            target.put_referrers(attached)
+    control.check()
+    if rounds and rounds[-1]:
+        target.put_referrers([*rounds[-1], *more])
+    elif more:
+        (put or target.put_referrers)(more)
 
 
 @dataclass(frozen=True)

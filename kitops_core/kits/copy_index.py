@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from kitops_core.errors import NotFoundError
 from kitops_core.events import Control
-from kitops_core.kits.copy_graph import Attached, blob_copies, copy_attached, copy_manifest
-from kitops_core.oci.kit_index import KitIndex
+from kitops_core.kits.copy_graph import Attached, PutReferrers, blob_copies, copy_attached, put_attached
+from kitops_core.oci.kit_index import AnyManifest, KitIndex
 from kitops_core.oci.manifest import Manifest
+from kitops_core.oci.own_tags import kept_tag
 from kitops_core.parallel import run_all
 from kitops_core.record import ModelKitRecord, VariantRecord
 from kitops_core.reference import Reference
@@ -24,9 +25,10 @@ def copy_index(
     control: Control,
     *,
     referrers: bool = False,
-    known: Attached | None = None,
+    known: Mapping[str, Attached] | None = None,
     kits: Sequence[Manifest] | None = None,
     attach: Callable[[], Sequence[Manifest]] = tuple,
+    put: PutReferrers | None = None,
 ) -> list[Written]:
     """Copy an index with all its kits, then point tags at it; its bytes and those of the kits stay as they are.
 
@@ -40,10 +42,11 @@ def copy_index(
         tags: Tags to point at it; without any, it is stored under its digest only.
         control: Progress and cancelling.
         referrers: Also copy what is attached to the kits and to the index, recursively.
-        known: What is attached to the index in the source, where somebody has looked already.
+        known: What is attached in the source to the index or to a kit, by digest, where somebody has looked already.
         kits: The manifests of its kits, where somebody has read them already.
         attach: Gives more referrers of the index, which are put before its tags move; called while blobs are copied,
             so it may write blobs but no manifest.
+        put: Puts them, where nothing else is attached to it that has to be listed with them.
 
     Returns:
         What became of each blob.
@@ -52,45 +55,49 @@ def copy_index(
         NotFoundError: A kit is not in the source; names each that is not.
         IntegrityError: A kit or blob is not what it should be, or the index has an index within it.
     """
-    where = f"{source.name}@{index.digest}"
-    index.check_no_index_within(where)
-    written: list[Written] = []
-    rounds: list[list[Manifest]] = []
+    index.check_no_index_within(f"{source.name}@{index.digest}")
+    if source.place == target.place:
+        run_all(keeping_kits(target, index.digests), control)
+        put_attached(target, (), attach(), control, put=put)
+        control.check()
+        if tags:
+            target.put_manifest(index, tags)
+        return []
+    kits = read_kits(source, index, control, target) if kits is None else kits
+    held = _held(target, kits, control)
     more: list[Manifest] = []
+    attached: dict[str, list[list[Manifest]]] = {}
 
     def attach_more(linked: Control) -> Written | None:
         more.extend(attach())
         return None
 
-    def find_attached(linked: Control) -> Written | None:
-        if referrers:
-            rounds.extend(copy_attached(source, target, index, linked, known))
+    def find_attached(manifest: AnyManifest, fresh: bool, linked: Control) -> Written | None:
+        found = known.get(manifest.digest) if known else None
+        attached[manifest.digest] = copy_attached(source, target, manifest, linked, fresh, found)
         return None
 
-    if source.place != target.place:
-        kits = read_kits(source, index, control) if kits is None else kits
-        there = run_all([partial(_is_there, target, kit) for kit in kits], control)
-        missing = [kit for kit, held in zip(kits, there, strict=True) if not held]
-        # As with one kit no blob waits for another, and what is hung on the index not for those of its kits.
-        tasks = [attach_more, find_attached, *blob_copies(source, target, missing)]
-        written = [outcome for outcome in run_all(tasks, control) if outcome is not None]
-        copies = [
-            partial(_copy_kit, source, target, kit, referrers, held) for kit, held in zip(kits, there, strict=True)
-        ]
-        run_all(copies, control)
-    else:
-        attach_more(control)
-    for attached in [*rounds[:-1], [*(rounds[-1] if rounds else ()), *more]]:
-        if attached:
-            target.put_referrers(attached)
+    # No blob waits for another, neither of the kits nor of what is hung on them and on the index.
+    missing = [kit for kit in kits if kit.digest not in held]
+    tasks: list[Callable[[Control], Written | None]] = [attach_more, *blob_copies(source, target, missing)]
+    if referrers:
+        tasks[1:1] = [partial(find_attached, kit, kit.digest not in held) for kit in kits]
+        tasks.insert(1, partial(find_attached, index, False))
+    written = run_all(tasks, control)
+    read = {kit.digest for kit in kits}
+    puts: list[Callable[[Control], None]] = [
+        partial(put_attached, target, attached.get(index.digest, ()), more, put=put)
+    ]
+    puts += [partial(_put_kit, target, kit, attached.get(kit.digest, ()), kit.digest in held) for kit in kits]
+    puts += keeping_kits(target, [digest for digest in index.digests if digest not in read])
+    run_all(puts, control)
     control.check()
-    if tags or source.place != target.place:
-        target.put_manifest(index, tags)
-    return written
+    target.put_manifest(index, tags)
+    return [outcome for outcome in written if outcome is not None]
 
 
-def read_kits(storage: Storage, index: KitIndex, control: Control) -> list[Manifest]:
-    """The manifests of an index, each once, in its order.
+def read_kits(storage: Storage, index: KitIndex, control: Control, target: Storage | None = None) -> list[Manifest]:
+    """The manifests of an index, each once, in its order; without those that are only in ``target``.
 
     Raises:
         NotFoundError: One is not there; names each that is not.
@@ -103,15 +110,60 @@ def read_kits(storage: Storage, index: KitIndex, control: Control) -> list[Manif
         except NotFoundError:
             return None
 
-    found = dict(zip(index.digests, run_all([partial(read, one) for one in index.digests], control), strict=True))
-    missing = [entry for entry in index.entries if found[entry.digest] is None]
+    found = run_all([partial(read, digest) for digest in index.digests], control)
+    kits = [kit for kit in found if kit is not None]
+    digests = {kit.digest for kit in kits}
+    if target is not None and len(kits) < len(found):
+        digests |= {*_there(target, [digest for digest in index.digests if digest not in digests], control)}
+    _check_all(storage, index, digests)
+    return kits
+
+
+def check_kits(storage: Storage, index: KitIndex, control: Control) -> None:
+    """See that all kits of an index are there; those that have the tag that keeps them are not asked for.
+
+    Raises:
+        NotFoundError: One is not there; names each that is not.
+    """
+    tags = storage.seen_tags() or ()
+    kept = [digest for digest in index.digests if kept_tag(digest) in tags]
+    asked = [digest for digest in index.digests if digest not in kept]
+    _check_all(storage, index, [*kept, *_there(storage, asked, control)])
+
+
+def _there(storage: Storage, digests: Sequence[str], control: Control) -> list[str]:
+    """Those of the digests that a storage has."""
+
+    def look(digest: str, control: Control) -> str:
+        control.check()
+        try:
+            return storage.resolve(digest).digest
+        except NotFoundError:
+            return ""
+
+    return [found for found in run_all([partial(look, digest) for digest in digests], control) if found]
+
+
+def keeping_kits(storage: Storage, digests: Sequence[str]) -> list[Callable[[Control], None]]:
+    """Tasks that give a tag of our own to each kit that another client left without: registries drop such kits."""
+
+    def keep(digest: str, control: Control) -> None:
+        control.check()
+        storage.keep_present(digest)
+
+    tags = storage.seen_tags() or ()
+    return [partial(keep, digest) for digest in digests if kept_tag(digest) not in tags]
+
+
+def _check_all(storage: Storage, index: KitIndex, found: Collection[str]) -> None:
+    missing = [entry for entry in index.entries if entry.digest not in found]
     if missing:
+        named = storage.place[0].startswith("registry:") or storage.name.startswith("oci:")
         raise NotFoundError(
-            f"{storage.name}@{index.digest} names kits that are not in {storage.name}: "
+            f"{storage.name}@{index.digest} names kits that are not in {storage.name if named else 'the local store'}: "
             + "; ".join(entry.describe() for entry in missing),
             hint="push or pull those kits first, or take them out with `kitops index remove`",
         )
-    return [kit for kit in found.values() if kit is not None]
 
 
 def index_record(
@@ -150,12 +202,30 @@ def index_record(
     )
 
 
-def _is_there(target: Storage, kit: Manifest, control: Control) -> bool:
-    control.check()
-    return target.holds(kit)
+def _held(target: Storage, kits: Sequence[Manifest], control: Control) -> set[str]:
+    """The digests of the kits that the target has, as far as that is worth a request.
+
+    Where the target's tags are known they say which kits were handed out there. What has no such tag may be there all
+    the same, but then mounting its blobs tells as much as asking for it.
+    """
+
+    def holds(kit: Manifest, control: Control) -> bool:
+        control.check()
+        return target.holds(kit)
+
+    tags = target.seen_tags()
+    if tags is not None:
+        return {kit.digest for kit in kits if kept_tag(kit.digest) in tags}
+    there = run_all([partial(holds, kit) for kit in kits], control)
+    return {kit.digest for kit, held in zip(kits, there, strict=True) if held}
 
 
-def _copy_kit(
-    source: Storage, target: Storage, kit: Manifest, referrers: bool, held: bool, control: Control
-) -> list[Written]:
-    return copy_manifest(source, target, kit, (), control, referrers=referrers, held=held)
+def _put_kit(
+    target: Storage, kit: Manifest, attached: Sequence[Sequence[Manifest]], held: bool, control: Control
+) -> None:
+    """Put what is attached to a kit, then the kit: who sees it sees that too."""
+    put_attached(target, attached, (), control)
+    if not held:
+        target.put_manifest(kit)
+    elif kept_tag(kit.digest) not in (target.seen_tags() or ()):
+        target.keep(kit)

@@ -73,6 +73,16 @@ class KitToPack:
             ]
         )
 
+    def check_room(self, layers: Sequence[PackedLayer]) -> None:
+        """Check that a manifest has room for the layers, before the first byte is sent.
+
+        Raises:
+            InvalidInputError: It has not.
+        """
+        most = sum(12 * len(layer.plan.path) + 1024 for layer in layers)  # a path twice, all of it escaped
+        if self.how.model_pack or most > MAX_MANIFEST_BYTES // 2:  # a ModelPack's holds the Kitfile as well
+            self.config_and_manifest([layer.finished() for layer in layers])
+
     def plan(
         self,
         context: Context,

@@ -51,8 +51,7 @@ def pack(
     directory = None if local is None else Path(local)
     evidence = prepare_evidence(session, provenance, description, directory)
     layers = kit.plan(context, session.layer_cache(), session.control)
-    # Too many layers are found before the first byte is sent.
-    kit.config_and_manifest([layer.finished() for layer in layers])
+    kit.check_room(layers)
     with closing(session.storage(target, "registry" if push else "store")) as storage:
         before = {tag: digest_of(storage, tag) for tag in all_tags}
         manifest, before = write_kit(kit, layers, storage, before, evidence, session.control)

@@ -82,6 +82,6 @@ def plan(
     ]
     remote = [path for dataset in description.values.get("datasets") or () if (path := dataset.get("remote_path"))]
     left_out = [*found, *(LeftOut(url, "it stays where it is") for url in remote)]
-    kit.config_and_manifest([layer.finished() for layer in packed])
+    kit.check_room(packed)
     name = description.package.get("name", "")
     return PackPlan(name, tuple(layers), tuple(left_out), sum(layer.size for layer in layers))

@@ -110,7 +110,7 @@ def read_kit(storage: Storage, manifest: Manifest, control: Control | None = Non
     """
     from kitops_core.kitfile import view
 
-    with storage.open_blob(manifest.config, control or Control()) as reader:
+    with storage.open_blob(manifest.config, control or storage.control) as reader:
         config = reader.read_all(MAX_CONFIG_BYTES)
     seen = view(manifest, config)
     layers = []

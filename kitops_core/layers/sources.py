@@ -10,7 +10,7 @@ from kitops_core.layers.plan import LayerPlan
 from kitops_core.layers.planned_files import PlannedFiles, unreadable
 from kitops_core.layers.readahead import ReadAhead
 from kitops_core.layers.snapshot import FIELDS, MODE, SIZE
-from kitops_core.layers.tar_writer import TRAILER, header, padding
+from kitops_core.layers.tar_writer import BLOCK_BYTES, TRAILER, header, padding
 from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType
@@ -82,7 +82,9 @@ class LayerSource:
 def _plain(plan: LayerPlan, control: Control) -> Generator[memoryview, None, None]:
     """The uncompressed layer: many small files to a buffer, large files straight into it."""
     is_tar = plan.format == "tar"
-    view = memoryview(bytearray(BUFFER_BYTES))
+    # No larger than the layer: a kit of many small ones would spend its time on emptying memory.
+    room = min(BUFFER_BYTES, (plan.size // BLOCK_BYTES + 2) * BLOCK_BYTES)
+    view = memoryview(bytearray(room))
     at = 0
     with closing(PlannedFiles(plan, control)) as files, closing(ReadAhead(plan)) as ahead:
         for number, (folder, index) in enumerate(plan.members()):
@@ -92,7 +94,7 @@ def _plain(plan: LayerPlan, control: Control) -> Generator[memoryview, None, Non
             left = 0 if is_folder else expected[SIZE]
             if is_tar:
                 block = header(name, expected[MODE], left, directory=is_folder)
-                if at + len(block) + left > BUFFER_BYTES and at:
+                if at + len(block) + left > room and at:
                     ahead.pause(number)
                     yield view[:at]
                     ahead.resume()
@@ -109,7 +111,7 @@ def _plain(plan: LayerPlan, control: Control) -> Generator[memoryview, None, Non
                             break
                         at += count
                         left -= count
-                        if at == BUFFER_BYTES:
+                        if at == room:
                             yield view
                             ahead.resume()
                             at = 0
@@ -122,7 +124,7 @@ def _plain(plan: LayerPlan, control: Control) -> Generator[memoryview, None, Non
                 view[at : at + rest] = bytes(rest)
                 at += rest
         files.finish()
-    if is_tar and at + len(TRAILER) > BUFFER_BYTES:
+    if is_tar and at + len(TRAILER) > room:
         yield view[:at]
         at = 0
     if is_tar:

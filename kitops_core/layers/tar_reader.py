@@ -24,6 +24,7 @@ MAX_MEMBER_BYTES = 64 * 1024 * 1024
 """How large a file :func:`read_tar_member` hands out unless told otherwise."""
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
+_NO_CHECKSUM = bytes(8)
 # name, mode, size, checksum, type, magic + version, prefix; owner, time, link and device fields are not read
 _HEADER = struct.Struct("100s8s16x12s12x8sc100x8s80x155s12x")
 _REFUSED_KINDS = {
@@ -166,12 +167,12 @@ class TarReader:
         """Name, mode, size and kind from the block at hand, which is passed; ``None`` when it is empty."""
         at = self._at
         name, mode_field, size_field, checksum, kind, magic, prefix = _HEADER.unpack_from(self._buffer, at)
+        if checksum == _NO_CHECKSUM and self._buffer[at : at + BLOCK_BYTES] == _ZERO_BLOCK:
+            return None
         try:
             verify_checksum(self._view[at : at + BLOCK_BYTES], checksum)
             mode, size = parse_number(mode_field), parse_number(size_field)
         except ValueError as error:
-            if self._buffer[at : at + BLOCK_BYTES] == _ZERO_BLOCK:
-                return None
             raise self._damaged(str(error)) from None
         self._at = at + BLOCK_BYTES
         name = name.partition(b"\0")[0]

@@ -134,7 +134,7 @@ def choose(index: KitIndex, texts: Sequence[str], where: str, of_machine: Callab
     if len(left) > 1:
         raise InvalidInputError(
             f"{count_text(len(left), 'kit')} in {where} have {said}:\n{_listed(left, where)}",
-            hint="add labels until one is left",
+            hint=_told_apart(left),
         )
     return left[0]
 
@@ -157,11 +157,21 @@ def _texts(text: str) -> list[str]:
     return [label_text(text), *of_list]
 
 
+def _told_apart(entries: Sequence[IndexEntry]) -> str:
+    if all(entry.labels == entries[0].labels for entry in entries):
+        return "they have the same labels: name one by its digest, or give it another with `kitops index add`"
+    return "add labels until one is left"
+
+
 def _listed(entries: Sequence[IndexEntry], where: str) -> str:
     name = where.partition("@")[0].partition("?")[0]
     head, colon, tag = name.rpartition(":")
     repository = head if colon and "/" not in tag else name
-    return "\n".join(f"  {entry.describe(repository)}" for entry in entries)
+    named = [entry.describe(repository) for entry in entries]
+    again = {text for text in named if named.count(text) > 1}
+    return "\n".join(
+        f"  {text}{f'  {entry.digest}' if text in again else ''}" for text, entry in zip(named, entries, strict=True)
+    )
 
 
 def _example(entries: Sequence[IndexEntry]) -> str:

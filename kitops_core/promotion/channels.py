@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kitops_core.events import Control
 from kitops_core.kits.copy_index import index_record
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import KitIndex
@@ -99,7 +98,7 @@ def _past(policy: PromotionPolicy, name: str, places: Places) -> ChannelHistory:
 def _kit(found: FoundAny | None) -> dict[str, Any]:
     if found is None or isinstance(found.manifest, KitIndex):
         return {}
-    return read_kit(found.storage, found.manifest, Control()).kitfile.package.model_dump(exclude_defaults=True)
+    return read_kit(found.storage, found.manifest).kitfile.package.model_dump(exclude_defaults=True)
 
 
 def _variants(found: FoundAny | None) -> tuple[VariantRecord, ...] | None:

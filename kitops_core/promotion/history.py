@@ -114,31 +114,19 @@ def history(
         return records_of(read_evidence(storage, digest, predicate_type=PROMOTION), digest, ())
 
 
-def channel_history(
-    policy: PromotionPolicy,
-    channel: str,
-    places: Places,
-    *,
-    newest_only: bool = False,
-    digest: str | None = None,
-    earlier: str = "",
-) -> ChannelHistory:
+def channel_history(policy: PromotionPolicy, channel: str, places: Places) -> ChannelHistory:
     """Read a channel's history; where the policy names keys to trust, records signed by others do not count.
 
     Args:
         policy: The promotion policy.
         channel: The channel's name.
         places: Where repositories are opened.
-        newest_only: Read the last record only, and see in the log that it is the last.
-        digest: What the channel's tag is known to point at.
-        earlier: A digest that was in the channel; its records count though no other leads to them.
 
     Raises:
         DeniedError, RegistryError: The registry refused or failed.
     """
     reference = policy.target(channel)
-    reader = HistoryReader(places.storage(reference), reference, channel, policy.trusted)
-    return reader.newest(digest) if newest_only else reader.all(digest, earlier)
+    return HistoryReader(places.storage(reference), reference, channel, policy.trusted).all()
 
 
 class HistoryReader:
@@ -162,7 +150,12 @@ class HistoryReader:
         self._log: list[Logged] | None = None
 
     def all(self, digest: str | None = None, earlier: str = "") -> ChannelHistory:
-        """Everything; see :func:`channel_history`."""
+        """Everything.
+
+        Args:
+            digest: What the channel's tag is known to point at.
+            earlier: A digest that was in the channel; its records count though no other leads to them.
+        """
         log = self._logged()
         head, drift, digest = self._head(digest)
         line = [*self._walk(head)]
@@ -179,8 +172,16 @@ class HistoryReader:
         records = sorted(line, key=lambda record: (record.number, not record.overwritten), reverse=True)
         return self._history(digest, records, drift)
 
+    def read_log(self) -> None:
+        """Read the log tags now."""
+        self._logged()
+
     def newest(self, digest: str | None = None) -> ChannelHistory:
-        """The last record only."""
+        """The last record only, which the log shows to be the last.
+
+        Args:
+            digest: What the channel's tag is known to point at.
+        """
         head, drift, digest = self._head(digest)
         return self._history(digest, [head] if head else [], drift)
 
@@ -290,7 +291,7 @@ class HistoryReader:
         Records that found the tag as it still is are passed over: their promotion was interrupted, or never counted.
         """
         subjects = sorted({*self._storage.subjects()}) if not self._own_tags else []
-        for records in run_all([partial(self._records_of, at) for at in subjects], Control()):
+        for records in run_all([partial(self._records_of, at) for at in subjects], self._storage.control):
             for record in records:
                 self._on.setdefault(record.digest, records)
         found = [one for at in subjects for one in self._on.get(at, ()) if one.previous_digest != digest]
@@ -298,7 +299,7 @@ class HistoryReader:
 
     def _records_on(self, digest: str) -> list[PromotionRecord]:
         if digest not in self._on:
-            self._on[digest] = self._records_of(digest, Control())
+            self._on[digest] = self._records_of(digest, self._storage.control)
         return self._on[digest]
 
     def _records_of(self, digest: str, control: Control) -> list[PromotionRecord]:

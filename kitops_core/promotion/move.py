@@ -11,7 +11,8 @@ A registry moves a tag without a condition, may drop what has no tag, and knows 
 
 A promotion, after the gates: (1) copies what is missing and keeps the kit, (2) attaches the record, (3) looks whether
 the tag is still where it was when it was decided, and writes it, (4) writes the log tag, (5) waits until all who may
-have looked before it wrote have written (``settle``), and looks again. What became of it:
+have looked before it wrote have written (``settle``), and looks again. While it waits the record is put into the list
+that other tools read, where a registry has no API for that: we find it by its own tag. What became of it:
 
 - *done*: the tag is ours. Or the record of what it has instead leads back to ours: somebody promoted after us, knowing
   of us, as might have been a second later;
@@ -36,11 +37,11 @@ line leaves out least of the log. The local store and layouts move tags atomical
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from kitops_core.errors import (
     GateRefusedError,
@@ -49,80 +50,43 @@ from kitops_core.errors import (
     LostRaceError,
     NotFoundError,
     RegistryError,
-    UnlistedError,
     WrongKindError,
 )
 from kitops_core.events import Control, Event
 from kitops_core.evidence.predicate_types import PROMOTION
-from kitops_core.evidence.secrets import redact_text
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statements
 from kitops_core.kits.copy_graph import Attached
 from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
-from kitops_core.oci.own_tags import kept_tag, log_tag
-from kitops_core.promotion.actor import current_actor
+from kitops_core.oci.own_tags import log_tag
+from kitops_core.parallel import run_all
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.promotion.gates.configured import gates_of
+from kitops_core.promotion.gates.gate import Gate
 from kitops_core.promotion.gates.variants import evaluate_all
-from kitops_core.promotion.history import ChannelHistory, HistoryReader, channel_history
+from kitops_core.promotion.history import ChannelHistory, HistoryReader
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
-from kitops_core.promotion.wholes import copy_whole, kits_of, record_of, tags_of
-from kitops_core.record import Source
-from kitops_core.reference import is_digest
-from kitops_core.session import FoundAny, Session, digest_of
-from kitops_core.signing.keys import SigningKey
+from kitops_core.promotion.terms import ABSENT, Terms
+from kitops_core.promotion.wholes import check_whole, copy_whole, keep_whole, kits_ahead, kits_of, record_of, tags_of
+from kitops_core.session import FoundAny, digest_of
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.kits.diff import KitDiff
 
-ABSENT = "absent"
-"""What ``expect`` says where the channel must have no kit yet."""
-
 _ASKED_AGAIN = ("signed", "provenance", "license", "required", "max_size", "command")
 """The gates that look at the kit itself; a rollback asks them again, for a signature may no longer hold."""
+_WITHOUT_EVIDENCE = ("license", "required", "max_size", "command", "upstream")
+"""The gates that look at nothing attached to it, the last as long as the kit is upstream now."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What the caller said about how to promote.
-
-    Attributes:
-        expect: What the channel must have now: a digest, ``absent``, or an empty string for anything.
-        dry_run: Only plan.
-        key: Signs the record.
-        actor: Who promotes.
-        source: The pipeline run that promotes.
-        note: A sentence for the record.
-    """
-
-    expect: str
-    dry_run: bool
-    key: SigningKey | None
-    actor: str
-    source: Source
-    note: str
-
-    @staticmethod
-    def given(session: Session, expect: str, dry_run: bool, note: str) -> Terms:
-        """What the caller said, and what the session says of who promotes.
-
-        Raises:
-            InvalidInputError: ``expect`` or the key cannot be used.
-        """
-        if expect not in ("", ABSENT) and not is_digest(expect):
-            raise InvalidInputError(
-                f"'{expect}' is not what a channel can be expected to have", hint="write a digest, or absent"
-            )
-        actor = redact_text(session.run.actor or current_actor())
-        run = replace(session.run, url=redact_text(session.run.url), actor="")  # the record has the actor itself
-        return Terms(expect, dry_run, session.signer, actor, run, redact_text(note))
+T = TypeVar("T")
 
 
 class Move:
@@ -135,9 +99,13 @@ class Move:
         terms: How to promote.
         control: Progress and cancelling.
 
+    Attributes:
+        current: The digest that the channel has, once :meth:`begin` has looked; empty where it has none.
+        held: Whether the channel's repository has the kit already, where that was looked for.
+        reader: Reads the channel's past.
+
     Raises:
         NotFoundError: There is no such channel.
-        LostRaceError: The channel does not have what was expected.
     """
 
     def __init__(self, policy: PromotionPolicy, name: str, places: Places, terms: Terms, control: Control) -> None:
@@ -150,11 +118,25 @@ class Move:
         self.target = policy.target(name)
         self.stage: Literal["preparing", "writing", "written"] = "preparing"
         self.storage = places.storage(self.target)
-        self.current = digest_of(self.storage, self.target.target)
-        wanted = {"": self.current, ABSENT: ""}.get(terms.expect, terms.expect)
+        self.current = ""
+        self.held: bool | None = None
+        self.reader = HistoryReader(self.storage, self.target, name, policy.trusted)
+
+    def begin(self, *reads: Callable[[], Any]) -> list[Any]:
+        """See what the channel has, and read what else the move begins with, all at once.
+
+        Raises:
+            LostRaceError: The channel does not have what was expected.
+        """
+        tasks: list[Callable[[Control], Any]] = [lambda _, read=read: read() for read in (self._look, *reads)]  # type: ignore[misc]
+        return run_all(tasks, self.control, at_once=True)[1:]
+
+    def _look(self) -> None:
+        expect, self.current = self.terms.expect, digest_of(self.storage, self.target.target)
+        wanted = {"": self.current, ABSENT: ""}.get(expect, expect)
         if wanted != self.current:
             raise LostRaceError(
-                f"{self.target} is expected to be {terms.expect}, and is {self.current or ABSENT}",
+                f"{self.target} is expected to be {expect}, and is {self.current or ABSENT}",
                 expected=wanted,
                 found=self.current,
                 hint="look at what happened with `kitops history`, then decide again",
@@ -173,12 +155,13 @@ class Move:
 
     def promote(self, found: FoundAny) -> Promotion:
         """Promote a kit; see :func:`kitops_core.promotion.promote.promote`."""
-        past = channel_history(self.policy, self.name, self.places, newest_only=True, digest=self.current)
-        self._check_seen_together(past)
+        gates = gates_of(self.policy, self.name)
         candidate = self._candidate(found)
+        past = self._read(candidate, gates, lambda: self.reader.newest(self.current))
+        self._check_seen_together(past)
         if self.current == found.manifest.digest and past.records and not past.drift:
             return self._result("promote", candidate, ())
-        return self._go("promote", candidate, evaluate_all(gates_of(self.policy, self.name), candidate), past)
+        return self._go("promote", candidate, evaluate_all(gates, candidate), past)
 
     def roll_back(self, past: ChannelHistory, to: str) -> Promotion:
         """Promote again what the channel had; see :func:`kitops_core.promotion.promote.rollback`."""
@@ -187,6 +170,7 @@ class Move:
         found = self._find(accepted.digest)
         candidate = self._candidate(found)
         gates = [gate for gate in gates_of(self.policy, self.name) if gate.kind in _ASKED_AGAIN]
+        self._read(candidate, gates, lambda: None)
         before = GateResult(
             kind="history",
             name=f"was in {self.name} before",
@@ -195,6 +179,22 @@ class Move:
             evidence=(accepted.record,),
         )
         return self._go("rollback", candidate, [before, *evaluate_all(gates, candidate)], past)
+
+    def _read(self, candidate: Candidate, gates: Sequence[Gate], past: Callable[[], T]) -> T:
+        """The channel's past, while what gates look at is read, and whether the channel's repository has the kit."""
+        elsewhere, manifest = candidate.storage.place != self.storage.place, candidate.manifest
+        evidence = elsewhere or any(gate.kind not in _WITHOUT_EVIDENCE for gate in gates)
+
+        def look(_: Control) -> None:
+            self.held = self.storage.holds(manifest) if elsewhere and isinstance(manifest, Manifest) else None
+
+        reads: list[Callable[[Control], Any]] = [
+            lambda _: past(),
+            lambda control: candidate.read_ahead(evidence=evidence, control=control),
+            look,
+            *kits_ahead(candidate, self.storage, self.current),
+        ]
+        return cast("T", run_all(reads, self.control, at_once=True)[0])
 
     def _check_seen_together(self, past: ChannelHistory) -> None:
         """See that the tag had not moved yet when the log was read, after it: that would be taken for drift.
@@ -213,6 +213,7 @@ class Move:
         gates: Sequence[GateResult],
         past: ChannelHistory,
     ) -> Promotion:
+        check_whole(candidate, self.storage)
         tags, free = self._version_tags(candidate)
         planned = replace(self._result(action, candidate, (*gates, *free)), tags=tags)
         manifest = candidate.manifest
@@ -236,20 +237,24 @@ class Move:
             record.append(self._write_record(said, candidate.found, known))
             return record
 
+        to_list: list[Callable[[], None]] = []  # in a copy it may have been listed with what else is attached
+
+        def put(written: Sequence[Manifest]) -> None:
+            to_list.append(self.storage.put_unlisted(written))
+
         try:
             if candidate.storage.place == self.storage.place:
-                if kept_tag(manifest.digest) not in self.storage.seen_tags():
-                    self.storage.keep(manifest)
-                self._put_record(attach())
+                keep_whole(candidate, self.storage, self.control, attach)
+                put(record)
             else:
-                copy_whole(candidate, self.storage, self.control, known, attach)
+                copy_whole(candidate, self.storage, self.control, known, attach, put, held=self.held)
             if self.current and self.current != past.recorded:
                 self.storage.keep_present(self.current)
             for tag in tags:
                 if digest_of(self.storage, tag) != manifest.digest:
                     self.storage.swap_tag(manifest, tag, "", control=self.control)
             self.control.check()
-            self._swap(manifest, record[0], said)
+            self._swap(manifest, record[0], said, to_list)
         except BaseException:
             for written in record if self.stage == "preparing" else ():
                 with suppress(KitOpsError):
@@ -257,15 +262,10 @@ class Move:
             raise
         return replace(planned, record=record[0].digest, changed=self.current != manifest.digest)
 
-    def _put_record(self, record: Sequence[Manifest]) -> None:
-        """Attach the record where the kit is. That other tools do not see it in a list holds nothing up: we find it."""
-        try:
-            self.storage.put_referrers(record)
-        except UnlistedError as error:
-            self.control.emit(Event("warning", str(self.target), detail=error.message))
-
-    def _swap(self, manifest: AnyManifest, record: Manifest, said: PromotionRecord) -> None:
-        """Move the tag and log that it was moved."""
+    def _swap(
+        self, manifest: AnyManifest, record: Manifest, said: PromotionRecord, to_list: Sequence[Callable[[], None]]
+    ) -> None:
+        """Move the tag and log that it was moved; while it is watched, list the record for other tools."""
 
         def writing() -> None:
             self.stage = "writing"
@@ -279,6 +279,11 @@ class Move:
                     f"{self.target} was moved to {manifest.digest}, and that could not be logged: {error.message}",
                     hint=error.hint or "the next promotion finds it all the same, unless something else moves the tag",
                 ) from error
+            try:
+                for list_record in to_list:
+                    list_record()
+            except KitOpsError as error:  # other tools do not see it in their list; we find it all the same
+                self.control.emit(Event("warning", str(self.target), detail=error.message))
 
         try:
             self.storage.swap_tag(

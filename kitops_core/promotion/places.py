@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 class Places:
     """Opens what references name: the registry where they name one, else the local store or the layout.
 
+    It can be used from several threads.
+
     A promotion moves what others can see, so a kit under a registry's name is never read from the local store here.
 
     Args:
@@ -26,18 +29,20 @@ class Places:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._lock = threading.Lock()
         self._open: dict[str, Storage] = {}
         self._found: dict[Reference, FoundAny | None] = {}
         self._stack = ExitStack()
 
     def storage(self, reference: Reference) -> Storage:
         """The repository of ``reference``."""
-        storage = self._open.get(reference.name)
-        if storage is None:
-            storage = self._session.storage(reference, "registry" if reference.in_registry else "store")
-            self._stack.callback(storage.close)
-            self._open[reference.name] = storage
-        return storage
+        with self._lock:
+            storage = self._open.get(reference.name)
+            if storage is None:
+                storage = self._session.storage(reference, "registry" if reference.in_registry else "store")
+                self._stack.callback(storage.close)
+                self._open[reference.name] = storage
+            return storage
 
     def find(self, reference: Reference) -> FoundAny | None:
         """The kit or index ``reference`` names, pinned to its digest; ``None`` where there is none.

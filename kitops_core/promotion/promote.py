@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from kitops_core.errors import InvalidInputError, NotFoundError
-from kitops_core.promotion.history import channel_history
-from kitops_core.promotion.move import Move, Terms
+from kitops_core.promotion.move import Move
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.result import Promotion
+from kitops_core.promotion.terms import Terms
 from kitops_core.reference import parse_reference
 from kitops_core.session import FoundAny, Session
 
@@ -30,7 +30,8 @@ def promote(
     terms = Terms.given(session, expect, dry_run, note)
     with Places(session) as places:
         move = Move(loaded, to, places, terms, session.control)
-        return move.promote(find_candidate(loaded, to, reference, places))
+        found, _ = move.begin(lambda: find_candidate(loaded, to, reference, places), move.reader.read_log)
+        return move.promote(found)
 
 
 def rollback(
@@ -48,7 +49,8 @@ def rollback(
     terms = Terms.given(session, expect, dry_run, note)
     with Places(session) as places:
         move = Move(loaded, channel, places, terms, session.control)
-        return move.roll_back(channel_history(loaded, channel, places, earlier=to), to)
+        (past,) = move.begin(lambda: move.reader.all(earlier=to))
+        return move.roll_back(past, to)
 
 
 def find_candidate(policy: PromotionPolicy, to: str, reference: str, places: Places) -> FoundAny:

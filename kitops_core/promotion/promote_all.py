@@ -18,7 +18,7 @@ from kitops_core.errors import CancelledError, GateRefusedError, KitOpsError, Re
 from kitops_core.events import Control
 from kitops_core.oci.own_tags import logged
 from kitops_core.parallel import run_all
-from kitops_core.promotion.history import channel_history
+from kitops_core.promotion.history import HistoryReader
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policies
@@ -195,7 +195,8 @@ class _Kit:
 
     def _rolled_back(self, places: Places, name: str, before: str, coming: str) -> str:
         """Why a kit that somebody rolled back is not promoted again by the next run; empty where nobody did."""
-        past = channel_history(self._policy, name, places, newest_only=True, digest=before)
+        target = self._policy.target(name)
+        past = HistoryReader(places.storage(target), target, name, self._policy.trusted).newest(before)
         last = past.records[0] if past.records and not past.drift else None
         if last is None or last.action != "rollback" or last.previous_digest != coming:
             return ""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError, NotFoundError
-from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import SLSA_PROVENANCE
 from kitops_core.evidence.slsa_read import read_build
 from kitops_core.evidence.statements import read_evidence
@@ -31,6 +30,7 @@ from kitops_core.session import FoundAny, Session, digest_of
 from kitops_core.wording import parse_timestamp, timestamp_text
 
 if TYPE_CHECKING:
+    from kitops_core.events import Control
     from kitops_core.storage import Storage
 
 
@@ -171,7 +171,7 @@ class _Review:
             return False
         templates = self._policy.channels[channel].version_tags
         own: tuple[str, ...] = ()
-        manifest, control = found.manifest, Control()
+        manifest, control = found.manifest, found.storage.control
         with suppress(InvalidInputError, NotFoundError):  # a template that this kit cannot fill gave it no tag
             kits = read_kits(found.storage, manifest, control) if isinstance(manifest, KitIndex) else [manifest]
             own = tags_of(templates, read_all(found.storage, kits, control), channel, manifest.digest)

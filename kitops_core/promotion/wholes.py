@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError
 from kitops_core.events import Control
-from kitops_core.kits.copy_graph import Attached, copy_manifest
-from kitops_core.kits.copy_index import copy_index, index_record
+from kitops_core.kits.copy_graph import Attached, PutReferrers, copy_manifest
+from kitops_core.kits.copy_index import check_kits, copy_index, index_record, keeping_kits
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.oci.manifest import Manifest
+from kitops_core.oci.own_tags import kept_tag
 from kitops_core.parallel import run_all
 from kitops_core.promotion.version_tags import version_tags
 from kitops_core.record import ModelKitRecord
@@ -30,20 +31,75 @@ def record_of(candidate: Candidate, target: Reference, previous: str) -> ModelKi
     return candidate.kit.record(target, previous_digest=previous)
 
 
+def check_whole(candidate: Candidate, target: Storage) -> None:
+    """See that all kits of an index are there; those that are to be copied are read for that.
+
+    Raises:
+        NotFoundError: One is not there.
+    """
+    if not isinstance(candidate.manifest, KitIndex):
+        return
+    if candidate.storage.place == target.place and not candidate.has_read_kits:
+        check_kits(candidate.storage, candidate.manifest, candidate.control)
+    else:
+        _ = candidate.kits
+
+
+def kits_ahead(candidate: Candidate, target: Storage, current: str) -> list[Callable[[Control], None]]:
+    """A task that reads the kits of an index that are to be copied, where the channel has it not as it is, if any."""
+    wanted = candidate.storage.place != target.place and current != candidate.digest
+    return [lambda _: check_whole(candidate, target)] if wanted else []
+
+
 def copy_whole(
     candidate: Candidate,
     target: Storage,
     control: Control,
     known: Attached | None,
     attach: Callable[[], Sequence[Manifest]],
+    put: PutReferrers,
+    *,
+    held: bool | None = None,
 ) -> None:
-    """Copy a kit, or an index with its kits, without a tag, and all that is attached to it."""
+    """Copy a kit, or an index with its kits, without a tag, and all that is attached to it.
+
+    Args:
+        candidate: What is copied.
+        target: Where to.
+        control: Progress and cancelling.
+        known: What is attached to it, where somebody has looked already.
+        attach: Gives more that is to be attached.
+        put: Puts that, where nothing else is attached.
+        held: Whether the target has it, where somebody has looked already; of an index it is not asked.
+    """
     manifest, source = candidate.manifest, candidate.storage
     if isinstance(manifest, KitIndex):
+        of_all = candidate.of_kits if known is None else {**candidate.of_kits, manifest.digest: known}
         kits = candidate.kits
-        copy_index(source, target, manifest, (), control, referrers=True, known=known, kits=kits, attach=attach)
+        copy_index(
+            source, target, manifest, (), control, referrers=True, known=of_all, kits=kits, attach=attach, put=put
+        )
     else:
-        copy_manifest(source, target, manifest, (), control, referrers=True, known=known, attach=attach)
+        copy_manifest(
+            source, target, manifest, (), control, referrers=True, held=held, known=known, attach=attach, put=put
+        )
+
+
+def keep_whole(
+    candidate: Candidate, storage: Storage, control: Control, attach: Callable[[], Sequence[Manifest]]
+) -> None:
+    """Give a kit, or an index and its kits, tags of our own where they are, while ``attach`` writes blobs."""
+    manifest = candidate.manifest
+
+    def attach_more(linked: Control) -> None:
+        attach()
+
+    def keep(linked: Control) -> None:
+        if kept_tag(manifest.digest) not in (storage.seen_tags() or ()):
+            storage.keep(manifest)
+
+    kits = keeping_kits(storage, manifest.digests) if isinstance(manifest, KitIndex) else []
+    run_all([attach_more, keep, *kits], control, at_once=len(kits) < 2)
 
 
 def kits_of(candidate: Candidate) -> list[StoredKit]:

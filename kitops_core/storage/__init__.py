@@ -39,6 +39,10 @@ class Storage(Protocol):
         Storages of one place hold the same; those whose places begin alike can take blobs from each other.
         """
 
+    @property
+    def control(self) -> Control:
+        """What ends waiting here, of the operation that it was opened for; for whoever reads and has none given."""
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 
@@ -72,6 +76,9 @@ class Storage(Protocol):
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them with as few writes as there are subjects."""
+
+    def put_unlisted(self, manifests: Sequence[Manifest]) -> Callable[[], None]:
+        """Store manifests that have a subject, so that we find them; what is given back lists them for other tools."""
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here with all it names. A registry that has it is trusted to have its blobs."""
@@ -118,8 +125,8 @@ class Storage(Protocol):
     def own_tags(self) -> Iterator[str]:
         """The tags of our own, sorted; none where manifests stay without a tag."""
 
-    def seen_tags(self) -> Collection[str]:
-        """All tags as they were when something had to list them anyway; none where nothing had to, and locally."""
+    def seen_tags(self) -> Collection[str] | None:
+        """All tags as they were when something had to list them anyway; ``None`` where nothing had to, and locally."""
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
         """Point a tag at a manifest that is already here."""

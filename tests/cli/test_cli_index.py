@@ -54,7 +54,11 @@ def test_an_index_is_made_filled_shown_and_deleted(tmp_path: Path) -> None:
     [
         (["index", "add", "test/llm:all", "test/llm:q4_0", "-l", "bad"], 3, "'bad' is not a change of a label"),
         (["index", "add", "test/llm:all", "other:q4_0"], 3, "'other:q4_0' is not in localhost/test/llm"),
-        (["index", "info", "test/llm:q4_0"], 4, "the index test/llm:q4_0 is not in the local store"),
+        (["index", "add", "test/llm:all", "test/llm:all"], 3, "test/llm:all is an index, and an index names kits"),
+        (["index", "add", "test/llm:all", "test/llm:q4_0", "-l", f"{'x' * 64}=1"], 3, "is not a label's name"),
+        (["index", "info", "test/llm:q4_0"], 3, "test/llm:q4_0 is a kit, and no index"),
+        (["index", "info", "test/llm:none"], 4, "the index test/llm:none is not in the local store"),
+        (["index", "remove", "test/llm:all", "test/llm:q5"], 4, "does not have test/llm:q5. There are:"),
         (["index", "delete"], 2, "Name an index, or give --all"),
         (["index", "delete", "a:b", "--all"], 2, "Name an index, or give --all"),
         (["info", "test/llm:all"], 3, "test/llm:all is an index of 3 kits:"),

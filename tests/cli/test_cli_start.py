@@ -10,7 +10,9 @@ from registry_fixture import PASSWORD, USERNAME, Served
 
 MODELS = {"pydantic", "pydantic_core"}
 """What takes longest; no command needs the models of a Kitfile but those that make one up."""
-NETWORK = {"urllib3", "ssl", "http"}
+NETWORK = {"urllib3", "ssl", "http", "socket"}
+CLIENTS = {"urllib3", "http", "email"}
+"""General clients of HTTP, and what they read heads with; TLS is only for those who speak it."""
 OPEN_REGISTRY = {"kitops_core.storage.registry.challenge", "encodings.idna", "stringprep"}
 """What only a registry that asks for a password, or one with a name in another script, makes necessary."""
 UNUSED = {"rich", "cryptography", "nacl", "oras", "requests", "identify", "asyncio", "concurrent"}
@@ -63,12 +65,12 @@ def test_commands_on_an_open_registry_import_neither_models_nor_what_only_closed
     command: list[str], packed: str, tmp_path: Path
 ) -> None:
     modules = modules_after(*filled(command, packed, tmp_path / "out"))
-    assert modules & (MODELS | UNUSED | OPEN_REGISTRY) == set()
+    assert modules & (MODELS | UNUSED | CLIENTS | OPEN_REGISTRY | {"ssl"}) == set()
 
 
-def test_login_imports_no_models(auth_registry: Served) -> None:
+def test_login_imports_neither_models_nor_a_general_client(auth_registry: Served) -> None:
     modules = modules_after("login", auth_registry.address, "-u", USERNAME, "--password-stdin", stdin=PASSWORD)
-    assert modules & (MODELS | UNUSED) == set()
+    assert modules & (MODELS | UNUSED | CLIENTS | {"ssl"}) == set()
 
 
 def test_packing_by_a_kitfile_and_unpacking_import_no_models(kit_directory: Path, tmp_path: Path) -> None:
@@ -78,4 +80,4 @@ def test_packing_by_a_kitfile_and_unpacking_import_no_models(kit_directory: Path
 
 def test_packing_to_a_registry_in_one_pass_imports_no_models(kit_directory: Path, registry: str) -> None:
     modules = modules_after("pack", kit_directory, "--push", "-t", f"{registry}/start/one-pass:1")
-    assert modules & (MODELS | UNUSED) == set()
+    assert modules & (MODELS | UNUSED | CLIENTS) == set()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from cli_runner import run
 from readme import snippet
 from serving_kits import FLAT, push, read, write
 from signing_tools import KEY, write_keys
 from storage_initializing import initialize
+from variants import make_index
 
 import kitops_core as kitops
 
@@ -49,6 +51,19 @@ def test_the_storage_initializer(place: str, tmp_path: Path) -> None:
     ran = initialize(*line.removeprefix("$ kitops-storage-initializer ").split())
     assert ran.code == 0, ran
     assert read(tmp_path / "mnt" / "models") == FLAT
+
+
+def test_the_annotation_of_an_inference_service(place: str, tmp_path: Path) -> None:
+    (tmp_path / "variants").mkdir()
+    make_index(tmp_path / "variants", f"{place}/ml/llm", push=True, tag="prod")
+    service = yaml.safe_load(snippet("annotated", DOC).replace("registry.example.com", place))
+    (storage, _) = kitops.manifests("kserve", f"{place}/ml/churn:prod")
+    (taken,) = [one["valueFrom"] for one in storage["spec"]["container"]["env"] if one["name"] == "KITOPS_LABEL"]
+    ((name, label),) = service["metadata"]["annotations"].items()
+    assert taken == {"fieldRef": {"fieldPath": f"metadata.annotations['{name}']"}}
+    uri = service["spec"]["predictor"]["model"]["storageUri"]
+    assert initialize(uri, tmp_path / "served", KITOPS_LABEL=label).code == 0
+    assert (tmp_path / "served" / "f16.gguf").is_file()
 
 
 def test_the_arguments_for_vllm(place: str, tmp_path: Path) -> None:

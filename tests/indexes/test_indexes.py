@@ -10,12 +10,14 @@ import pytest
 from clients import client
 from local_kits import encoded
 from signing_tools import new_key
-from variants import LABELS, make_index, pack_variant, variants_of
+from variants import LABELS, copy_kit_as_others_do, make_index, pack_variant, variants_of
 
 import kitops_core as kitops
 from kitops_core import ConflictError, InvalidInputError, NotFoundError, Registries, Variant, WrongKindError
 from kitops_core.events import Event
 from kitops_core.oci.manifest import sha256_digest
+from kitops_core.oci.own_tags import kept_tag
+from kitops_core.storage.registry import RegistryRepository
 
 
 @pytest.fixture
@@ -128,6 +130,27 @@ class TestInTheLocalStore:
         with pytest.raises(InvalidInputError, match="llm:q4_0 and llm:again are one kit"):
             kitops.index_kits("llm:all", [Variant("llm:q4_0", {"a": 1}), Variant("llm:again", {"a": 2})])
 
+    def test_a_tag_that_moved_on_still_names_the_kit_that_was_added_by_it(self, tmp_path: Path) -> None:
+        first = make_index(tmp_path, "llm")
+        (tmp_path / "q4_0.gguf").write_bytes(b"retrained")
+        kitops.pack(kitops.Contents(model=tmp_path / "q4_0.gguf", name="llm"), "llm:q4_0")
+        events: list[Event] = []
+        client(on_event=events.append).index_add("llm:all", "llm:q4_0", labels={"quantization": "q4_0"})
+        had = next(one.digest for one in first.variants or () if one.tag == "q4_0")
+        (warning,) = [event.detail for event in events if event.phase == "warning"]
+        assert warning == f"had {had} as llm:q4_0 already, and keeps it: `kitops index remove` takes it out"
+        left = kitops.index_remove("llm:all", "llm:q4_0").variants or ()  # what the tag has now
+        assert [one.digest for one in left if one.tag == "q4_0"] == [had]
+        assert len(kitops.index_remove("llm:all", "llm:q4_0").variants or ()) == 2  # what was added by it
+
+    def test_kits_with_the_same_labels_are_told_apart_by_their_digests(self, tmp_path: Path) -> None:
+        kits = [pack_variant(tmp_path, "llm", one).digest for one in ("q4_0", "q8_0")]
+        kitops.index_kits("llm:all", [Variant(f"llm@{digest}", {"a": 1}) for digest in kits])
+        with pytest.raises(InvalidInputError, match="2 kits in llm:all have a=1") as raised:
+            kitops.open("llm:all?a=1")
+        assert "they have the same labels" in raised.value.hint
+        assert all(digest in raised.value.message for digest in kits)
+
     def test_what_is_not_there_or_of_the_wrong_kind_is_said(self, tmp_path: Path) -> None:
         make_index(tmp_path, "llm")
         with pytest.raises(NotFoundError, match="the index llm:none is not in the local store"):
@@ -208,6 +231,30 @@ class TestInARegistry:
         kit = kitops.pack(kitops.Contents(model=tmp_path / "q4_0.gguf", name="llm"), f"{name}:q4_0")
         kitops.index_kits(f"{name}:all", variants_of(name))
         assert kitops.push(f"{name}:all").sent == kit.size
+
+    def test_kits_that_another_client_pushed_get_a_tag_that_keeps_them(self, tmp_path: Path, name: str) -> None:
+        kits = [pack_variant(tmp_path, name, one, push=True).digest for one in LABELS]
+        registry, _, path = name.partition("/")
+        ours, other = (RegistryRepository(registry, one) for one in (path, f"{path}-other"))
+        for digest in kits:
+            copy_kit_as_others_do(ours, other, digest)
+        kitops.index_kits(f"{other.name}:all", [Variant(f"{other.name}@{digest}") for digest in kits], push=True)
+        assert {*map(kept_tag, kits)} < {*other.own_tags()}
+        ours.close()
+        other.close()
+
+    def test_a_push_does_not_need_the_kits_that_are_there_already(self, tmp_path: Path, name: str) -> None:
+        for one in LABELS:
+            pack_variant(tmp_path, name, one, push=one != "f16")
+        kitops.index_kits(f"{name}:all")
+        for one in LABELS:
+            where = "store" if one == "f16" else "registry"
+            kitops.index_add(f"{name}:all", f"{name}:{one}", where=where)  # type: ignore[arg-type]
+        assert kitops.push(f"{name}:all").digest == kitops.resolve(f"{name}:all", where="registry")
+        with kitops.open(f"{name}:f16", where="store") as kit, pytest.raises(NotFoundError) as raised:
+            kitops.push(f"{name}:all", f"{name}-elsewhere:all")
+        assert raised.value.message.partition(": ")[0].endswith("that are not in the local store")
+        assert kit.digest not in raised.value.message.partition(": ")[2]
 
     def test_pushed_alone_it_names_the_kits_that_are_missing(self, tmp_path: Path, name: str) -> None:
         make_index(tmp_path, name)

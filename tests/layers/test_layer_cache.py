@@ -133,7 +133,19 @@ def test_the_oldest_go_when_there_are_too_many(
         then = time.time() - 1000 + number
         os.utime(cache._path(str(number)), (then, then))
     cache.get("0")  # being used makes it young
-    put(cache, key="one too many")
+    put(LayerCache(cache._directory), key="one too many")
     left = {key for key in [*map(str, range(16)), "one too many"] if cache.get(key) is not None}
     assert left == {"0", "one too many"} | set(map(str, range(4, 16)))
     assert len(list(tmp_path.rglob("*.json"))) == 14
+
+
+def test_who_remembers_many_looks_now_and_then_whether_there_are_too_many(
+    cache: LayerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ENTRIES", 8)
+    monkeypatch.setattr(module, "_LOOK_EVERY", 4)
+    counts = []
+    for number in range(40):
+        put(cache, key=str(number))
+        counts.append(cache.entries()[0])
+    assert 8 < max(counts) <= 8 + 4

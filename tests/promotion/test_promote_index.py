@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from promotions import Project, new_project
+from promotions import QUICK, Project, new_project
 from signing_tools import new_key
-from variants import LABELS
+from variants import LABELS, copy_kit_as_others_do
 
 import kitops_core as kitops
 from kitops_core import Contents, GateRefusedError, Variant
+from kitops_core.oci.kit_index import KitIndex
+from kitops_core.oci.own_tags import kept_tag
+from kitops_core.storage.registry import RegistryRepository
+from kitops_core.storage.registry.manifests import RawManifest
 
 EARLIER = datetime.now(timezone.utc) - timedelta(minutes=5)
 
@@ -181,6 +185,23 @@ def test_a_kit_that_is_missing_stops_it_before_anything_moves(project: Project, 
         project.promote("dev", "prod")
     assert project.digest(f"{project.kit}:prod") == ""
     assert raw
+
+
+def test_kits_that_another_client_left_without_a_tag_are_kept(project: Project) -> None:
+    project.channels(dev={}, prod={"from": "dev"})
+    index(project)
+    registry, _, name = project.kit.partition("/")
+    ours, other = (RegistryRepository(registry, one, QUICK) for one in (name, f"{name}-other"))
+    found = ours.read("dev")
+    assert isinstance(found, KitIndex)
+    for entry in found.entries:
+        copy_kit_as_others_do(ours, other, entry.digest)
+    other._manifests.put(RawManifest(found.raw, found.digest, found.media_type), "dev")
+    project.write({"kit": other.name, "channels": {"dev": {}, "prod": {"from": "dev"}}})
+    project.promote("dev", "prod")
+    assert {kept_tag(one.digest) for one in (found, *found.entries)} <= {*other.own_tags()}
+    ours.close()
+    other.close()
 
 
 def test_prune_leaves_the_kits_of_an_index_that_stays(project: Project) -> None:

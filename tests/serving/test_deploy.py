@@ -21,6 +21,7 @@ from cli_runner import ok
 from pod_runner import PodRunner, image_environment
 from registry_fixture import PASSWORD, USERNAME, Served, free_port
 from tool_environment import ROOT, USER, as_user, install, python_for_others
+from variants import make_index
 
 import kitops_core as kitops
 
@@ -279,6 +280,29 @@ def test_kserves_initializer_verifies_and_fetches(model: Path, registry: str, ru
     kitops.sign(f"{name}:1", keys / "cosign.key")
     works(runner.run(container, {}))
     assert (target / "models" / "model.bin").read_bytes() == (model / "model.bin").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "served"), [("quantization=q8_0", "q8_0.gguf"), ("vram<=8GB", "q4_0.gguf"), ("", "")]
+)
+def test_an_annotation_says_which_kit_of_an_index_kserve_serves(
+    registry: str, runner: PodRunner, tmp_path: Path, annotation: str, served: str
+) -> None:
+    name = f"{registry}/jobs/{uuid.uuid4().hex[:8]}"
+    make_index(tmp_path, name, push=True)
+    storage = kitops.manifests("kserve", f"{name}:q4_0")[0]
+    target = runner.root / f"mnt-{uuid.uuid4().hex[:8]}"
+    target.mkdir()
+    target.chmod(0o777)
+    container = {**storage["spec"]["container"], "args": [f"kit://{name}:all", str(target / "models")]}
+    runner.annotations = {"kitops.ml/label": annotation} if annotation else {}
+    ran = runner.run(container, {})
+    if served:
+        works(ran)
+        assert [path.name for path in (target / "models").glob("*.gguf")] == [served]
+    else:
+        assert ran.returncode == 3
+        assert "is an index of 3 kits" in ran.stderr
 
 
 def test_the_processes_of_these_tests_are_not_root_and_cannot_write_the_node(runner: PodRunner) -> None:

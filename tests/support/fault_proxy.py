@@ -154,12 +154,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "") == "chunked":
-            body = b""
+            body = bytearray()
             while size := int(self.rfile.readline(), 16):
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
-            return body
+            return bytes(body)
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def forward(self, seen: Seen) -> Reply:

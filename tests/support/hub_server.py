@@ -208,7 +208,9 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.say(fault.status, b"out of order", {**fault.headers})
                 return
             url = urlsplit(self.path)
-            if match := re.fullmatch(r"/api/(models|datasets)/(.+?)(?:/(revision|tree)/([^/]+))?", url.path):
+            if match := re.fullmatch(r"/api/(models|datasets)/(.+)/refs", url.path):
+                self.refs(f"{match[1]}/{match[2]}", token)
+            elif match := re.fullmatch(r"/api/(models|datasets)/(.+?)(?:/(revision|tree)/([^/]+))?", url.path):
                 self.api(match[1], match[2], match[3] or "", unquote(match[4] or "main"), token, url.query)
             elif match := re.fullmatch(r"/(datasets/)?([^/]+(?:/[^/]+)?)/resolve/([0-9a-f]{40})/(.+)", url.path):
                 name = f"{match[1] or 'models/'}{match[2]}"
@@ -247,6 +249,14 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 siblings = [{"rfilename": path} for path in repo.files[commit]]
                 info = {"id": id_, "sha": commit, "private": repo.access == "private", "gated": False, "tags": []}
                 self.say(200, json.dumps({**info, "siblings": siblings, "downloads": 0, "likes": 0}).encode())
+
+        def refs(self, name: str, token: str) -> None:
+            if not self.refused(name, token):
+                branches = [
+                    {"name": branch, "ref": f"refs/heads/{branch}", "targetCommit": commit}
+                    for branch, commit in hub.repos[name].branches.items()
+                ]
+                self.say(200, json.dumps({"branches": branches, "converts": [], "tags": []}).encode())
 
         def tree(self, repo: Repo, commit: str, query: str) -> None:
             start = int(parse_qs(query).get("cursor", ["0"])[0])

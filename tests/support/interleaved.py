@@ -21,7 +21,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 from referrers_server import Handler, Repository
 
 from kitops_core.events import Control
@@ -29,6 +28,8 @@ from kitops_core.lanes import at_most
 from kitops_core.promotion.gates.candidate import Candidate
 from kitops_core.storage.registry import backoff, referrers_list, repository, swap, transport
 from kitops_core.storage.registry.connections import Connections
+from kitops_core.storage.registry.http_head import Head, Headers
+from kitops_core.storage.registry.http_response import Response
 
 REGISTRY = "127.0.0.1:1"  # nobody listens there: whatever escaped the model would fail
 
@@ -44,9 +45,9 @@ class _Direct(Handler):
         self.server = server
         self.command = method
         self.path = path
-        self.headers = urllib3.HTTPHeaderDict(headers)  # type: ignore[assignment]
+        self.headers = Headers(headers.items())  # type: ignore[assignment]
         self._given = body
-        self.status, self.sent, self.told = 500, b"", urllib3.HTTPHeaderDict()
+        self.status, self.sent, self.told = 500, b"", Headers()
         self._handle()
 
     def _read_body(self) -> bytes:
@@ -54,9 +55,28 @@ class _Direct(Handler):
 
     def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.status = status
-        self.told = urllib3.HTTPHeaderDict({name.replace("_", "-"): value for name, value in headers.items()})
-        self.told["Content-Length"] = str(len(body))
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.told = Headers({**told, "Content-Length": str(len(body))}.items())
         self.sent = b"" if self.command == "HEAD" else body
+
+
+class _Sent:
+    """The body of an answer, as a connection has it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = BytesIO(body)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        return self._body.readinto(buffer)
+
+    def readline(self, most: int) -> bytes:
+        raise AssertionError("the model sends no chunks")
+
+    def give_back(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def shut_down(self) -> None: ...
 
 
 class Registry:
@@ -177,22 +197,18 @@ class Model:
 
     # --- what the code under test is given instead of a network and a clock ------------------------------------
 
-    def urlopen(self, method: str, url: str, body: Any = None, headers: Any = None, **_: Any) -> urllib3.HTTPResponse:
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, timeouts: object, control: object
+    ) -> Response:
         writer: Writer | None = getattr(_here, "writer", None)
         data = body if isinstance(body, bytes) else b"".join(bytes(part) for part in body or ())
         if writer is not None:
             writer.park()
         self.requests += 1
-        answer = self.registry.answer(writer.name if writer else "main", method, url, headers or {}, data)
+        answer = self.registry.answer(writer.name if writer else "main", method, url, headers, data)
         if writer is not None:
             writer.sent()
-        return urllib3.HTTPResponse(
-            BytesIO(answer.sent),
-            headers=answer.told,
-            status=answer.status,
-            preload_content=False,
-            request_method=method,
-        )
+        return Response(method, Head(1, answer.status, answer.told), _Sent(answer.sent))
 
     def sleep(self, seconds: float) -> None:
         writer: Writer | None = getattr(_here, "writer", None)
@@ -206,7 +222,7 @@ class Model:
 def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
     """Until the block ends, all registries are the model's, and so is the time that waiting takes."""
     model = Model(api=api, drops_untagged=drops_untagged)
-    pools = SimpleNamespace(manager=lambda url: model, close=lambda: None, connections=Connections())
+    pools = SimpleNamespace(request=model.request, close=lambda: None, connections=Connections())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "Pools", lambda options: pools)
         for module in (swap, referrers_list, repository, backoff):
@@ -216,7 +232,7 @@ def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
             patch.setattr(module, "random", Random(0))
         patch.setattr(Control, "sleep", lambda control, seconds: model.sleep(seconds))
         # The writers of the model are processes of their own, which share no lock.
-        patch.setattr(referrers_list, "_writing", nullcontext())
+        patch.setattr(referrers_list, "_turn", lambda where: nullcontext())
         for value in vars(Candidate).values():
             if isinstance(value, cached_property):  # before Python 3.12 one lock for all instances
                 patch.setattr(value, "lock", nullcontext(), raising=False)

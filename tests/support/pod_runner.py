@@ -40,6 +40,7 @@ class PodRunner:
         secrets: Secrets by name, their data by key.
         claims: The directories of claims by name.
         config_maps: ConfigMaps by name.
+        annotations: Annotations of the pod.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class PodRunner:
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     claims: dict[str, Path] = field(default_factory=dict)
     config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def volumes(self, pod: Object) -> dict[str, Path]:
         """Make a pod's volumes.
@@ -91,6 +93,11 @@ class PodRunner:
         for variable in container.get("env", ()):
             if "value" in variable:
                 out[variable["name"]] = variable["value"]
+                continue
+            if field_of := variable["valueFrom"].get("fieldRef"):
+                match = re.fullmatch(r"metadata\.annotations\['(.+)'\]", field_of["fieldPath"])
+                assert match is not None
+                out[variable["name"]] = self.annotations.get(match[1], "")  # as Kubernetes: empty where there is none
                 continue
             source = variable["valueFrom"]["secretKeyRef"]
             value = self.secrets.get(source["name"], {}).get(source["key"])

@@ -7,6 +7,10 @@ from typing import Any
 
 import kitops_core as kitops
 from kitops_core import Contents, ModelKitRecord, Variant
+from kitops_core.events import Control
+from kitops_core.oci.blob import BytesSource
+from kitops_core.storage.registry import RegistryRepository
+from kitops_core.storage.registry.manifests import RawManifest
 
 LABELS: dict[str, dict[str, Any]] = {
     "q4_0": {"quantization": "q4_0", "vram": "6GB"},
@@ -36,3 +40,12 @@ def make_index(directory: Path, repository: str, *, push: bool = False, tag: str
     for name in LABELS:
         pack_variant(directory, repository, name, push=push)
     return kitops.index_kits(f"{repository}:{tag}", variants_of(repository), push=push)
+
+
+def copy_kit_as_others_do(source: RegistryRepository, target: RegistryRepository, digest: str) -> None:
+    """Copy a kit as every client does it that has no names of its own for what it pushes: by its digest."""
+    kit = source.manifest(digest)
+    for blob in kit.blobs:
+        with source.open_blob(blob, Control()) as reader:
+            target.write_blob(BytesSource(reader.read_all(200_000), blob.media_type), Control())
+    target._manifests.put(RawManifest(kit.raw, kit.digest, kit.media_type), kit.digest)

@@ -1,4 +1,7 @@
-"""A real Airflow on SQLite and a real registry: train, push, and by the push verify and promote. No account needed."""
+"""A real Airflow on SQLite and a real registry: train, push, and by the push verify and promote. No account needed.
+
+Then three quantisations of another model: mapped tasks pack them, and their index is promoted as one.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,22 @@ channels:
       - metric: {{name: accuracy, not_worse_than: prod, by: 0.01}}
 """
 
+VARIANTS = """\
+kit: {repository}
+trust: {{keys: [release.pub]}}
+channels:
+  dev: {{}}
+  prod:
+    from: dev
+    gates:
+      - signed: {{key: release.pub}}
+      - metric: {{name: error, max: 0.1}}
+"""
+
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
     keep = parser.parse_args().keep
     os.environ["COSIGN_PASSWORD"] = ""
@@ -49,6 +64,7 @@ def main() -> None:
         (home / "release.key").write_bytes(private)
         (home / "release.pub").write_bytes(public)
         (home / "promotion.yaml").write_text(POLICY.format(repository=repository))
+        (home / "llm.yaml").write_text(VARIANTS.format(repository=f"{registry.address}/ml/llm"))
         (home / "airflow").mkdir()
         print(f"registry  {registry.address}\nstarting Airflow, which takes a while ...", flush=True)
         extra = {
@@ -92,6 +108,14 @@ def show(airflow: LiveAirflow, home: Path, repository: str) -> None:
     state = approval.replace("/runs/", "/dagRuns/").replace("/tasks/", "/taskInstances/")
     airflow.until(lambda: airflow.call("GET", state)["state"] in ("awaiting_input", "deferred"), "it asks a person")
     print(f"approve_churn  waits for a person: may {promoted['digest'][:19]}… go to prod?")
+
+    quantized = airflow.trigger("quantize_llm")
+    airflow.succeed("quantize_llm", quantized)
+    promoted = airflow.xcom("quantize_llm", quantized, "to_prod")
+    print(f"quantize_llm   success\n  promoted     prod is {promoted['digest']}, an index of")
+    for variant in promoted["kit"]["variants"]:
+        print(f"    {variant['tag']:4} {variant['digest'][:19]}…  {variant['labels']}")
+    print(f"  served       the one of {airflow.xcom('quantize_llm', quantized, 'serve')['bits']} bits, by vram<=8GB")
 
     print("\nlook at")
     print(f"  {airflow.url}/assets")

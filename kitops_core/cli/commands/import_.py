@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--variants",
     is_flag=True,
-    help="A kit for each quantisation of the repository's GGUF files, and an index of them under the name given.",
+    help="A kit for each quantisation that GGUF files, branches or tags name, and an index of them as the name given.",
 )
 @click.option("--print-kitfile", is_flag=True, help="Answer the Kitfile that would be made, and import nothing.")
 @click.option(

@@ -14,6 +14,7 @@ from kitops_core.kits.copy_index import read_kits
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import AnyManifest, KitIndex
 from kitops_core.oci.manifest import Manifest
+from kitops_core.parallel import run_all
 
 if TYPE_CHECKING:
     from kitops_core.evidence.statements import Evidence, EvidenceReader
@@ -54,6 +55,7 @@ class Candidate:
         policy: The channels and what they ask for.
         now: The time that counts as now.
         control: Progress and cancelling.
+        of_kits: What gates have found to be attached to the kits of an index, by digest.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Candidate:
         self.policy = policy
         self.now = now or datetime.now(timezone.utc)
         self.control = control or Control()
+        self.of_kits: dict[str, Attached] = {}
         self._open_channel = open_channel
         self._readers: dict[tuple[tuple[str, str], str], _Once[EvidenceReader]] = {}
         self._evidence: dict[tuple[tuple[str, str], str, str], _Once[list[Evidence]]] = {}
@@ -102,6 +105,11 @@ class Candidate:
         if isinstance(manifest, KitIndex):
             return read_kits(self.storage, manifest, self.control)
         return [manifest]
+
+    @property
+    def has_read_kits(self) -> bool:
+        """Whether :attr:`kits` were read already."""
+        return "kits" in vars(self)
 
     @cached_property
     def _read(self) -> _Once[StoredKit]:
@@ -135,16 +143,35 @@ class Candidate:
         Raises:
             KitOpsError: They cannot be read.
         """
+        where = (storage.place, digest)
+        reader = self._reader(storage, digest).get()
+        key = (*where, predicate_type)
+        if key not in self._evidence:
+            self._evidence[key] = _Once(lambda: reader.read(predicate_type))
+        return self._evidence[key].get()
+
+    def read_ahead(self, *, evidence: bool, control: Control) -> None:
+        """Read at once what gates and the record ask for one by one; what fails is said to whoever asks.
+
+        Args:
+            evidence: Whether also to list what is attached.
+            control: How much may be done at a time.
+
+        Raises:
+            CancelledError: The caller asked to stop.
+        """
+        reads: list[Callable[[Control], object]] = [lambda _: self._read]
+        if evidence:
+            reads.append(lambda _: self._reader(self.storage, self.digest))
+        run_all(reads, control, at_once=True)
+
+    def _reader(self, storage: Storage, digest: str) -> _Once[EvidenceReader]:
         from kitops_core.evidence.statements import EvidenceReader
 
         where = (storage.place, digest)
         if where not in self._readers:
             self._readers[where] = _Once(lambda: EvidenceReader(storage, digest, self.control))
-        reader = self._readers[where].get()
-        key = (*where, predicate_type)
-        if key not in self._evidence:
-            self._evidence[key] = _Once(lambda: reader.read(predicate_type))
-        return self._evidence[key].get()
+        return self._readers[where]
 
     def attached(self) -> Attached | None:
         """What is known to be attached to the kit, if a gate has asked for any of it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
+from kitops_core.errors import KitOpsError
 from kitops_core.events import Control
 from kitops_core.kits.diff_index import paired
 from kitops_core.oci.kit_index import IndexEntry, KitIndex
@@ -35,9 +37,9 @@ def evaluate_all(gates: Sequence[Gate], candidate: Candidate) -> list[GateResult
     if not isinstance(index, KitIndex):
         return evaluate(gates, candidate)
     index.check_no_index_within(str(candidate.found.reference))
-    kits = candidate.kits
     of_each = [gate for gate in gates if gate.kind not in _OF_THE_WHOLE]
-    tasks = [partial(_ask, of_each, candidate, index, kit) for kit in kits] if of_each else []
+    kits = candidate.kits if of_each else []
+    tasks = [partial(_ask, of_each, candidate, index, kit) for kit in kits]
     if any(gate.kind == "command" for gate in of_each):  # a command has the machine to itself
         answers = [task(candidate.control) for task in tasks]
     else:
@@ -71,7 +73,11 @@ def _ask(
     one = Candidate(
         named, candidate.channel, candidate.policy, open_channel=same_variant, now=candidate.now, control=control
     )
-    return evaluate(gates, one)
+    answers = evaluate(gates, one)
+    with suppress(KitOpsError):  # what cannot be read has been said, where a gate needs it
+        if (attached := one.attached()) is not None:
+            candidate.of_kits[kit.digest] = attached
+    return answers
 
 
 def _same_variant(index: KitIndex, kit: Manifest, there: FoundAny) -> FoundAny | None:

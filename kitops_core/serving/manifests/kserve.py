@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 CREDENTIALS_SECRET = "kitops-registry"  # noqa: S105 - its name
 """The Secret with user name and password for the registry, in the namespace of an InferenceService."""
 
+LABEL_ANNOTATION = "kitops.ml/label"
+"""The annotation of an InferenceService that says which kit of an index it serves."""
+
 _FORMATS = (
     "huggingface",
     "lightgbm",
@@ -89,8 +92,14 @@ def storage_container(options: ManifestOptions) -> Manifest:
 
 
 def _environment(options: ManifestOptions) -> list[Manifest]:
-    """Variables as the initializer reads them; the pods KServe makes have no volumes of ours that it could mount."""
-    out = [
+    """Variables as the initializer reads them; the pods KServe makes have no volumes of ours that it could mount.
+
+    KServe hands an InferenceService's annotations on to its pods, and there the downward API takes the label from.
+    Where there is no such annotation, the variable is empty.
+    """
+    label = {"fieldRef": {"fieldPath": f"metadata.annotations['{LABEL_ANNOTATION}']"}}
+    out: list[Manifest] = [
+        {"name": "KITOPS_LABEL", "valueFrom": label},
         _from_secret("KIT_USER", CREDENTIALS_SECRET, "username", optional=True),
         _from_secret("KIT_PASSWORD", CREDENTIALS_SECRET, "password", optional=True),
     ]

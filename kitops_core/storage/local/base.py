@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kitops_core.errors import IntegrityError, LostRaceError, NotFoundError
@@ -23,9 +23,11 @@ class DirectoryStorage(ABC):
     Args:
         name: ``registry/repository`` or ``oci:PATH``.
         blobs: Where the blobs are.
+        control: What ends waiting, for whoever has no control of its own.
     """
 
-    def __init__(self, name: str, blobs: BlobDirectory) -> None:
+    def __init__(self, name: str, blobs: BlobDirectory, control: Control) -> None:
+        self.control = control
         self._name = name
         self._blobs = blobs
         self._attached: dict[str, tuple[str, Descriptor]] = {}  # a manifest's subject never changes: each is read once
@@ -58,9 +60,9 @@ class DirectoryStorage(ABC):
         """None."""
         return iter(())
 
-    def seen_tags(self) -> Collection[str]:
-        """None."""
-        return ()
+    def seen_tags(self) -> Collection[str] | None:
+        """``None``: tags keep nothing here."""
+        return None
 
     @abstractmethod
     def _prepare_write(self, control: Control) -> None:
@@ -103,6 +105,11 @@ class DirectoryStorage(ABC):
         """
         for manifest in manifests:
             self.put_manifest(manifest)
+
+    def put_unlisted(self, manifests: Sequence[Manifest]) -> Callable[[], None]:
+        """The same: what is stored here is listed."""
+        self.put_referrers(manifests)
+        return lambda: None
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here with all it names.

@@ -20,6 +20,8 @@ from kitops_core.storage.local.files import replace_file
 MAX_ENTRIES = 2048
 """How many layers are remembered; each is a file of a few hundred bytes."""
 
+_LOOK_EVERY = 64
+"""After how many new entries it is looked whether there are too many, beside the first one."""
 _MAX_REPOSITORIES = 8
 _SECOND = 1_000_000_000
 _SETTLED_NS = 20_000_000
@@ -54,6 +56,7 @@ class LayerCache:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._added = 0
 
     def get(self, key: str) -> CachedLayer | None:
         """The layer of ``key``, or ``None``. Never raises for a broken cache."""
@@ -112,7 +115,9 @@ class LayerCache:
         with suppress(StoreError, OSError):
             replace_file(self._path(key), text.encode(), self._directory, fsync=False)
             if known is None:
-                self._make_room()
+                self._added += 1
+                if self._added % _LOOK_EVERY == 1:  # listing the directory takes longer than adding to it
+                    self._make_room()
 
     def entries(self) -> tuple[int, int]:
         """How many layers are remembered, and the bytes that this takes."""

@@ -37,11 +37,10 @@ class LayoutRepository(DirectoryStorage):
     def __init__(self, path: Path, create: bool = False, *, fsync: bool = True, control: Control | None = None) -> None:
         name = f"oci:{path}"
         scratch = path / "ingest"
-        super().__init__(name, BlobDirectory(path, scratch, name, fsync=fsync))
+        super().__init__(name, BlobDirectory(path, scratch, name, fsync=fsync), control or Control())
         self._path = path
         self._create = create
         self._fsync = fsync
-        self._control = control or Control()
         self._scratch = scratch
         self._files = IndexFiles(path, scratch, fsync=fsync)
 
@@ -73,7 +72,7 @@ class LayoutRepository(DirectoryStorage):
         """
         for tag in tags:
             check_tag(tag)
-        self._prepare_write(self._control)
+        self._prepare_write(self.control)
         self._write_manifest_blob(manifest)
         with self._changing() as entries:
             _point(entries, manifest.descriptor.to_dict(), tags)
@@ -188,7 +187,7 @@ class LayoutRepository(DirectoryStorage):
     @contextmanager
     def _changing(self) -> Iterator[list[Entry]]:
         """The entries of ``index.json``, to be changed in place; written back at the end."""
-        with FileLock(self._path / LAYOUT_FILE, control=self._control):
+        with FileLock(self._path / LAYOUT_FILE, control=self.control):
             entries = self._files.read_index()
             yield entries
             self._files.write_index(entries)

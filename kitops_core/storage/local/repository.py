@@ -37,7 +37,7 @@ class LocalRepository(DirectoryStorage):
     """
 
     def __init__(self, store: LocalStore, name: str, *, indexes: bool = False) -> None:
-        super().__init__(name, store.blobs(name))
+        super().__init__(name, store.blobs(name), store.control)
         self._store = store
         self._spaces = (store.index_files,) if indexes else (store.files, store.index_files)
         self._mutex = threading.Lock()

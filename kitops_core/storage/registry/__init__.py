@@ -1,6 +1,6 @@
 """Registries: a repository as a storage for kits, and options.
 
-What is not used is not imported: options come without urllib3, which takes a while.
+What is not used is not imported: options come without what speaks HTTP.
 """
 
 from __future__ import annotations

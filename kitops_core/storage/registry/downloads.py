@@ -10,10 +10,11 @@ from kitops_core.events import Control
 from kitops_core.lanes import PART_BYTES
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.storage.registry.endpoint import PULL, Endpoint
+from kitops_core.storage.registry.http_response import Response
 from kitops_core.storage.registry.parts_ahead import PartsAhead
 from kitops_core.storage.registry.ranged_stream import RangedStream
 from kitops_core.storage.registry.served import ANSWERS, Served
-from kitops_core.storage.registry.transport import Request, Response
+from kitops_core.storage.registry.transport import Request
 
 _WAITING_SECONDS = 0.05
 _LEAST_BYTES = 2 * PART_BYTES

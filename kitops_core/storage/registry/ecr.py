@@ -39,7 +39,7 @@ def ecr_authorization(registry: str, challenge: Challenge) -> str:
     from oras.auth import get_auth_backend
 
     parameters = ",".join(f'{name}="{value}"' for name, value in challenge.parameters.items())
-    # The backend wants the answer that requests got; ours came through urllib3, and it only looks at this header.
+    # The backend wants the answer that requests got; ours is another, and it only looks at this header.
     answer = SimpleNamespace(headers={"Www-Authenticate": f"Basic {parameters}"})
     try:
         headers, _ = get_auth_backend("ecr").authenticate_request(answer, {}, refresh=True)

@@ -85,7 +85,7 @@ class Endpoint:
             seen.add(url)
             answer = self.call(PULL, "GET", url, doing, control, **more)
             yield answer
-            link = _next_link(answer.headers.getlist("link"))
+            link = _next_link(answer.headers.lines("link"))
             if not link:
                 return
             following = follow(answer.url, link)

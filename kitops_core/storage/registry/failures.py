@@ -6,13 +6,10 @@ import errno
 import json
 import re
 import socket
-import ssl
+import sys
 import time
-from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import NamedTuple
-
-import urllib3.exceptions as http_errors
 
 from kitops_core.errors import (
     ConflictError,
@@ -22,6 +19,8 @@ from kitops_core.errors import (
     NotFoundError,
     RegistryError,
 )
+from kitops_core.storage.registry.connections import ProxyError
+from kitops_core.storage.registry.http_head import BadAnswerError
 from kitops_core.storage.registry.redact import clean_text
 
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504)
@@ -54,33 +53,37 @@ class RefusedDigestError(IntegrityError):
 
 
 def lost(error: Exception) -> LostError:
-    """Read an exception of urllib3, http.client or a socket."""
-    causes = list(_causes(error))
+    """Read an exception of a connection."""
+    causes = [error]
+    while isinstance(cause := causes[-1].__cause__, Exception) and cause not in causes:
+        causes.append(cause)
+    ssl = sys.modules.get("ssl")  # whoever speaks plain HTTP does without
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        if ssl is not None and isinstance(cause, ssl.SSLCertVerificationError):
             problem = f"the server's certificate is not trusted ({cause.verify_message.rstrip('.')})"
             return LostError(problem, "name its certificate authority with ca_file, or correct the host", lasting=True)
         if isinstance(cause, socket.gaierror):
             temporary = cause.errno == socket.EAI_AGAIN
             return LostError("the host name is not known", "check the name", lasting=not temporary)
-    text = " ".join(str(cause) for cause in causes)
+        if isinstance(cause, BadAnswerError):
+            return LostError(str(cause), "check that the host is a registry, and whether it speaks TLS")
+        if isinstance(cause, ProxyError) and 400 <= cause.status < 500:
+            reason = "the proxy refused" + (" (407)" if cause.status == 407 else "")
+            return LostError(reason, "check the proxy's URL, user and password", lasting=True)
+        if isinstance(cause, ProxyError) and cause.status:
+            return LostError(str(cause))
+    text = " ".join(map(str, causes))
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "HTTP_REQUEST" in text:
         return LostError("the server does not speak TLS", "use plain HTTP (plain_http) if that is meant", lasting=True)
     if "CERTIFICATE_REQUIRED" in text or "HANDSHAKE_FAILURE" in text or "BAD_CERTIFICATE" in text:
         return LostError(
             "the server refused the TLS handshake", "it may want a client certificate (client_cert)", lasting=True
         )
-    if "Tunnel connection failed: 4" in text:
-        reason = "the proxy refused (407)" if "failed: 407" in text else "the proxy refused"
-        return LostError(reason, "check the proxy's URL, user and password", lasting=True)
-    via = "the proxy: " if any(isinstance(cause, http_errors.ProxyError) for cause in causes) else ""
+    via = "the proxy: " if any(isinstance(cause, ProxyError) for cause in causes) else ""
     for cause in causes:
         if isinstance(cause, ConnectionRefusedError):
-            hint = "check host and port, and that it is running"
-            return LostError(f"{via}the connection was refused", hint)
-        if isinstance(cause, (http_errors.TimeoutError, TimeoutError)) and not isinstance(
-            cause, http_errors.NewConnectionError
-        ):
+            return LostError(f"{via}the connection was refused", "check host and port, and that it is running")
+        if isinstance(cause, TimeoutError):
             return LostError(f"{via}no answer came in time", "raise the timeout if it is just slow")
     number = next((cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno), None)
     reason = errno.errorcode.get(number, "") if number else ""
@@ -146,6 +149,8 @@ def retry_after(headers: Mapping[str, str]) -> float:
         return 0.0
     if value.isdecimal():
         return min(float(value), _LONGEST_RETRY_AFTER)
+    from email.utils import parsedate_to_datetime  # few say a date, and it takes the parser of mails along
+
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time.time()
     except (TypeError, ValueError, IndexError, OverflowError):
@@ -170,14 +175,3 @@ def _hint(problem: Problem) -> str:
     if problem.status in RETRY_STATUSES:
         return "the registry has a problem of its own; try again later"
     return ""
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        current = todo.pop(0)
-        if isinstance(current, BaseException) and id(current) not in seen:
-            seen.add(id(current))
-            yield current
-            todo += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]

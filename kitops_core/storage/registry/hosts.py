@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from kitops_core.errors import RegistryError
@@ -34,6 +35,7 @@ def credential_keys(registry: str) -> tuple[str, ...]:
     return (_DOCKER_HUB_KEY, *_DOCKER_HUB) if registry in _DOCKER_HUB else (registry,)
 
 
+@lru_cache(maxsize=256)  # asked with every request
 def is_loopback(host: str) -> bool:
     """Whether ``host``, with or without a port, is this machine."""
     name = urlsplit(f"//{host}").hostname or ""
@@ -58,6 +60,9 @@ def follow(url: str, location: str) -> str:
     Raises:
         RegistryError: The location is not one to follow.
     """
+    end = url.find("/", len("https://"))
+    if end > 0 and location.startswith(url[: end + 1]) and location.isprintable() and "#" not in location:
+        return location  # the same host, asked in the same way, as in most answers
     refused = f"{urlsplit(url).netloc} sends us to a place we do not go to: '{redact_url(location)}'"
     try:
         target = urlsplit(urljoin(url, location))

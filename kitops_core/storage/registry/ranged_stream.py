@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import re
-import socket
-from contextlib import suppress
-from typing import Protocol
-
-from urllib3.exceptions import HTTPError
 
 from kitops_core.events import Control
 from kitops_core.oci.blob import BUFFER_BYTES
 from kitops_core.storage.registry.backoff import Backoff
 from kitops_core.storage.registry.failures import LostError, lost
+from kitops_core.storage.registry.http_head import BadAnswerError
+from kitops_core.storage.registry.http_response import Response
 from kitops_core.storage.registry.served import Served
-from kitops_core.storage.registry.transport import Response
 
 _RANGE = r"bytes (\d+)-(\d+)/(\d+|\*)"
-
-
-class _Readable(Protocol):
-    def readinto(self, buffer: memoryview, /) -> int: ...
 
 
 class NoPartsError(Exception):
@@ -51,10 +42,8 @@ class RangedStream:
         self._offset = start
         self._end = served.size if end is None else end
         self._patient = patient
-        self._done = False
         self._backoff = Backoff(served.options, control, served.server)
         self._response: Response
-        self._body: _Readable
         try:
             self._open()
         except LostError as broken:
@@ -85,7 +74,6 @@ class RangedStream:
                 self._response.close()
                 self._go_on(broken)
                 continue
-            self._done = count == 0
             if count:
                 self._offset += count
                 self._control.lanes.moved(count)
@@ -94,23 +82,16 @@ class RangedStream:
 
     def close(self) -> None:
         """Give the connection back, or close it where bytes are left on it."""
-        if self._done or getattr(self._body, "length", None) == 0:
-            self._response.release_conn()
-        else:
-            self._response.close()
+        self._response.close()
 
     def abort(self) -> None:
         """Break the connection, so that a thread that reads from it stops waiting."""
-        raw = getattr(getattr(self._body, "fp", None), "raw", None)
-        connected = getattr(raw, "_sock", None)
-        if connected is not None:
-            with suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
+        self._response.abort()
 
     def _read(self, buffer: memoryview) -> int:
         try:
-            return self._body.readinto(buffer)
-        except (HTTPError, OSError, http.client.HTTPException, ValueError) as error:
+            return self._response.readinto(buffer)
+        except (OSError, BadAnswerError) as error:
             raise lost(error) from error
 
     def _go_on(self, broken: LostError) -> None:
@@ -141,9 +122,6 @@ class RangedStream:
 
     def _ask(self, start: int, end: int) -> None:
         self._response = self._served.part(start, end, self._control, patient=self._patient)
-        # http.client fills a buffer in place, urllib3 copies: an eighth of the CPU time of a download.
-        inner = getattr(self._response, "_fp", None)
-        self._body = inner if isinstance(inner, http.client.HTTPResponse) else self._response
 
     def _skip(self) -> None:
         """Pass over what comes before: this server does not send parts."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import re
 
 _URL = r"(https?://)(?:[^/\s\"'<>@]*@)?([^\s\"'<>?#]*)([?#][^\s\"'<>]*)?"
 _AUTHORIZATION = r"(?i)\b(Bearer|Basic)\s+[\w.~+/=-]{6,}"
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]+"
-_SIGNED = r"(?i)([?&][^=&]*(?:sig|token|credential|secret|password)[^=&]*=)[^&\s]+"
 _LONGEST = 400
 
 
@@ -22,13 +20,3 @@ def clean_text(text: str) -> str:
     text = re.sub(_AUTHORIZATION, r"\1 ***", redact_url(text))
     text = re.sub(_CONTROL, " ", text).strip()
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-
-
-class SignedUrlFilter(logging.Filter):
-    """Takes signatures out of the URLs that urllib3 logs when debugging: whoever has one can read the blob."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record's arguments; every record passes."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(re.sub(_SIGNED, r"\1***", a) if isinstance(a, str) else a for a in record.args)
-        return True

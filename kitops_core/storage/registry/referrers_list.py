@@ -17,9 +17,11 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 from kitops_core.errors import (
     ConflictError,
@@ -47,7 +49,8 @@ _ATTEMPTS = 20
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 4.0  # of the options' backoff: a list is soon replaced, and soon right again
 _TAGS_LAST = 1.0  # seconds; what is attached to a kit is read with what is attached to that, as one look
 
-_writing = threading.Lock()  # writers of one process take turns; others can only be noticed
+_turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_taking = threading.Lock()
 
 Entry = dict[str, Any]
 
@@ -64,6 +67,7 @@ class Referrers:
         self._entries: dict[str, Entry] = {}
         self._tags: frozenset[str] = frozenset()
         self._tags_at = -_TAGS_LAST
+        self._looks = 0
         self._looking = threading.Lock()
         self._warned: set[str] = set()
 
@@ -96,9 +100,9 @@ class Referrers:
             self._tags, self._tags_at = frozenset(tags), at
 
     @property
-    def seen_tags(self) -> frozenset[str]:
-        """All tags of the repository when it was last looked at them; none where it was not."""
-        return self._tags
+    def seen_tags(self) -> frozenset[str] | None:
+        """All tags of the repository when it was last looked at them; ``None`` where it was not."""
+        return None if self._tags_at < 0 else self._tags
 
     def put(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them where the registry does not do that itself.
@@ -107,17 +111,24 @@ class Referrers:
             UnlistedError: They are stored, but other writers kept replacing the list.
             DeniedError, ConflictError, IntegrityError, RegistryError: The registry refused or failed.
         """
+        self.put_unlisted(manifests)()
+
+    def put_unlisted(self, manifests: Sequence[Manifest]) -> Callable[[], None]:
+        """Store manifests that have a subject; what is given back lists them where the registry does not do that."""
         unlisted: dict[str, dict[str, Entry]] = {}
         attached = [(manifest, manifest.subject.digest) for manifest in manifests if manifest.subject is not None]
-        first = 1 if self._lists is None else 0  # its answer says which way to go with the others
+        unknown = self._lists is None and self._endpoint.registry not in self._without_api
+        first = 1 if unknown else 0  # its answer says which way to go with the others
         listed = [self._store(*each, self._control) for each in attached[:first]]
         listed += run_all([partial(self._store, *each) for each in attached[first:]], self._control)
         for (manifest, subject), is_listed in zip(attached, listed, strict=True):
             if not is_listed:
                 unlisted.setdefault(subject, {})[manifest.digest] = _entry(manifest)
-        for digest, entries in unlisted.items():
-            with _writing:
-                self._list(digest, entries)
+
+        def list_them() -> None:
+            run_all([partial(self._list, *each) for each in unlisted.items()], self._control)
+
+        return list_them
 
     def forget(self, manifest: RawManifest) -> None:
         """Take a deleted manifest off its subject's list, if it stands there.
@@ -131,8 +142,7 @@ class Referrers:
         except IntegrityError:
             return
         if subject is not None:
-            with _writing:
-                self._list(subject.digest, {}, without=manifest.digest)
+            self._list(subject.digest, {}, self._control, without=manifest.digest)
 
     def _store(self, manifest: Manifest, subject: str, control: Control) -> bool:
         """Store one referrer; whether the registry lists it. Where it does not, it gets a tag of its own."""
@@ -181,9 +191,11 @@ class Referrers:
 
     def _from_tags(self, digest: str) -> list[Entry]:
         """What the list and the own tags name together."""
-        listed = self._from_list(digest)
+        # Of one that was put, both are there; of one that is being put, whatever is found.
+        reads: list[Callable[[Control], list[Any]]] = [lambda _: self._from_list(digest), lambda _: self._own(digest)]
+        listed, tagged = run_all(reads, self._control, at_once=True)
         named = {entry.get("digest") for entry in listed}
-        own = [referrer for referrer in self._own(digest) if referrer not in named]
+        own = [referrer for referrer in tagged if referrer not in named]
         check_referrers(self._manifests.where(digest), len(listed) + len(own))
         return [*listed, *self._read_entries(digest, own)]
 
@@ -207,9 +219,11 @@ class Referrers:
             digest: The manifest's digest.
             afresh: Whether to look again, though it was looked just now.
         """
+        begun = self._looks
         with self._looking:
-            if afresh or time.monotonic() - self._tags_at > _TAGS_LAST:
-                at = time.monotonic()
+            # Who waited for another's look has seen what was there when it came, if that look began after it came.
+            if self._looks == begun if afresh else time.monotonic() - self._tags_at > _TAGS_LAST:
+                at, self._looks = time.monotonic(), self._looks + 1
                 self._tags, self._tags_at = self._all_tags(), at
             tags = self._tags
         prefix = f"{fallback_tag(digest)}."
@@ -243,9 +257,13 @@ class Referrers:
             return None
         return referrer, _entry(manifest)
 
-    def _list(self, digest: str, new: dict[str, Entry], without: str = "") -> None:
+    def _list(self, digest: str, new: dict[str, Entry], control: Control, without: str = "") -> None:
         """Read, change and write the list until it names ``new`` and all that have a tag, and not ``without``."""
-        change = _Change(new, without)
+        control.check()
+        with _turn(self._manifests.where(fallback_tag(digest))):
+            self._change_list(digest, _Change(new, without))
+
+    def _change_list(self, digest: str, change: _Change) -> None:
         after = change.of(self._from_list(digest), set(), [])
         backoff = self._endpoint.transport.options.backoff
         where, bound, attempts = self._manifests.where(fallback_tag(digest)), _FIRST_WAIT * backoff, 0
@@ -299,6 +317,12 @@ class Referrers:
         if detail not in self._warned:
             self._warned.add(detail)
             self._control.emit(Event("warning", self._endpoint.name, detail=detail))
+
+
+def _turn(where: str) -> AbstractContextManager[object]:
+    """The writers of a list that are of one process take turns; others can only be noticed."""
+    with _taking:
+        return _turns.setdefault(where, threading.Lock())
 
 
 class _Change:

@@ -73,6 +73,11 @@ class RegistryRepository:
         """What the registry asked for so far: ``basic``, ``bearer``, or an empty string for nothing."""
         return self._endpoint.transport.auth.asked(self._endpoint.registry)
 
+    @property
+    def control(self) -> Control:
+        """What ends waiting, for whoever has no control of its own."""
+        return self._control
+
     def resolve(self, target: str) -> Descriptor:
         """The manifest's descriptor behind a tag or digest.
 
@@ -169,9 +174,18 @@ class RegistryRepository:
             UnlistedError: They are stored, but other writers kept replacing the list of referrers.
             DeniedError, RegistryError: The registry refused or failed.
         """
+        self.put_unlisted(manifests)()
+
+    def put_unlisted(self, manifests: Sequence[Manifest]) -> Callable[[], None]:
+        """Store manifests that have a subject, so that we find them; what is given back lists them for other tools.
+
+        Raises:
+            InvalidInputError, IntegrityError, DeniedError, RegistryError: As for :meth:`put_referrers`; what is given
+                back raises ``UnlistedError`` and the latter two.
+        """
         for manifest in manifests:
             _raw(manifest, self.name)
-        self._referrers.put(manifests)
+        return self._referrers.put_unlisted(manifests)
 
     def _put(self, manifest: AnyManifest, tags: Sequence[str]) -> None:
         for tag in tags:
@@ -237,12 +251,16 @@ class RegistryRepository:
             DeniedError, RegistryError: The registry refused or failed.
         """
         at = time.monotonic()
-        tags = list_tags(self._endpoint, self._control)
+        try:
+            tags = list_tags(self._endpoint, self._control)
+        except NotFoundError:  # there is no such repository yet, and so no tag
+            self._referrers.saw((), at)
+            raise
         self._referrers.saw(tags, at)
         return filter(is_own_tag, tags)
 
-    def seen_tags(self) -> Collection[str]:
-        """All tags as they were when something had to list them anyway; none where nothing had to."""
+    def seen_tags(self) -> Collection[str] | None:
+        """All tags as they were when something had to list them anyway; ``None`` where nothing had to."""
         return self._referrers.seen_tags
 
     def subjects(self) -> Iterator[str]:

@@ -8,8 +8,9 @@ from contextlib import nullcontext
 
 from kitops_core.events import Control
 from kitops_core.storage.registry.failures import RETRY_STATUSES, LostError
+from kitops_core.storage.registry.http_response import Response
 from kitops_core.storage.registry.options import RegistryOptions
-from kitops_core.storage.registry.transport import Response, read_refusal
+from kitops_core.storage.registry.transport import read_refusal
 
 ANSWERS = (200, 206, 416)
 """All of it, the part that was asked for, or no part: some servers know only the first."""

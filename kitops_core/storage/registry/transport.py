@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import urllib3
-from urllib3.exceptions import HTTPError
 
 from kitops_core.errors import KitOpsError, RegistryError
 from kitops_core.events import Control, Event
 from kitops_core.storage.registry.auth import Access, Authenticator
 from kitops_core.storage.registry.backoff import Backoff
-from kitops_core.storage.registry.connections import used_by
+from kitops_core.storage.registry.connections import Body, ProxyError, Timeouts
 from kitops_core.storage.registry.failures import (
     RETRY_STATUSES,
     LostError,
@@ -25,18 +21,20 @@ from kitops_core.storage.registry.failures import (
     retry_after,
 )
 from kitops_core.storage.registry.hosts import base_url, follow, origin
+from kitops_core.storage.registry.http_head import BadAnswerError, Headers
+from kitops_core.storage.registry.http_response import Response
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.pool import Pools
 from kitops_core.storage.registry.upload_ways import Way
 from kitops_core.version import USER_AGENT
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_WITH_BODY = ("PATCH", "POST", "PUT")
 _MOST_REDIRECTS = 5
 _MOST_CHALLENGES = 2
 _ERROR_BYTES = 64 * 1024
 _JSON_BYTES = 32 * 1024 * 1024
-
-Response = urllib3.BaseHTTPResponse
+_BROKEN = (OSError, BadAnswerError, ProxyError)
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Answer:
     """An answer whose body was read: its status, headers, the body, and the URL it came from."""
 
     status: int
-    headers: urllib3.HTTPHeaderDict
+    headers: Headers
     body: bytes = field(repr=False)
     url: str = field(repr=False)
 
@@ -143,7 +141,7 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | Iterable[memoryview] | None = None,
+        body: Body | None = None,
         *,
         control: Control,
         patience: float = 1.0,
@@ -157,21 +155,13 @@ class Transport:
         options = self.options
         control.check()
         control.stops(self._pools.connections)
-        timeout = urllib3.Timeout(connect=options.connect_timeout, read=options.timeout * patience)
+        timeouts = Timeouts(options.connect_timeout, options.timeout, options.timeout * patience)
+        fields = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        if isinstance(body, bytes) or (body is None and method in _WITH_BODY):
+            fields["Content-Length"] = str(len(body or b""))
         try:
-            with used_by(control):
-                return self._pools.manager(url).urlopen(
-                    method,
-                    url,
-                    body=body,
-                    headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-                    timeout=timeout,
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                    decode_content=False,
-                )
-        except (HTTPError, OSError, http.client.HTTPException) as error:
+            return self._pools.request(method, url, fields, body, timeouts, control)
+        except _BROKEN as error:
             control.check()
             raise lost(error) from error
 
@@ -181,7 +171,8 @@ class Transport:
         Raises:
             DeniedError, RegistryError: The token service refused or failed.
         """
-        if origin(url) != origin(base_url(access.registry, self.options)):
+        base = base_url(access.registry, self.options)
+        if not url.startswith(f"{base}/") and origin(url) != origin(base):
             return {}
         value = self.auth.header(access, control, lasting)
         return {"Authorization": value} if value else {}
@@ -194,7 +185,7 @@ class Transport:
 
     def warn(self, registry: str, response: Response, control: Control) -> None:
         """Pass on what a registry wants people to know, once."""
-        for text in read_warnings(response.headers.getlist("warning")):
+        for text in read_warnings(response.headers.lines("warning")):
             if text not in self._warned:
                 self._warned.add(text)
                 control.emit(Event("warning", registry, detail=f"{registry} says: {text}"))
@@ -253,11 +244,11 @@ class Transport:
             DeniedError, RegistryError: The token service refused or failed.
             LostError: The connection broke.
         """
-        lines = answer.headers.getlist("www-authenticate")
+        lines = answer.headers.lines("www-authenticate")
         if not lines and not sent:  # some say what they want at /v2/ only
             base = base_url(access.registry, self.options)
             response = self.send("GET", f"{base}/v2/", {}, control=control)
-            lines = read_refusal(response, base).headers.getlist("www-authenticate")
+            lines = read_refusal(response, base).headers.lines("www-authenticate")
         return self.auth.challenged(access, lines, sent.get("Authorization", ""), control)
 
     def _ask_token_service(
@@ -295,7 +286,7 @@ def read_body(response: Response, limit: int, doing: str = "") -> bytes:
     try:
         while len(body) <= limit and (piece := response.read(limit + 1 - len(body))):
             body += piece
-    except (HTTPError, OSError, http.client.HTTPException) as error:
+    except _BROKEN as error:
         response.close()
         raise lost(error) from error
     if len(body) > limit:
@@ -303,7 +294,7 @@ def read_body(response: Response, limit: int, doing: str = "") -> bytes:
         if doing:
             raise RegistryError(f"cannot {doing}: the answer is longer than {limit} bytes", status=response.status)
         del body[limit:]
-    response.release_conn()
+    response.close()
     return bytes(body)
 
 

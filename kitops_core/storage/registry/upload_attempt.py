@@ -314,7 +314,7 @@ class UploadAttempt:
                     self._hash.update(buffer)
                 if size is not None:
                     yield buffer
-                else:  # urllib3 copies what it sends in chunks: small pieces stay in the processor's cache
+                else:  # what is sent in chunks is copied: small pieces stay in the processor's cache
                     for start in range(0, len(buffer), _PIECE):
                         yield buffer[start : start + _PIECE]
                 if self._sent - reported >= _EVENT_BYTES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from fault_proxy import FaultProxy, answer
 from hypothesis import given
 from hypothesis import strategies as st
 from promotions import QUICK, Project, new_project
+from registry_fixture import serve_registry
+from variants import LABELS, make_index
 
 import kitops_core as kitops
 from kitops_core import Registries
@@ -67,6 +71,22 @@ def test_the_kit_that_a_copy_replaces_is_still_there(project: Project, tmp_path:
         digests.append(project.pack(version, "dev"))
         client(registries=Registries(others=QUICK)).copy(f"{project.kit}:dev", f"{other.kit}:prod", where="registry")
     assert [other.digest(f"{other.kit}@{digest}") for digest in digests] == digests
+
+
+def test_the_clean_up_of_a_registry_takes_nothing_of_an_index(tmp_path: Path) -> None:
+    """This registry's deletes what an index names, where it has no tag (findings/registry-clean-up-takes-…)."""
+    with serve_registry() as served:
+        name = f"{served.address}/test/llm"
+        make_index(tmp_path, name)
+        kitops.push(f"{name}:all")  # its kits by their digests
+        kitops.attest_metrics(f"{name}:all", {"size": 3})
+        program = shutil.which("docker-registry") or shutil.which("registry")
+        assert program is not None
+        subprocess.run([program, "garbage-collect", "-m", str(served.root / "config.yml")], check=True, timeout=60)
+        for one in LABELS:
+            with kitops.open(f"{name}:all?quantization={one}", where="registry") as kit:
+                assert kit.read(f"{one}.gguf").startswith(one.encode())
+        assert kitops.metrics(f"{name}:all") == {"size": 3}
 
 
 def test_a_copy_by_digest_has_a_name(project: Project, repository: RegistryRepository, tmp_path: Path) -> None:

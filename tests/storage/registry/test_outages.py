@@ -18,20 +18,17 @@ import pytest
 from blob_tools import ARTIFACT_TYPE, Bytes, Events, describe, fast, put_kit, read, some_bytes
 from fault_proxy import FaultProxy, answer, delay, fault_proxy, late_proxy
 from registry_fixture import PASSWORD, USERNAME, TokenRegistry, free_port
+from stopping import SOON, seconds_to_stop
 
 from kitops_core.errors import CancelledError, RegistryError
 from kitops_core.events import Cancel, Control
 from kitops_core.oci.manifest import build_manifest
 from kitops_core.storage.registry import RegistryOptions, RegistryRepository
-from kitops_core.storage.registry.connections import until_cancelled
+from kitops_core.storage.registry.addresses import until_cancelled
 
 DATA = some_bytes(300_000)
 KIT = build_manifest(artifact_type=ARTIFACT_TYPE, config=describe(DATA), layers=[describe(DATA)])
 Use = Callable[[RegistryRepository, Control], object]
-SOON = 3.0
-"""Seconds after which nobody may still wait who was told to stop, where they would wait much longer. It takes
-milliseconds; a busy machine gets more.
-"""
 LONG = 15.0
 
 
@@ -180,36 +177,6 @@ def test_a_token_service_that_is_away_is_waited_for_and_named(token_registry: To
 
 
 # --- until somebody says stop ----------------------------------------------------------------------------------
-
-
-def seconds_to_stop(
-    work: Callable[[Control], object], *, when: Callable[[], bool], cancel: Cancel | None = None
-) -> float:
-    """Seconds from the flip of the switch to the end of ``work``, which it has to end.
-
-    Args:
-        work: Waits for something.
-        when: Whether it waits already.
-        cancel: The switch.
-    """
-    cancel = cancel or Cancel()
-    flipped: list[float] = []
-
-    def flip() -> None:
-        deadline = time.monotonic() + 10
-        while not when() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        flipped.append(time.monotonic())
-        cancel.cancel()
-
-    thread = threading.Thread(target=flip)
-    thread.start()
-    with pytest.raises(CancelledError):
-        work(Control(cancel=cancel))
-    ended = time.monotonic()
-    thread.join()
-    return ended - flipped[0]
 
 
 @every_use

@@ -165,8 +165,8 @@ class Turns:
 def _processes() -> Iterator[None]:
     """Writers are processes of their own here, which do not wait for each other, and read one by one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(referrers_list, "_writing", contextlib.nullcontext())
-        patch.setattr(referrers_list, "run_all", lambda tasks, control: [task(control) for task in tasks])
+        patch.setattr(referrers_list, "_turn", lambda where: contextlib.nullcontext())
+        patch.setattr(referrers_list, "run_all", lambda tasks, control, **_: [task(control) for task in tasks])
         patch.setattr(referrers_list, "list_tags", lambda endpoint, control: CURRENT[0].list_tags(endpoint, control))
         yield
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,19 @@ def test_plain_http_goes_through_a_given_proxy(registry: str, proxy: ForwardProx
 def test_tls_goes_through_a_tunnel(tls_registry: TlsRegistry, proxy: ForwardProxy) -> None:
     url = f"http://user:p%40ss@{proxy.address}"
     use(tls_registry.address, fast(proxy=url, ca_file=tls_registry.ca, client_cert=tls_registry.client))
+    assert set(proxy.seen) == {f"CONNECT {tls_registry.address}"}
+
+
+def test_tls_goes_through_a_tunnel_that_is_tls_itself(
+    tls_registry: TlsRegistry, proxy: ForwardProxy, tmp_path: Path
+) -> None:
+    issuer, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issuer.issue_cert("127.0.0.1").configure_cert(context)
+    proxy.socket = context.wrap_socket(proxy.socket, server_side=True)
+    both = tmp_path / "both.pem"
+    both.write_bytes(tls_registry.ca.read_bytes() + issuer.cert_pem.bytes())
+    url = f"https://user:p%40ss@{proxy.address}"
+    use(tls_registry.address, fast(proxy=url, ca_file=both, client_cert=tls_registry.client))
     assert set(proxy.seen) == {f"CONNECT {tls_registry.address}"}
 
 
