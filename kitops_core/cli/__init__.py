@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
 
-_COLLECT_AFTER = 20_000
+_COLLECT_AFTER = 50_000
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
         return
     # Imports make thousands of objects that stay; looking through them for garbage is a tenth of a small command.
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+    atexit.register(gc.freeze)  # and so is looking through all of them once more when the process ends anyway
     # No plugin has a say here, and looking for one reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from kitops_core.cli.group import kitops

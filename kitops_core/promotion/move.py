@@ -29,7 +29,8 @@ A history is the line that the records' links give, from the record of what the 
 So whatever clocks say, however lists are overwritten, and however long a writer sleeps between (3) and (4), *exit code
 0 means a log tag, and a log tag is found*. Only which of two writers at once is told that it lost rests on ``settle``.
 Where the tag's kit has no record, or an earlier move's while the log has one that followed it, something else moved the
-tag: drift. The log is read before the tag, so that a move in between is not taken for that.
+tag: drift. The log is read before the tag, so that a move in between is not taken for that; a promotion reads both at
+once, and the tag again where they disagree.
 
 Of several records on the kit that the tag has, one may be of a promotion that was interrupted. The one is taken whose
 line leaves out least of the log. The local store and layouts move tags atomically and drop nothing: they have no log.
