@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from registry_fixture import serve_registry
 
-from benchmarks import importing, link, loopback, promotion
+from benchmarks import airflow, importing, link, loopback, promotion
 from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
 from benchmarks.measure import machine
 from benchmarks.objects import objects
@@ -43,14 +42,6 @@ def hub_import(bench: Bench) -> None:
     bench.row(f"unchanged import ({again.wall:.2f} s)", f"the first ({first.wall:.2f} s)", again.wall / first.wall, 0.5)
 
 
-def airflow(bench: Bench) -> None:
-    """What the Airflow provider adds to the reading of a DAG file, in Airflow's own environment."""
-    script = ROOT / "integrations/airflow/benchmarks/parse_time.py"
-    command = [str(ROOT / ".venv-airflow/bin/python"), str(script), "--rounds", str(bench.rounds)]
-    added = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    bench.row("processor time the Airflow provider adds to reading a DAG file", "", float(added), 60, " ms")
-
-
 ALL: dict[str, Callable[[Bench], None]] = {
     "link-layers": link.layers,
     "link-layers-back": link.layers_back,
@@ -71,7 +62,8 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "promote": promote,
     "import": hub_import,
     "objects": objects,
-    "airflow": airflow,
+    "airflow-parse": airflow.parse,
+    "airflow-tasks": airflow.tasks,
 }
 """The benchmarks by name; each can be run alone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -101,6 +102,45 @@ def test_its_text_can_be_given_and_is_a_template(webhook: Webhook, registry: str
         )
     run(made)
     assert webhook.posted[0][1]["text"] == "pack is done"
+
+
+@pytest.mark.parametrize(("reason", "how"), [("success", "succeeded"), ("task_failure", "failed: task_failure")])
+def test_a_run_is_told_of_by_how_it_ended_and_not_by_one_of_its_tasks(webhook: Webhook, reason: str, how: str) -> None:
+    with dag("notified_run") as made:
+        pass
+    contexts: list[dict[str, Any]] = [{"dag": made, "run_id": "r1", "reason": reason}]
+    ti = type("TI", (), {"dag_id": "notified_run", "task_id": "last", "state": "success"})()
+    dag_run = type("DagRun", (), {"dag_id": "notified_run", "run_id": "r1"})()
+    contexts.append({"dag": made, "dag_run": dag_run, "ti": ti, "reason": reason})  # where Airflow knows a last task
+    for context in contexts:
+        ModelKitNotifier(webhook_conn_id="chat")(context)
+    said = {"text": f"notified_run r1 {how}", "modelkit": None, "url": ""}
+    assert [message for _, message in webhook.posted] == [said, said]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="deadline alerts came with Airflow 3.1")
+def test_a_missed_deadline_is_told_of_as_the_triggerer_calls_for_it(webhook: Webhook) -> None:
+    from airflow.triggers.callback import CallbackTrigger
+
+    context = {
+        "dag_run": {"dag_id": "late", "dag_run_id": "manual__1"},
+        "deadline": {"id": "d", "deadline_time": "2026-01-01 06:00:00+00:00"},
+    }
+    for text, said in (
+        ("", "late manual__1 missed its deadline, 2026-01-01 06:00:00+00:00"),
+        ("{{ dag_run.dag_id }} is late", "late is late"),
+    ):
+        kwargs = {"webhook_conn_id": "chat", "text": text, "context": dict(context)}
+        trigger = CallbackTrigger("kitops_airflow.notifications.ModelKitNotifier", kwargs)
+
+        async def fire(trigger: Any = trigger) -> list[Any]:
+            return [event.payload async for event in trigger.run()]
+
+        asyncio.run(fire())
+        assert webhook.posted.pop() == (
+            "Bearer hook-secret",
+            {"text": said, "modelkit": None, "url": ""},
+        )
 
 
 def test_a_webhook_that_refuses_is_an_error_without_its_url(webhook: Webhook) -> None:

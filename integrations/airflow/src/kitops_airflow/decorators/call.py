@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from airflow.providers.common.compat.sdk import context_merge, determine_kwargs
+from airflow.providers.common.compat.sdk import context_merge
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+if AIRFLOW_V_3_0_PLUS:  # common-compat has it from 1.14.1 on
+    from airflow.sdk.bases.decorator import determine_kwargs
+else:
+    from airflow.utils.operator_helpers import determine_kwargs
 
 
 def call(function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[str, Any], context: Any) -> Any:
