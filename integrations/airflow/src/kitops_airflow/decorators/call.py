@@ -11,7 +11,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 if AIRFLOW_V_3_0_PLUS:  # common-compat has it from 1.14.1 on
     from airflow.sdk.bases.decorator import determine_kwargs
 else:
-    from airflow.utils.operator_helpers import determine_kwargs
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
 
 
 def call(function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[str, Any], context: Any) -> Any:

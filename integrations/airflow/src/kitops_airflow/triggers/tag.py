@@ -13,7 +13,7 @@ from airflow.triggers.base import TriggerEvent
 if AIRFLOW_V_3_0_PLUS:  # common-compat has it from 1.16 on
     from airflow.triggers.base import BaseEventTrigger
 else:
-    from airflow.triggers.base import BaseTrigger as BaseEventTrigger
+    from airflow.triggers.base import BaseTrigger as BaseEventTrigger  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from kitops_airflow.hooks.kitops import KitOpsHook
