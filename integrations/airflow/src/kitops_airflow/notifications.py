@@ -96,7 +96,7 @@ def _of_task(context: Any) -> dict[str, Any]:
         with suppress(ValueError):  # no [api] base_url on this worker
             url = task.generate_link_to_ui_from_context(context=context)
         return {"text": f"{where} asks: {subject}", "modelkit": None, "url": url}
-    # dag.test() of Airflow 3.1 says only by the state that it failed, and not why.
+    # dag.test() of Airflow 3.1 and 3.2 says only by the state that it failed, and not why.
     failed = bool(error) or getattr(ti, "state", "") in ("failed", "up_for_retry")
     record = None if failed else ti.xcom_pull(task_ids=ti.task_id, key="return_value")
     if not isinstance(record, dict) or "digest" not in record:

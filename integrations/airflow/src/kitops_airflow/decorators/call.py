@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import context_merge
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-if AIRFLOW_V_3_0_PLUS:  # common-compat has it from 1.14.1 on
+try:  # common-compat has it from 1.14.1 on
     from airflow.sdk.bases.decorator import determine_kwargs
-else:
+except ImportError:  # before Airflow 3.2
     from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
 
 
