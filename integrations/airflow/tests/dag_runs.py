@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -56,12 +57,27 @@ def store(made: DAG) -> None:
 
 
 def _one_api() -> None:
-    """Have ``dag.test()`` make its API once, as that of 3.3 does; before, each task had its own, and waited for it."""
+    """Have ``dag.test()`` make its API once, and wait until it has begun, as that of 3.3 does.
+
+    Before, each task had its own, which takes seconds; and where the first request came before what the API starts in
+    another thread, which happens with many imports or little processor, no task ran: ``svcs_registry`` was missing.
+    """
     if AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_3_PLUS:
         from airflow.sdk.execution_time import supervisor
 
-        if not hasattr(supervisor.in_process_api_server, "cache_clear"):
-            supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
+        make = supervisor.in_process_api_server
+
+        @cache
+        def once() -> Any:
+            api = make()
+            _ = api.transport
+            deadline = time.monotonic() + 60
+            while not hasattr(api.app.state, "svcs_registry") and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return api
+
+        if not hasattr(make, "cache_clear"):
+            supervisor.in_process_api_server = once
 
 
 def run(made: DAG, **kwargs: Any) -> Any:
