@@ -103,7 +103,7 @@ class ModelKitEvent:
     def latest(
         context: Mapping[str, Any], asset: Asset, kitops_conn_id: str | Sequence[str] = "kitops_default"
     ) -> ModelKitEvent | None:
-        """The newest kit of an asset: of the events that started this run, else of all, where the task has it as inlet.
+        """The newest kit of an asset: of the events that started this run, else of all; on Airflow 2 only of an inlet.
 
         Events that name no digest are passed over: they were made by hand, on the asset's page or over REST, or by a
         task that succeeded without writing the asset. Where such a one started the run, and the asset is that of a tag,
@@ -207,7 +207,11 @@ def _triggering(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
 def _inlet(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
     try:
         events = list(context["inlet_events"][asset])
-    except KeyError:
-        return ()
+    except KeyError:  # no inlet, or that of a mapped task, which Airflow does not know of before the task is made
+        if not AIRFLOW_V_3_0_PLUS:
+            return ()
+        from airflow.sdk.execution_time.context import InletEventsAccessors
+
+        events = list(InletEventsAccessors([asset])[asset])
     partition = partition_of(context)
     return [event for event in events if partition and getattr(event, "partition_key", None) == partition] or events
