@@ -118,6 +118,17 @@ def test_a_run_is_told_of_by_how_it_ended_and_not_by_one_of_its_tasks(webhook: W
     assert [message for _, message in webhook.posted] == [said, said]
 
 
+@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="approvals came with Airflow 3.1")
+def test_an_approval_tells_that_it_asks_and_not_that_it_succeeded(webhook: Webhook) -> None:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    with dag("notified_approval"):
+        ask = ApprovalOperator(task_id="approve", subject="Promote?")
+    ti = type("TI", (), {"dag_id": "notified_approval", "task_id": "approve", "state": None})()
+    ModelKitNotifier(webhook_conn_id="chat").notify({"ti": ti, "task": ask})
+    assert webhook.posted[0][1]["text"] == "notified_approval.approve asks: Promote?"
+
+
 @pytest.mark.skipif(not AIRFLOW_V_3_2_PLUS, reason="the triggerer of Airflow 3.1 calls by another class")
 def test_a_missed_deadline_is_told_of_as_the_triggerer_calls_for_it(webhook: Webhook) -> None:
     from airflow.triggers.callback import CallbackTrigger

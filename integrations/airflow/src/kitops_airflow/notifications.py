@@ -93,7 +93,7 @@ def _of_task(context: Any) -> dict[str, Any]:
     ti, task, error = context["ti"], context.get("task"), context.get("exception")
     where, url = f"{ti.dag_id}.{ti.task_id}", getattr(ti, "log_url", "")
     if not error and getattr(ti, "state", None) in (None, "running") and (subject := getattr(task, "subject", "")):
-        with suppress(ValueError):  # no [api] base_url on this worker
+        with suppress(ValueError, KeyError, AttributeError):  # no [api] base_url on this worker, or an older provider
             url = task.generate_link_to_ui_from_context(context=context)
         return {"text": f"{where} asks: {subject}", "modelkit": None, "url": url}
     # dag.test() of Airflow 3.1 and 3.2 says only by the state that it failed, and not why.
