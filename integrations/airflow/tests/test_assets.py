@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -153,3 +154,18 @@ def test_an_event_posted_over_rest_needs_a_digest_and_its_asset_says_where() -> 
         ModelKitEvent.from_extra({"from_rest_api": True}, asset)
     with pytest.raises(InvalidInputError, match="does not say where the kit is"):
         ModelKitEvent.from_extra({"digest": DIGEST})
+
+
+@pytest.mark.parametrize(("partition", "digest"), [("eu", DIGEST), ("asia", OTHER), (None, OTHER)])
+def test_in_the_run_of_a_partition_its_newest_kit_is_read_and_else_that_of_all(
+    partition: str | None, digest: str
+) -> None:
+    asset = modelkit_asset("registry.example.com/ml/churn")
+    events = [
+        SimpleNamespace(extra={"digest": DIGEST}, partition_key="eu"),
+        SimpleNamespace(extra={"digest": OTHER}, partition_key="us"),
+    ]
+    context = {"dag_run": SimpleNamespace(partition_key=partition), "inlet_events": {asset: events}}
+    found = ModelKitEvent.latest(context, asset)
+    assert found is not None
+    assert found.digest == digest
