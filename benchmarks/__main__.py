@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +11,12 @@ from pathlib import Path
 
 from registry_fixture import serve_registry
 
-from benchmarks import importing, link, loopback, promotion
+from benchmarks import airflow, importing, link, loopback, promotion
 from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
 from benchmarks.catalog import catalog
 from benchmarks.measure import machine
 from benchmarks.objects import objects
+from benchmarks.prefect import prefect
 from benchmarks.shards import shards
 from benchmarks.small import small
 
@@ -45,26 +45,6 @@ def hub_import(bench: Bench) -> None:
     bench.row(f"unchanged import ({again.wall:.2f} s)", f"the first ({first.wall:.2f} s)", again.wall / first.wall, 0.5)
 
 
-def airflow(bench: Bench) -> None:
-    """What the Airflow provider adds to the reading of a DAG file, in Airflow's own environment."""
-    script = ROOT / "integrations/airflow/benchmarks/parse_time.py"
-    command = [str(ROOT / ".venv-airflow/bin/python"), str(script), "--rounds", str(bench.rounds)]
-    added = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    bench.row("processor time the Airflow provider adds to reading a DAG file", "", float(added), 60, " ms")
-
-
-def prefect(bench: Bench) -> None:
-    """What Prefect's users wait for, in Prefect's own environment and on a server: mapped packing, and an event."""
-    script = ROOT / "integrations/prefect/benchmarks/speed.py"
-    command = [str(ROOT / ".venv-prefect/bin/python"), str(script), "--rounds", str(bench.rounds)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    packed, waited, promoted, ran = map(float, printed.split()[-4:])
-    plain = f"20 plain tasks that wait as long ({waited:.2f} s)"
-    bench.row(f"20 models packed and pushed by .map over the link ({packed:.2f} s)", plain, packed / waited, 1.3)
-    plain = f"an event to a plain flow ({ran:.2f} s)"
-    bench.row(f"a push to the promoted tag, by an event ({promoted:.2f} s)", plain, promoted / ran, 1.5)
-
-
 ALL: dict[str, Callable[[Bench], None]] = {
     "link-layers": link.layers,
     "link-layers-back": link.layers_back,
@@ -87,7 +67,8 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "promote": promote,
     "import": hub_import,
     "objects": objects,
-    "airflow": airflow,
+    "airflow-parse": airflow.parse,
+    "airflow-tasks": airflow.tasks,
     "prefect": prefect,
 }
 """The benchmarks by name; each can be run alone."""

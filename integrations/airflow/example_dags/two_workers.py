@@ -14,7 +14,7 @@ from airflow.sdk import ObjectStoragePath, dag, task
 from kitops_airflow import modelkit_asset
 
 CHURN = modelkit_asset("registry.example.com/ml/churn")
-SCRATCH = ObjectStoragePath("s3://models@scratch/churn")  # the connection "models", the bucket "scratch"
+SCRATCH = "s3://models@scratch/churn"  # the connection "models", the bucket "scratch"
 
 
 @dag(schedule="@weekly", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False)
@@ -23,7 +23,7 @@ def train_and_pack_apart() -> None:
 
     @task(queue="gpu")
     def fit(run_id: str | None = None) -> ObjectStoragePath:
-        trained = SCRATCH / str(run_id)
+        trained = ObjectStoragePath(SCRATCH) / str(run_id)  # in the task: making it opens the store
         trained.mkdir(parents=True, exist_ok=True)
         (trained / "model.bin").write_bytes(b"weights")  # train here
         return trained

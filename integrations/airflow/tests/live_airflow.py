@@ -131,9 +131,10 @@ class LiveAirflow:
         except OSError:
             return False
 
-    def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run; gives its id."""
-        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+    def trigger(self, dag_id: str, partition: str | None = None, **conf: Any) -> str:
+        """Start a run, perhaps that of a partition; gives its id."""
+        asked = {"logical_date": None, "partition_key": partition, "conf": conf}
+        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", asked)["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The runs of a DAG, oldest first."""
@@ -172,11 +173,15 @@ class LiveAirflow:
 
         self.until(noted, f"the scheduler notes that {dag_id}.{task_id} parked")
 
-    def asked(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
-        """What a task asks a person, once it does."""
-        ask = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        self.until(lambda: self.call("GET", ask)["state"] in ("awaiting_input", "deferred"), "it asks")
-        return dict(self.call("GET", f"{ask}/-1/hitlDetails"))
+    def asked(self, dag_id: str, run_id: str, task_id: str, times: int = 1) -> dict[str, Any]:
+        """What a task asks a person, once it does, and does for that many times."""
+
+        def asks() -> bool:
+            now = self.task(dag_id, run_id, task_id)
+            return now["state"] in ("awaiting_input", "deferred") and now["try_number"] == times
+
+        self.until(asks, "it asks")
+        return dict(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"))
 
     def approve(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Answer it."""
@@ -184,6 +189,11 @@ class LiveAirflow:
         self.parked(dag_id, run_id, task_id)
         ask = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
         self.call("PATCH", ask, {"chosen_options": ["Approve"], "params_input": {}})
+
+    def clear(self, dag_id: str, run_id: str, *tasks: str) -> None:
+        """Have tasks of a run done once more."""
+        asked = {"dag_run_id": run_id, "task_ids": tasks, "only_failed": False, "reset_dag_runs": True}
+        self.call("POST", f"/dags/{dag_id}/clearTaskInstances", {"dry_run": False, **asked})
 
     def succeed(self, dag_id: str, run_id: str) -> None:
         """Wait for a run, which must end well; where it does not, its tasks' logs say why."""

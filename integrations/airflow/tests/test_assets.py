@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from dag_runs import dag
 
@@ -14,6 +15,7 @@ from kitops_airflow import (
     KitPackPushOperator,
     KitPromoteOperator,
     ModelKitEvent,
+    ModelKitTagSensor,
     modelkit_asset,
 )
 from kitops_airflow.assets import create_asset, is_modelkit
@@ -74,6 +76,19 @@ def test_the_oci_assets_of_others_stay_as_they_are(uri: str) -> None:
         assert not is_modelkit(Asset(uri=uri))
         with dag("others"), pytest.raises(ValueError, match="make it with modelkit_asset"):
             KitInspectOperator(task_id="look", asset=Asset(uri=uri))
+
+
+@pytest.mark.parametrize("given", ["registry.example.com/ml/churn", AssetAlias("kits")], ids=["text", "alias"])
+def test_what_is_no_asset_is_refused_when_the_dag_is_parsed(given: Any) -> None:
+    refused = "is not the asset of a ModelKit: make it with modelkit_asset"
+    with dag("no_asset"):
+        with pytest.raises(ValueError, match=refused):
+            KitInspectOperator(task_id="look", asset=given)
+        with pytest.raises(ValueError, match=refused):
+            ModelKitTagSensor(task_id="wait", asset=given)
+        if isinstance(given, str):  # who packs may announce through an alias
+            with pytest.raises(ValueError, match=refused):
+                KitPackPushOperator(task_id="pack", source="out", asset=given)
 
 
 @pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="watchers are Airflow 3's")
@@ -139,3 +154,18 @@ def test_an_event_posted_over_rest_needs_a_digest_and_its_asset_says_where() -> 
         ModelKitEvent.from_extra({"from_rest_api": True}, asset)
     with pytest.raises(InvalidInputError, match="does not say where the kit is"):
         ModelKitEvent.from_extra({"digest": DIGEST})
+
+
+@pytest.mark.parametrize(("partition", "digest"), [("eu", DIGEST), ("asia", OTHER), (None, OTHER)])
+def test_in_the_run_of_a_partition_its_newest_kit_is_read_and_else_that_of_all(
+    partition: str | None, digest: str
+) -> None:
+    asset = modelkit_asset("registry.example.com/ml/churn")
+    events = [
+        SimpleNamespace(extra={"digest": DIGEST}, partition_key="eu"),
+        SimpleNamespace(extra={"digest": OTHER}, partition_key="us"),
+    ]
+    context = {"dag_run": SimpleNamespace(partition_key=partition), "inlet_events": {asset: events}}
+    found = ModelKitEvent.latest(context, asset)
+    assert found is not None
+    assert found.digest == digest

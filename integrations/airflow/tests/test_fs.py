@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath, task
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
-from dag_runs import dag, result, run
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from dag_runs import AIRFLOW_V_3_3_PLUS, dag, result, run
 from registry_fixture import PASSWORD, USERNAME, Served
 
 import kitops_core as kitops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_2_PLUS
-from dag_runs import dag, run
+from dag_runs import AIRFLOW_V_3_3_PLUS, dag, run
 
 from kitops_airflow import KitPackPushOperator, ModelKitNotifier
 
@@ -86,8 +87,8 @@ def test_a_failure_is_told_of_with_its_reason(webhook: Webhook, registry: str) -
     ((_, message),) = webhook.posted
     assert message["text"].startswith("notified_failure.pack failed")
     assert message["modelkit"] is None
-    if AIRFLOW_V_3_1_PLUS and not AIRFLOW_V_3_2_PLUS:
-        pytest.skip("dag.test() of Airflow 3.1 gives callbacks no exception, so no reason is told")
+    if AIRFLOW_V_3_1_PLUS and not AIRFLOW_V_3_3_PLUS:
+        pytest.skip("dag.test() of Airflow 3.1 and 3.2 gives callbacks no exception, so no reason is told")
     assert message["text"].startswith("notified_failure.pack failed: contents by name have no 'modle'")
 
 
@@ -101,6 +102,56 @@ def test_its_text_can_be_given_and_is_a_template(webhook: Webhook, registry: str
         )
     run(made)
     assert webhook.posted[0][1]["text"] == "pack is done"
+
+
+@pytest.mark.parametrize(("reason", "how"), [("success", "succeeded"), ("task_failure", "failed: task_failure")])
+def test_a_run_is_told_of_by_how_it_ended_and_not_by_one_of_its_tasks(webhook: Webhook, reason: str, how: str) -> None:
+    with dag("notified_run") as made:
+        pass
+    contexts: list[dict[str, Any]] = [{"dag": made, "run_id": "r1", "reason": reason}]
+    ti = type("TI", (), {"dag_id": "notified_run", "task_id": "last", "state": "success"})()
+    dag_run = type("DagRun", (), {"dag_id": "notified_run", "run_id": "r1"})()
+    contexts.append({"dag": made, "dag_run": dag_run, "ti": ti, "reason": reason})  # where Airflow knows a last task
+    for context in contexts:
+        ModelKitNotifier(webhook_conn_id="chat")(context)
+    said = {"text": f"notified_run r1 {how}", "modelkit": None, "url": ""}
+    assert [message for _, message in webhook.posted] == [said, said]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="approvals came with Airflow 3.1")
+def test_an_approval_tells_that_it_asks_and_not_that_it_succeeded(webhook: Webhook) -> None:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    with dag("notified_approval"):
+        ask = ApprovalOperator(task_id="approve", subject="Promote?")
+    ti = type("TI", (), {"dag_id": "notified_approval", "task_id": "approve", "state": None})()
+    ModelKitNotifier(webhook_conn_id="chat").notify({"ti": ti, "task": ask})
+    assert webhook.posted[0][1]["text"] == "notified_approval.approve asks: Promote?"
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_2_PLUS, reason="the triggerer of Airflow 3.1 calls by another class")
+def test_a_missed_deadline_is_told_of_as_the_triggerer_calls_for_it(webhook: Webhook) -> None:
+    from airflow.triggers.callback import CallbackTrigger
+
+    context = {
+        "dag_run": {"dag_id": "late", "dag_run_id": "manual__1"},
+        "deadline": {"id": "d", "deadline_time": "2026-01-01 06:00:00+00:00"},
+    }
+    for text, said in (
+        ("", "late manual__1 missed its deadline, 2026-01-01 06:00:00+00:00"),
+        ("{{ dag_run.dag_id }} is late", "late is late"),
+    ):
+        kwargs = {"webhook_conn_id": "chat", "text": text, "context": dict(context)}
+        trigger = CallbackTrigger("kitops_airflow.notifications.ModelKitNotifier", kwargs)
+
+        async def fire(trigger: Any = trigger) -> list[Any]:
+            return [event.payload async for event in trigger.run()]
+
+        asyncio.run(fire())
+        assert webhook.posted.pop() == (
+            "Bearer hook-secret",
+            {"text": said, "modelkit": None, "url": ""},
+        )
 
 
 def test_a_webhook_that_refuses_is_an_error_without_its_url(webhook: Webhook) -> None:

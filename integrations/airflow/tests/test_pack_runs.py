@@ -10,8 +10,7 @@ from typing import Any
 import numpy
 import pytest
 from airflow.providers.common.compat.sdk import AssetAlias, task
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
-from dag_runs import dag, events, result, run, states
+from dag_runs import AIRFLOW_V_3_3_PLUS, dag, events, result, run, states
 
 import kitops_core as kitops
 from kitops_airflow import KitPackOperator, KitPackPushOperator, ModelKitEvent, modelkit_asset

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from dag_runs import dag, result, run, states
 
 import kitops_core as kitops
@@ -78,6 +79,26 @@ def test_by_asset_the_kit_of_its_newest_event_is_taken_though_the_tag_moved_on(r
         look = KitInspectOperator(task_id="look", asset=churn)
     assert result(run(made), "look")["digest"] == announced
     assert look.inlets == [churn]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 has the events of inlets only")
+def test_mapped_tasks_read_the_kit_of_their_asset_which_is_no_inlet_before_they_are_made(
+    registry: str, model: Path
+) -> None:
+    assets = [modelkit_asset(f"{registry}/mapped/{name}") for name in ("one", "two")]
+    with dag("mapped_packs") as made:
+        for number, asset in enumerate(assets):
+            KitPackPushOperator(task_id=f"pack_{number}", source=str(model), tags=["dev"], asset=asset)
+    packed = run(made)
+    with dag("mapped_looks") as made:
+        KitInspectOperator.partial(task_id="look").expand(asset=assets)
+    dag_run = run(made)
+    for number in range(2):
+        looked = result(dag_run, "look", map_index=number)
+        assert (looked["repository"], looked["digest"]) == (
+            f"mapped/{('one', 'two')[number]}",
+            result(packed, f"pack_{number}")["digest"],
+        )
 
 
 def test_an_asset_that_nothing_was_said_of_yet_is_an_error_that_says_what_to_do(

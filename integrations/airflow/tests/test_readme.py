@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -178,6 +180,18 @@ def test_every_example_is_a_dag_that_airflow_takes(path: Path) -> None:
     assert bag.dags
     for dag in bag.dags.values():
         store(dag)
+
+
+def test_reading_the_examples_opens_no_store() -> None:
+    # Airflow's DAG processor does it again and again: no connection is to be looked up for that.
+    code = (
+        "import runpy, sys\n"
+        "for path in sys.argv[1:]: runpy.run_path(path)\n"
+        "print(sorted({'s3fs', 'fsspec.asyn'} & set(sys.modules)))"
+    )
+    paths = [str(path) for path in sorted(EXAMPLES.glob("*.py"))]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_example_over_two_workers_hands_on_a_url_and_a_digest(

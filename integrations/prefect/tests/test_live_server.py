@@ -228,8 +228,10 @@ def test_a_rejected_run_that_is_retried_in_the_ui_asks_again(served: Served, pro
 def test_a_run_that_waits_for_a_person_leaves_its_concurrency_slot_to_others(served: Served, project: Project) -> None:
     planned = project.digest("staging")
     name, policy = "modelkit-promotion/one-at-a-time", str(project.policy)
-    asks = served.start(name, policy=policy, approval="pause")
-    served.question(asks, "paused", planned)
+    paused = served.start(name, policy=policy, approval="pause")  # Prefect would end it while the person thinks
+    assert "Prefect ends a run of such a one" in served.until(paused, "Failed")
+    asks = served.start(name, policy=policy, approval="suspend")
+    served.question(asks, "suspended", planned)
     served.until(served.start(name, policy=policy), "Completed")
     assert served.waits(asks)
     assert project.digest("prod") == planned

@@ -103,10 +103,9 @@ def check_asset(asset: object) -> None:
     Raises:
         ValueError: It was not made with :func:`modelkit_asset`.
     """
-    if isinstance(asset, Asset) and not is_modelkit(asset):
-        raise ValueError(
-            f"{asset.uri} is not the asset of a ModelKit: make it with modelkit_asset('registry/repository')"
-        )
+    if not is_modelkit(asset):
+        what = asset.uri if isinstance(asset, Asset) else repr(asset)
+        raise ValueError(f"{what} is not the asset of a ModelKit: make it with modelkit_asset('registry/repository')")
 
 
 def check_outlets(outlets: Iterable[object]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import kitops_core as kitops
+from kitops_airflow.events import partition_of
 from kitops_core import Source
 
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -49,5 +50,7 @@ def run_provenance(
     parameters: dict[str, Any] = {"try_number": ti.try_number}
     if getattr(ti, "map_index", -1) not in (None, -1):
         parameters["map_index"] = ti.map_index
+    if partition := partition_of(context):
+        parameters["partition_key"] = partition
     started = getattr(ti, "start_date", None)
     return kitops.Provenance(parameters=parameters, metrics=dict(metrics), inputs=tuple(inputs), started=started)

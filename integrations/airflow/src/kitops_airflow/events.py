@@ -37,6 +37,11 @@ def alias_extra(record: kitops.ModelKitRecord) -> dict[str, Any]:
     return {**simple, "record": json.dumps(extra)}
 
 
+def partition_of(context: Mapping[str, Any]) -> str:
+    """The partition key of the run, which is its events' too; empty where it has none, and before Airflow 3.2."""
+    return getattr(context.get("dag_run"), "partition_key", None) or ""
+
+
 @dataclass(frozen=True)
 class ModelKitEvent:
     """A kit that an asset event tells of.
@@ -98,11 +103,12 @@ class ModelKitEvent:
     def latest(
         context: Mapping[str, Any], asset: Asset, kitops_conn_id: str | Sequence[str] = "kitops_default"
     ) -> ModelKitEvent | None:
-        """The newest kit of an asset: of the events that started this run, else of all, where the task has it as inlet.
+        """The newest kit of an asset: of the events that started this run, else of all; on Airflow 2 only of an inlet.
 
         Events that name no digest are passed over: they were made by hand, on the asset's page or over REST, or by a
         task that succeeded without writing the asset. Where such a one started the run, and the asset is that of a tag,
-        the kit is the one that the tag has now.
+        the kit is the one that the tag has now. In a run of a partition that no event started, the newest event of this
+        partition is taken, where there is one.
 
         Args:
             context: The task's context.
@@ -200,6 +206,12 @@ def _triggering(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
 
 def _inlet(context: Mapping[str, Any], asset: Asset) -> Sequence[Any]:
     try:
-        return list(context["inlet_events"][asset])
-    except KeyError:
-        return ()
+        events = list(context["inlet_events"][asset])
+    except KeyError:  # no inlet, or that of a mapped task, which Airflow does not know of before the task is made
+        if not AIRFLOW_V_3_0_PLUS:
+            return ()
+        from airflow.sdk.execution_time.context import InletEventsAccessors
+
+        events = list(InletEventsAccessors([asset])[asset])
+    partition = partition_of(context)
+    return [event for event in events if partition and getattr(event, "partition_key", None) == partition] or events

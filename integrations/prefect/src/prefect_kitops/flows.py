@@ -4,6 +4,7 @@
 # flow's parameters are looked up as text; so here they are not text.
 import hashlib
 from typing import Any, Literal, cast
+from uuid import UUID
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -61,7 +62,8 @@ def modelkit_promotion(
         policy: The promotion policy's file; by default the repository block's, else ``promotion.yaml``.
         registry: Name of a saved ``ModelKitRepository``, or names of the blocks of several registries; without one the
             credentials of ``docker login`` are used, and the record is not signed.
-        approval: ``pause`` waits for a person with the process running; ``suspend`` ends it and needs a deployment.
+        approval: ``pause`` waits for a person with the process running, and needs a deployment to have no concurrency
+            limit; ``suspend`` ends it and needs a deployment.
         approval_seconds: How long to wait for the person.
         check: A deployment to run after the promotion; where it fails, the channel gets back what it had. It does not
             run where nothing moved.
@@ -74,15 +76,15 @@ def modelkit_promotion(
         PromotionRejectedError: A person rejected it; nothing was changed.
         PromotionCheckError: The check failed; the channel has what it had before.
         NotFoundError: There is no such check; nothing was changed.
-        InvalidInputError: It is to suspend, and is no run that Prefect can suspend; nothing was planned.
+        InvalidInputError: It is to wait for a person in a way that Prefect cannot for this run; nothing was planned.
         KitOpsError: As :meth:`kitops_core.Client.promote`.
     """
     if check:
         with hints():
             _find_deployment(check.deployment)
-    if approval == "suspend":
+    if approval != "none":
         with hints():
-            _check_suspends()
+            _check_waits(approval)
     plan = plan_promotion(reference, to, policy, registry, _tries())
     if latest and plan["superseded"]:
         return _superseded(plan, plan["superseded"])
@@ -194,14 +196,23 @@ def _candidate(reference: str, to: str, policy: kitops.PromotionPolicy, connecti
     return policy.target(name) if name in policy.channels else connection.reference(candidate(name, connection))
 
 
-def _check_suspends() -> None:
-    """See that the run can be ended and started again, before anybody waits for a plan.
+def _check_waits(approval: str) -> None:
+    """See that the run can wait for a person, before anybody waits for a plan.
 
     Raises:
-        InvalidInputError: It is a subflow, or no deployment's.
+        InvalidInputError: It is to suspend, and is a subflow, or no deployment's; or it is to pause, and its deployment
+            has a concurrency limit.
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
+    if approval == "pause":
+        if run is not None and run.deployment_id is not None and _is_limited(run.deployment_id):
+            # findings/prefect-paused-run-loses-its-slot.sh
+            raise kitops.InvalidInputError(
+                "this deployment has a concurrency limit, and Prefect ends a run of such a one that pauses for minutes",
+                hint="give it approval='suspend', or no limit: runs that move one channel wait for each other",
+            )
+        return
     if run is None or run.parent_task_run_id is not None:
         raise kitops.InvalidInputError(
             "this promotion is a subflow, which Prefect cannot suspend",
@@ -212,6 +223,12 @@ def _check_suspends() -> None:
             "this promotion is no run of a deployment, so nothing could start it again",
             hint="give it approval='pause', or serve it: modelkit_promotion.serve(...)",
         )
+
+
+def _is_limited(deployment: UUID) -> bool:
+    """Whether a deployment has a concurrency limit."""
+    with get_client(sync_client=True) as client:
+        return patiently(lambda: client.read_deployment(deployment)).global_concurrency_limit is not None
 
 
 def _ask(plan: dict[str, Any], approval: str, seconds: int) -> PromotionApproval:

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
 import kitops_core as kitops
 from kitops_airflow.assets import check_asset, check_outlets, is_modelkit, modelkit_asset
-from kitops_airflow.events import ModelKitEvent, alias_extra
+from kitops_airflow.events import ModelKitEvent, alias_extra, partition_of
 from kitops_airflow.failures import airflow_failures
 from kitops_airflow.links import ModelKitLink
 from kitops_airflow.uris import reference_of
@@ -100,6 +100,12 @@ class KitOpsOperator(BaseOperator):
         from kitops_core.orchestrate.metadata import record_metadata
 
         self._written.append(self._link(f"{record.registry}/{record.repository}@{record.digest}"))
+        if self.outlets and (partition := partition_of(context)):
+            self.log.info(
+                "this run is of the partition %s, and so are its events: they start no DAG that is scheduled on the "
+                "asset alone, only those with PartitionedAssetTimetable(assets=...)",
+                partition,
+            )
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
                 asset = modelkit_asset(f"{record.registry}/{record.repository}")

@@ -177,7 +177,8 @@ def announced(asset: Asset | AssetAlias | None, reference: str, outlets: Any) ->
         reference: Where the kit goes.
         outlets: The outlets that were given; one of them may stand for the kit already.
     """
-    check_asset(asset)
+    if asset is not None and not isinstance(asset, AssetAlias):
+        check_asset(asset)
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets]
     if asset is None and not any(isinstance(outlet, AssetAlias) or is_modelkit(outlet) for outlet in given):
         asset = _asset_of(reference)

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
+from kitops_airflow.assets import check_asset
 from kitops_airflow.failures import airflow_failures
 from kitops_airflow.hooks.kitops import KitOpsHook
 from kitops_airflow.links import ModelKitLink
@@ -50,6 +51,8 @@ class ModelKitTagSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         if not reference and asset is None:
             raise ValueError("ModelKitTagSensor needs reference= or asset=")
+        if asset is not None:
+            check_asset(asset)
         self.linked_kit: dict[str, Any] = {}
         self.reference = reference or str(reference_of(asset))
         self.since_digest = since_digest

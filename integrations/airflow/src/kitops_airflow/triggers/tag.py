@@ -7,8 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.providers.common.compat.triggers import BaseEventTrigger
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.triggers.base import TriggerEvent
+
+if AIRFLOW_V_3_0_PLUS:  # common-compat has it from 1.16 on
+    from airflow.triggers.base import BaseEventTrigger
+else:
+    from airflow.triggers.base import BaseTrigger as BaseEventTrigger  # type: ignore[assignment]
 
 DEFAULT_POLL_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 600.0
