@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from kitops_core.errors import StoreError
@@ -24,13 +24,23 @@ def scratch(prefix: str) -> Iterator[Path]:
         prefix: What the directories' names begin with.
     """
     _sweep(Path(tempfile.gettempdir()), prefix)
+    with ExitStack() as stack:
+        files = None
+        while files is None:
+            files = _made(prefix, stack)
+        yield files
+
+
+def _made(prefix: str, stack: ExitStack) -> Path | None:
+    """A directory that goes with the stack; ``None`` if another's sweep took it before it was locked."""
     directory = Path(tempfile.mkdtemp(prefix=prefix))
+    stack.callback(shutil.rmtree, directory, ignore_errors=True)
+    stack.enter_context(FileLock(directory / ".lock"))
     try:
-        with FileLock(directory / ".lock"):
-            (directory / "files").mkdir()
-            yield directory / "files"
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        (directory / "files").mkdir()
+    except FileNotFoundError:
+        return None
+    return directory / "files"
 
 
 def _sweep(parent: Path, prefix: str) -> None:
