@@ -150,6 +150,7 @@ check: $(UV) ## Lint, formatting and types
 .PHONY: bench
 bench: $(UV) registry ## Speed and memory, as ratios measured side by side
 	@$(AIRFLOW) python -c pass
+	@$(DAGSTER) --extra demo python -c pass
 	PYTHONPATH=tests/support $(CORE) python -m benchmarks --write
 
 .PHONY: registry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import tempfile
@@ -13,7 +14,8 @@ from pathlib import Path
 from registry_fixture import serve_registry
 
 from benchmarks import importing, link, loopback, promotion
-from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
+from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row, remove
+from benchmarks.link_proxy import slow_link
 from benchmarks.measure import machine
 from benchmarks.objects import objects
 from benchmarks.small import small
@@ -51,6 +53,23 @@ def airflow(bench: Bench) -> None:
     bench.row("processor time the Airflow provider adds to reading a DAG file", "", float(added), 60, " ms")
 
 
+def dagster(bench: Bench) -> None:
+    """What the Dagster IO manager adds to packing, in Dagster's own environment."""
+    script = ROOT / "integrations/dagster/benchmarks/io_manager.py"
+    work = bench.home("dagster")
+    with slow_link(bench.registry) as slow:
+        command = [str(ROOT / ".venv-dagster/bin/python"), str(script), bench.registry, slow, str(work)]
+        rounds = ["--rounds", str(bench.rounds)]
+        printed = subprocess.run([*command, *rounds], check=True, stdout=subprocess.PIPE, text=True).stdout
+    remove(work)
+    took = json.loads(printed)
+    what = f"a Dagster materialization of 64 MiB ({took['materialized']:.2f} s)"
+    bench.row(what, f"`pack` with `push` ({took['packed']:.2f} s)", took["added"], 0.3, " s more")
+    bench.row("an unchanged Dagster materialization of 1 GiB", "", took["unchanged"], 0.2, " s")
+    what = f"a Dagster backfill of 30 small kits in one run, over the link ({took['backfill']:.2f} s)"
+    bench.row(what, f"one `pack` after the other ({took['one_by_one']:.2f} s)", took["ratio"], 0.25)
+
+
 ALL: dict[str, Callable[[Bench], None]] = {
     "link-layers": link.layers,
     "link-layers-back": link.layers_back,
@@ -72,6 +91,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "import": hub_import,
     "objects": objects,
     "airflow": airflow,
+    "dagster": dagster,
 }
 """The benchmarks by name; each can be run alone."""
 

@@ -21,6 +21,7 @@ from dagster_kitops.gates import gate_table
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import VERDICTS_KEY, identity
 from dagster_kitops.naming import identifier_of
+from dagster_kitops.options import check_asset
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit
 from kitops_core import IntegrityError, InvalidInputError, NotFoundError
@@ -33,10 +34,14 @@ Look = Callable[[KitOpsResource, RecordedKit], tuple[bool, str, Mapping[str, Any
 
 
 def asset_key(asset: Asset) -> dg.AssetKey:
-    """The key of what stands for an asset; in a text, ``/`` parts the key."""
+    """The key of what stands for an asset; in a text, ``/`` parts the key.
+
+    Raises:
+        InvalidInputError: The asset itself is given, and its ``kitops/`` metadata cannot be used.
+    """
     if isinstance(asset, dg.AssetKey):
         return asset
-    return dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else asset.key
+    return dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else check_asset(asset).key
 
 
 def key_file(key: str | Path, directory: Path) -> str | Path:

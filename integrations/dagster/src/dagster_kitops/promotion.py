@@ -15,6 +15,7 @@ from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table, promotion_metadata
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.naming import identifier_of
+from dagster_kitops.options import check_asset
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit, input_versions
 from kitops_core import GateRefusedError, LostRaceError, Source, is_digest
@@ -107,7 +108,7 @@ def promotion_asset(
             raise dg.Failure(error.message, allow_retries=False) from error
 
     made: dg.AssetsDefinition = as_asset(channel)
-    return made
+    return check_asset(made)
 
 
 def promotion_assets(
