@@ -25,6 +25,7 @@ MIB = 1024**2
 FILES, FILE_MIB = 16, 4
 PARTITIONS = 30
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+instance = dg.DagsterInstance.ephemeral()
 regions = dg.StaticPartitionsDefinition([f"region-{number:02}" for number in range(PARTITIONS)])
 
 
@@ -54,11 +55,9 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def materialize(asset: Any, registry: str, store: Path, **tags: str) -> None:
-    """One run, on an instance without history."""
-    kitops = KitOpsResource(registry=registry, store=str(store))
-    with dg.DagsterInstance.ephemeral() as instance:
-        resources = {"modelkit": ModelKitIOManager(kitops=kitops)}
-        dg.materialize([asset], instance=instance, resources=resources, run_config=QUIET, tags=tags)
+    """One run."""
+    resources = {"modelkit": ModelKitIOManager(kitops=KitOpsResource(registry=registry, store=str(store)))}
+    dg.materialize([asset], instance=instance, resources=resources, run_config=QUIET, tags=tags)
 
 
 def directory_of(path: Path, count: int, size: int) -> Path:

@@ -78,7 +78,7 @@ class Keeper:
         with suppress(KitOpsError), KitOpsResource(store=self.resource.store).client() as client:
             for name in names:
                 with suppress(KitOpsError):
-                    client.remove(name)  # there is none, as nearly always
+                    client.remove(name, force=True)  # there is none, as nearly always
 
     def _keep(self) -> str:
         """Keep the kits; gives what went wrong, if something did."""

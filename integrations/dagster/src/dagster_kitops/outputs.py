@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,14 +20,12 @@ from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.variants import index_of
 from kitops_core import InvalidInputError, ModelKitRecord, Source, parse_reference
 from kitops_core.orchestrate.scratch import scratch
+from kitops_core.orchestrate.side_by_side import side_by_side
 
 _RETURN = (
     "return a ModelKitContents, an object that has a serializer, the Path or UPath of a directory, a ModelKitRef or a "
     "ModelKit"
 )
-
-_AT_A_TIME = 8
-"""How many kits of one output are packed at a time: each waits for the registry most of the time."""
 
 _STAGING = threading.Lock()
 """Held while objects become files: not every serializer can be trusted to write two at a time."""
@@ -75,23 +71,8 @@ class Packer:
             yield replace(self, client=client, cancel=cancel)
 
     def side_by_side(self, store: Callable[[str], Stored], keys: Sequence[str]) -> list[Stored]:
-        """Store several kits at a time, and give what came of each, in order. When one fails the others stop.
-
-        Each is stored in the context of the caller, where Dagster looks for the running step.
-        """
-        with ThreadPoolExecutor(_AT_A_TIME, "kitops") as threads:
-            under_way = [threads.submit(copy_context().run, store, key) for key in keys]
-            try:
-                wait(under_way, return_when="FIRST_EXCEPTION")
-                for one in under_way:
-                    if one.done():
-                        one.result()  # raises the error, if it ended in one
-                return [one.result() for one in under_way]
-            except BaseException:
-                if self.cancel is not None:
-                    self.cancel.cancel()
-                threads.shutdown(cancel_futures=True)
-                raise
+        """Store several kits at a time, and give what came of each, in order. When one fails the others stop."""
+        return side_by_side(store, keys, self.cancel or kitops.Cancel())
 
     def store(self, value: Any, repository: str, tags: Sequence[str], *, name: str) -> ModelKitRecord:
         """Make a value a kit.
