@@ -48,6 +48,9 @@ def save(value: Any, file: Path) -> None:
 def load(file: Path, trusted: Sequence[str]) -> Any:
     """The data frame or series; a pandas data frame where the file says nothing else.
 
+    A frame of pandas is made of one of Arrow, and both are in memory for a moment: Arrow's pool gives nothing back
+    before, whatever it is told.
+
     Raises:
         InvalidInputError: What reads it is not installed.
     """
@@ -63,7 +66,7 @@ def load(file: Path, trusted: Sequence[str]) -> Any:
         if kind.startswith("polars."):
             return _polars(file, kind)
         held.seek(0)
-        frame = pandas.read_parquet(held, engine="pyarrow", **_column_by_column(pandas))
+        frame = pandas.read_parquet(held, engine="pyarrow")
     return frame.iloc[:, 0].rename(written["name"]) if kind == "pandas.Series" else frame
 
 
@@ -90,11 +93,6 @@ def _write_series(series: Any, out: Any) -> None:
     note = json.dumps({"type": "pandas.Series", "name": series.name})
     table = table.replace_schema_metadata({**table.schema.metadata, _KEY.encode(): note.encode()})
     parquet.write_table(table, out)
-
-
-def _column_by_column(pandas: Any) -> dict[str, Any]:
-    """Have each column let go of when it is converted, where pandas can: else the frame is in memory twice."""
-    return {"to_pandas_kwargs": {"self_destruct": True}} if int(pandas.__version__.partition(".")[0]) >= 3 else {}
 
 
 def _polars(file: Path, kind: str) -> Any:
