@@ -44,6 +44,13 @@ def asset_key(asset: Asset) -> dg.AssetKey:
     return dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else check_asset(asset).key
 
 
+def group_of(asset: Asset) -> dict[str, str]:
+    """The group of an asset as an option of another that is to stand beside it; none where only a key is given."""
+    if isinstance(asset, dg.AssetsDefinition):
+        return {"group_name": asset.group_names_by_key[asset.key]}
+    return {"group_name": asset.group_name} if isinstance(asset, dg.AssetSpec) and asset.group_name else {}
+
+
 def key_file(key: str | Path, directory: Path) -> str | Path:
     """A key as an absolute path where it is a file, relative to a directory; any other stays as it is."""
     text = str(key)

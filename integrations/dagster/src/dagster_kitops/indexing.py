@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 import kitops_core as kitops
-from dagster_kitops.checks import Asset, asset_key
+from dagster_kitops.checks import Asset, asset_key, group_of
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.kit_ref import ModelKitRef
@@ -56,7 +56,7 @@ def modelkit_index_asset(
         required_resource_keys={kitops_key},
         kinds={"kitops", *options.pop("kinds", ())},
         description=options.pop("description", f"The variants of {upstream.to_user_string()} under one reference."),
-        **options,
+        **{**group_of(variants), **options},
     )
 
     def index(context: dg.AssetExecutionContext, kits: dict[str, ModelKitRef]) -> dg.MaterializeResult[Any]:

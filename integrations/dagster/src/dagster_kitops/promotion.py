@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 import kitops_core as kitops
-from dagster_kitops.checks import Asset, asset_key
+from dagster_kitops.checks import Asset, asset_key, group_of
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table, promotion_metadata
 from dagster_kitops.hints import hints_logged
@@ -53,7 +53,8 @@ def promotion_asset(
     """An asset for what a channel has. Materializing it promotes the candidate's kit, by digest, through the gates.
 
     Its data version is the digest that the channel has, so it is stale as long as a candidate waits, and fresh when
-    the candidate is in. Its materializations are the channel's history.
+    the candidate is in. Its materializations are the channel's history. Of its key Dagster's graph shows the last part,
+    the channel, so by default it stands in the candidate's group.
 
     Args:
         candidate: The asset whose kit is promoted: what packs it, or the asset of the channel upstream.
@@ -78,8 +79,8 @@ def promotion_asset(
         kinds={"kitops", *options.pop("kinds", ())},
         metadata={**options.pop("metadata", {}), "kitops/channel": to},
         output_required=False,
-        description=options.pop("description", f"The kit that channel {to} has."),
-        **options,
+        description=options.pop("description", f"The kit of {upstream.to_user_string()} that channel {to} has."),
+        **{**group_of(candidate), **options},
     )
 
     def channel(context: dg.AssetExecutionContext, config: PromotionConfig) -> Iterator[dg.MaterializeResult[Any]]:
