@@ -299,3 +299,17 @@ def test_channels_stand_beside_their_candidate_and_say_whose_they_are(tmp_path: 
     (elsewhere,) = promotion_asset(churn, "prod", group_name="channels").specs
     (by_key,) = promotion_asset("churn", "prod").specs
     assert [each.group_name for each in (of_spec, elsewhere, by_key)] == ["bought", "channels", "default"]
+
+
+def test_two_kits_may_have_a_channel_of_one_name(tmp_path: Path) -> None:
+    """Dagster wants the names of ops, too, to be a code location's own."""
+    (tmp_path / "promotion.yaml").write_text(POLICY.format(kit="registry.example.com/ml/churn"))
+    policy = tmp_path / "promotion.yaml"
+    channels = [promotion_asset(kit, "prod", policy=policy) for kit in ("churn", "fraud")]
+    jobs = [
+        rollback_job(channel, "prod", policy=policy, name=f"rollback_{channel.key.path[0]}") for channel in channels
+    ]
+    resources = {"kitops": KitOpsResource(), "modelkit": ModelKitIOManager(kitops=KitOpsResource())}
+    repository = dg.Definitions(channels, jobs=jobs, resources=resources).get_repository_def()
+    dg.Definitions.validate_loadable(dg.Definitions(channels, jobs=jobs, resources=resources))
+    assert {"rollback_churn", "rollback_fraud"} < set(repository.job_names)

@@ -171,7 +171,7 @@ def rollback_job(
         channel: The channel's asset.
         to: The channel.
         policy: The promotion policy's file.
-        name: The job's name; by default it names the channel.
+        name: The job's name; by default it names the channel, which is enough where only one kit has such a channel.
         signer: The private key that signs the record: a file or ``env://NAME``.
         kitops_key: The resource key of the KitOpsResource.
     """
@@ -181,7 +181,7 @@ def rollback_job(
     path = Path(policy).absolute()
     title = identifier_of(to)
 
-    @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
+    @dg.op(name=f"{name}_op" if name else f"roll_back_{title}", required_resource_keys={kitops_key})
     def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
