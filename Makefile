@@ -172,6 +172,7 @@ coverage: $(UV) registry browser ## Lines and branches of the core that its test
 bench: $(UV) registry ## Speed and memory, as ratios measured side by side
 	@$(AIRFLOW) python -c pass
 	@$(PREFECT) python -c pass
+	@$(DAGSTER) --extra demo python -c pass
 	PYTHONPATH=tests/support $(CORE) python -m benchmarks --write
 
 .PHONY: registry

@@ -14,6 +14,7 @@ from registry_fixture import serve_registry
 from benchmarks import airflow, importing, link, loopback, promotion
 from benchmarks.bench import GIB, KITOPS, MIB, Bench, Row
 from benchmarks.catalog import catalog
+from benchmarks.dagster import dagster
 from benchmarks.measure import machine
 from benchmarks.objects import objects
 from benchmarks.prefect import prefect
@@ -70,6 +71,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "airflow-parse": airflow.parse,
     "airflow-tasks": airflow.tasks,
     "prefect": prefect,
+    "dagster": dagster,
 }
 """The benchmarks by name; each can be run alone."""
 

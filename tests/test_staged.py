@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,3 +128,13 @@ def test_where_nothing_can_be_written_it_says_what_to_do(place: Path, monkeypatc
     with pytest.raises(StoreError, match="no directory for temporary files") as caught, scratch("dagster"):
         pass
     assert "TMPDIR" in caught.value.hint
+
+
+def test_none_is_swept_while_it_is_being_made(place: Path) -> None:
+    def use(_: int) -> bool:
+        with scratch("test") as files:
+            return files.is_dir()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(use, range(400)))
+    assert list(place.iterdir()) == []

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from dagster_kitops import ModelKit, ModelKitContents, check_definitions, external_modelkit
+from dagster_kitops import (
+    ModelKit,
+    ModelKitContents,
+    check_definitions,
+    digest_check,
+    external_modelkit,
+    imported_modelkit,
+    modelkit_index_asset,
+    promotion_asset,
+    signing_job,
+)
 from kitops_core.errors import InvalidInputError
 
 
@@ -45,6 +56,33 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert "asset 'churn'" in caught.value.message
     assert "input 'churn' (churn) of 'use': metadata 'kitops/onyl'" in caught.value.message
     assert "did you mean 'kitops/only'" in caught.value.message
+
+
+def test_a_kit_that_something_else_packs_is_looked_at_too() -> None:
+    base = dg.AssetSpec("base", metadata={"kitops/referense": "registry.example.com/vendor/llm:prod"})
+    with pytest.raises(InvalidInputError, match="asset 'base': metadata 'kitops/referense' means nothing here"):
+        check_definitions(dg.Definitions([base]))
+
+
+WRONG: dict[str, Any] = {"metadata": {"kitops/repositry": "risk/churn"}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: external_modelkit("base", "registry.example.com/vendor/llm:prod", **WRONG),
+        lambda: imported_modelkit("smol", "acme/smol", **WRONG),
+        lambda: promotion_asset("churn", "prod", **WRONG),
+        lambda: modelkit_index_asset("llm", {}, **WRONG),
+        lambda: digest_check(churn(**WRONG["metadata"])),
+        lambda: promotion_asset(churn(**WRONG["metadata"]), "prod"),
+        lambda: signing_job(churn(**WRONG["metadata"])),
+    ],
+    ids=["external", "imported", "channel", "index", "check of it", "channel of it", "job for it"],
+)
+def test_what_makes_an_asset_or_is_given_one_looks_at_it_by_itself(make: Callable[[], object]) -> None:
+    with pytest.raises(InvalidInputError, match="'kitops/repositry' means nothing here"):
+        make()
 
 
 def test_what_is_right_passes_as_it_is() -> None:

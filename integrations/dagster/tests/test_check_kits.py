@@ -13,6 +13,7 @@ from runs import QUIET, data_version
 import kitops_core as kitops
 from dagster_kitops import (
     KitOpsResource,
+    ModelKit,
     ModelKitContents,
     ModelKitIOManager,
     digest_check,
@@ -229,3 +230,37 @@ def test_dagster_keeps_a_result_for_each_partition_where_that_is_asked_for(proje
 def test_a_dagster_without_partitioned_checks_is_told_of(project: Project) -> None:
     with pytest.raises(InvalidInputError, match="has no checks with partitions"):
         digest_check(project.regional, partitions_def=REGIONS)
+
+
+def test_what_a_check_takes_as_an_input_is_what_its_run_made(instance: dg.DagsterInstance) -> None:
+    weights, seen = [b"mine", b"neighbour"], []
+
+    @dg.asset(io_manager_key="modelkit")
+    def churn():
+        return ModelKitContents(model=weights.pop(0))
+
+    @dg.asset_check(asset=churn, blocking=True)
+    def looked_at(churn: ModelKit) -> dg.AssetCheckResult:
+        seen.append(churn.read("model.bin"))
+        return dg.AssetCheckResult(passed=True)
+
+    class BetweenTheSteps(ModelKitIOManager):
+        """Has another run make the asset before the check of the first one looks."""
+
+        def load_input(self, context: dg.InputContext) -> Any:
+            if weights:
+                assert materialize().success
+            return super().load_input(context)
+
+    def materialize(*checks: dg.AssetChecksDefinition) -> Any:
+        resources = {"modelkit": BetweenTheSteps(kitops=KitOpsResource())}
+        job = dg.Definitions([churn], asset_checks=checks, resources=resources).resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(instance=instance, run_config=QUIET)
+
+    assert materialize(looked_at).success
+    assert seen == [b"mine"]
+    alone = dg.define_asset_job("alone", selection=dg.AssetSelection.checks(looked_at))
+    resources = {"modelkit": ModelKitIOManager(kitops=KitOpsResource())}
+    defs = dg.Definitions([churn], asset_checks=[looked_at], jobs=[alone], resources=resources)
+    assert defs.resolve_job_def("alone").execute_in_process(instance=instance, run_config=QUIET).success
+    assert seen == [b"mine", b"neighbour"]

@@ -45,11 +45,11 @@ class YamlProject:
             f'[tool.dg]\ndirectory_type = "project"\n\n[tool.dg.project]\nroot_module = "{self.package}"\n'
         )
 
-    def dg(self, *arguments: str) -> str:
-        """Run ``dg`` as a user would."""
+    def dg(self, *arguments: str, succeeds: bool = True) -> str:
+        """Run ``dg`` as a user would; what it says."""
         done = subprocess.run([DG, *arguments], cwd=self.root, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+        return done.stdout if succeeds else done.stdout + done.stderr
 
     def write(self, name: str, component: str, attributes: dict[str, Any]) -> Path:
         """A component's defs.yaml; returns its directory."""
@@ -94,6 +94,11 @@ def test_components_are_listed_and_scaffolded_and_what_is_scaffolded_loads(proje
     defs = project.load()
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
     assert keys == {"churn", "churn/staging", "churn/prod"}
+
+    misspelt = {"asset": {"key": "churn", "metadata": {"kitops/repositry": "risk/churn"}}, "path": "bundle"}
+    project.write("churn", "ModelKitComponent", misspelt)
+    said = project.dg("check", "defs", succeeds=False)
+    assert "asset 'churn': metadata 'kitops/repositry' means nothing here" in said
 
 
 def test_a_directory_is_packed(project: YamlProject, instance: dg.DagsterInstance) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from dagster_kitops.serializers import load_object, save_object
+from dagster_kitops.serializers import load_object, save_object, serializer_of
 from kitops_core.errors import InvalidInputError
 
 
@@ -20,7 +20,8 @@ def through(value: Any, directory: Path, format_: str) -> Any:
     saved = save_object(value, directory)
     assert saved.serializer.name == format_
     said = format_ if saved.serializer.section == "model" else ""
-    return load_object(said, saved.path.name, saved.path.read_bytes(), where="a kit")
+    serializer = serializer_of(said, saved.path.name, where="a kit")
+    return load_object(serializer, saved.path, path=saved.path.name, where="a kit")
 
 
 @pytest.mark.parametrize(
@@ -97,5 +98,5 @@ def test_a_series_of_polars(series: pl.Series, tmp_path: Path) -> None:
 def test_a_file_that_something_else_wrote_is_a_frame_of_pandas(tmp_path: Path) -> None:
     path = tmp_path / "data.parquet"
     pl.DataFrame({"age": [31, 42]}).write_parquet(path)
-    loaded = load_object("", path.name, path.read_bytes(), where="a kit")
+    loaded = load_object(serializer_of("", path.name, where="a kit"), path, path=path.name, where="a kit")
     pd.testing.assert_frame_equal(loaded, pd.DataFrame({"age": [31, 42]}))

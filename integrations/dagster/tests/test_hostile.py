@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,37 +13,31 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import onnx
-import pandas as pd
 import pytest
 import skops.io
-from onnx import TensorProto, helper
-from sklearn.linear_model import LogisticRegression
+from trained import OBJECTS
 
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKit
-from dagster_kitops.serializers import json_data, parquet, safetensors
-from dagster_kitops.serializers import onnx as onnx_file
-from dagster_kitops.serializers import skops as skops_file
+from dagster_kitops.serializers import save_object
 from kitops_core.errors import InvalidInputError, SourceError
 
+
+def written(value: Any) -> tuple[str, bytes]:
+    """The suffix and the bytes of a good file."""
+    with tempfile.TemporaryDirectory() as directory:
+        saved = save_object(value, Path(directory))
+        return saved.serializer.suffix, saved.path.read_bytes()
+
+
 GOOD = {
-    "skops": (".skops", skops_file.save(LogisticRegression().fit([[0.0], [1.0]], [0, 1]))),
-    "safetensors": (".safetensors", safetensors.save({"weights": np.eye(8)})),
-    "onnx": (
-        ".onnx",
-        onnx_file.save(
-            helper.make_model(
-                helper.make_graph(
-                    [helper.make_node("Relu", ["x"], ["y"])],
-                    "relu",
-                    [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
-                    [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
-                )
-            )
-        ),
-    ),
-    "parquet": (".parquet", parquet.save(pd.DataFrame({"age": [31, 42]}))),
-    "json": (".json", json_data.save({"threshold": [0.5] * 30})),
+    "skops": written(OBJECTS["linear"]()),
+    "safetensors": written({"weights": np.eye(8)}),
+    "onnx": written(OBJECTS["graph"]()),
+    "lightgbm": written(OBJECTS["lightgbm"]()),
+    "xgboost": written(OBJECTS["xgboost"]()),
+    "parquet": written(OBJECTS["frame"]()),
+    "json": written({"threshold": [0.5] * 30}),
 }
 
 
@@ -167,6 +162,21 @@ def test_a_skops_file_that_is_a_bomb_is_not_opened() -> None:
         archive.writestr("schema.json", b" " * 50_000_000)
     with pytest.raises(InvalidInputError, match="bomb"):
         loaded(out.getvalue(), ".skops", "skops")
+
+
+def test_a_text_among_the_data_sets_is_taken_for_no_booster() -> None:
+    with pytest.raises(InvalidInputError, match=r"has the format '\.txt', which is not loaded"):
+        loaded(b"tree\nend of trees\n", ".txt")
+
+
+def test_what_an_onnx_model_names_outside_of_its_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\0\0\x80?")
+    model = OBJECTS["graph"]()
+    outside = model.graph.initializer.add(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    outside.data_location = onnx.TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value=str(tmp_path / "secret"))
+    (again,) = loaded(model.SerializeToString(), ".onnx", "onnx").graph.initializer
+    assert not again.raw_data
 
 
 def test_nesting_without_end_is_a_sentence() -> None:

@@ -198,24 +198,6 @@ def test_a_process_that_is_killed_as_it_pushes_has_lost_nothing(registry: str, h
     assert kitops.list_kits() == []
 
 
-def test_what_killed_processes_left_in_the_directory_for_temporary_files_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from kitops_core.orchestrate.scratch import scratch
-
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / "kitops-dagster-left"
-    (left / "files").mkdir(parents=True)
-    (left / ".lock").touch()
-    other = tmp_path / "kitops-dagster-no-lock"
-    other.mkdir()
-    with scratch("kitops-dagster-") as first, scratch("kitops-dagster-") as second:
-        assert first.is_dir()
-        assert second.is_dir()
-        assert not left.exists()
-    assert list(tmp_path.glob("kitops-dagster-*")) == [other]
-
-
 def test_of_several_assets_of_a_step_the_one_that_is_pushed_is_not_made_again(
     instance: dg.DagsterInstance, registry: str
 ) -> None:

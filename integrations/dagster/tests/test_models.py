@@ -21,7 +21,7 @@ from trained import FEATURES, LABELS, MODELS, OBJECTS, TEXTS, digests, texts
 
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
-from dagster_kitops.serializers import load_object, save_object
+from dagster_kitops.serializers import load_object, save_object, serializer_of
 from kitops_core.errors import InvalidInputError
 
 
@@ -44,14 +44,15 @@ def test_a_model_that_was_read_again_predicts_the_same(name: str, trusted: tuple
     model = MODELS[name]()
     saved = save_object(model, tmp_path)
     assert (saved.serializer.name, saved.serializer.framework) == ("skops", "scikit-learn")
-    again = load_object("skops", "model.skops", saved.path.read_bytes(), where="a kit", trusted=trusted)
+    again = load_object(saved.serializer, saved.path, path="model.skops", where="a kit", trusted=trusted)
     assert (again.predict(FEATURES) == model.predict(FEATURES)).all()
 
 
 def test_a_model_that_was_read_again_vectorizes_texts_the_same(tmp_path: Path) -> None:
     model = texts()
-    data = save_object(model, tmp_path).path.read_bytes()
-    again = load_object("skops", "model.skops", data, where="a kit", trusted=("builtins.frozenset",))
+    saved = save_object(model, tmp_path)
+    frozensets = ("builtins.frozenset",)
+    again = load_object(saved.serializer, saved.path, path="model.skops", where="a kit", trusted=frozensets)
     assert (again.predict(TEXTS) == model.predict(TEXTS)).all()
     assert again.more_stop_words == model.more_stop_words
 
@@ -59,8 +60,8 @@ def test_a_model_that_was_read_again_vectorizes_texts_the_same(tmp_path: Path) -
 def test_an_object_that_two_attributes_share_is_shared_again(tmp_path: Path) -> None:
     model = LogisticRegression(max_iter=2000).fit(FEATURES, LABELS > 0)
     model.also_coef_ = model.coef_
-    data = save_object(model, tmp_path).path.read_bytes()
-    again = load_object("skops", "model.skops", data, where="a kit", trusted=())
+    saved = save_object(model, tmp_path)
+    again = load_object(saved.serializer, saved.path, path="model.skops", where="a kit")
     assert again.also_coef_ is again.coef_
 
 
@@ -114,9 +115,9 @@ class Unknown(BaseEstimator):
 
 
 def test_types_that_are_not_trusted_are_named_and_not_made(tmp_path: Path) -> None:
-    data = save_object(Unknown(), tmp_path).path.read_bytes()
+    saved = save_object(Unknown(), tmp_path)
     with pytest.raises(InvalidInputError, match=r"not trusted: test_models\.Unknown"):
-        load_object("skops", "model.skops", data, where="a kit", trusted=())
+        load_object(saved.serializer, saved.path, path="model.skops", where="a kit")
 
 
 class Opaque:
@@ -162,7 +163,7 @@ def test_what_skops_cannot_write_is_refused_with_a_sentence(tmp_path: Path) -> N
 
 def test_a_model_in_another_format_is_not_guessed_at() -> None:
     with pytest.raises(InvalidInputError, match="format 'gguf'"):
-        load_object("gguf", "model.gguf", b"", where="a kit")
+        serializer_of("gguf", "model.gguf", where="a kit")
 
 
 def test_an_asset_may_return_the_fitted_estimator_itself(instance: dg.DagsterInstance) -> None:

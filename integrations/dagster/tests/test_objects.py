@@ -2,6 +2,8 @@
 
 # Annotations are values here: an input's type is a parameter of a test.
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -196,8 +198,8 @@ def rules_serializer(monkeypatch: pytest.MonkeyPatch) -> None:
         Serializer(
             name="rules",
             takes=lambda value: isinstance(value, Rules),
-            save=lambda rules: rules.text.encode(),
-            load=lambda data, trusted: Rules(data.decode()),
+            save=lambda rules, file: file.write_text(rules.text),
+            load=lambda file, trusted: Rules(file.read_text()),
             suffix=".rules",
         )
     )
@@ -214,7 +216,14 @@ def test_a_serializer_of_ones_own(instance: dg.DagsterInstance) -> None:
 @pytest.mark.parametrize("name", ["auto", "pickle"])
 def test_names_with_a_meaning_are_not_for_serializers(name: str) -> None:
     with pytest.raises(InvalidInputError, match=name):
-        register_serializer(Serializer(name, lambda _: True, bytes, lambda data, _: data, ".x"))
+        register_serializer(Serializer(name, lambda _: True, lambda _, file: file, lambda file, _: file, ".x"))
+
+
+@pytest.mark.usefixtures("rules_serializer")
+def test_a_serializer_that_writes_nothing_is_named(instance: dg.DagsterInstance) -> None:
+    register_serializer(replace(registry._SERIALIZERS["rules"], save=lambda rules, file: rules.text.encode()))
+    with pytest.raises(InvalidInputError, match="'rules' wrote no file"):
+        through(Rules("a -> b"), Rules, instance)
 
 
 def test_a_serializer_is_named_by_the_run(instance: dg.DagsterInstance) -> None:
@@ -248,7 +257,9 @@ plain = st.recursive(
 @given(st.dictionaries(st.text(), plain, max_size=4) | st.lists(plain, max_size=4))
 def test_all_that_json_takes_comes_back_as_it_was(value: Any) -> None:
     assert json_data.takes(value)
-    assert json_data.load(json_data.save(value), ()) == value
+    with tempfile.TemporaryDirectory() as directory:
+        json_data.save(value, Path(directory, "data.json"))
+        assert json_data.load(Path(directory, "data.json"), ()) == value
 
 
 @pytest.mark.parametrize("value", [{1: 2}, {"a": (1,)}, [float("nan")], {"a": {1, 2}}, "text", 3, None])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dagster as dg
+import pytest
 from runs import QUIET
 
 import kitops_core as kitops
 from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
+from kitops_core.errors import InvalidInputError
 
 RESOURCES = {"modelkit": ModelKitIOManager(kitops=KitOpsResource()), "io_manager": dg.mem_io_manager}
 
@@ -37,13 +39,27 @@ def test_each_dynamic_output_is_a_kit_of_its_own(instance: dg.DagsterInstance) -
     assert result.output_for_node("collected") == ["FIRST", "SECOND"]
     repositories = {record.repository for record in kitops.list_kits()}
     assert f"runs/{result.run_id}/shards/result" in repositories
-    assert {record.tag for record in kitops.list_kits(f"runs/{result.run_id}/shards/result")} == {"first", "second"}
+    for step in ("shards", "louder"):
+        assert {record.tag for record in kitops.list_kits(f"runs/{result.run_id}/{step}/result")} == {"first", "second"}
 
 
 def test_two_runs_share_nothing(instance: dg.DagsterInstance) -> None:
     runs = [fan_out.execute_in_process(instance=instance, run_config=QUIET).run_id for _ in range(2)]
     for run in runs:
         assert len(kitops.list_kits(f"runs/{run}/shards/result")) == 2
+
+
+def test_metadata_that_is_an_assets_means_nothing_for_the_output_of_an_op(instance: dg.DagsterInstance) -> None:
+    @dg.op(out=dg.Out(io_manager_key="modelkit", metadata={"kitops/repository": "risk/churn"}))
+    def packed():
+        return ModelKitContents(docs={"README.md": b"hi"})
+
+    @dg.job(resource_defs=RESOURCES)
+    def one():
+        packed()
+
+    with pytest.raises(InvalidInputError, match="are of assets: outputs of ops are kits of their run"):
+        one.execute_in_process(instance=instance, run_config=QUIET)
 
 
 def test_an_output_says_which_kit_it_is(instance: dg.DagsterInstance) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from fault_proxy import FaultProxy, delay
+from request_chain import in_a_row
 from runs import data_version, run
 
 import kitops_core as kitops
-from dagster_kitops import ModelKit, ModelKitContents
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents
+from dagster_kitops.versioning import latest_kit
 
 REGIONS = dg.StaticPartitionsDefinition(["eu", "us", "日本"])
 
@@ -48,6 +53,32 @@ def test_a_partition_loads_the_digest_it_was_materialized_with(instance: dg.Dags
     assert result.output_for_node("card") == "# eu\n"
 
 
+def test_a_model_may_start_from_the_partition_before_and_the_first_has_none(instance: dg.DagsterInstance) -> None:
+    days = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-04")
+    before = dg.AssetIn("warm", partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+
+    @dg.asset(io_manager_key="modelkit", partitions_def=days, ins={"warm": before})
+    def warm(warm: ModelKit | None) -> ModelKitContents:
+        return ModelKitContents(model=(warm.read("model.bin") if warm is not None else b"") + b"+")
+
+    for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        assert run([warm], instance, partition=day).success
+    with kitops.open("warm:2026-01-03") as kit:
+        assert kit.read("model.bin") == b"+++"
+
+
+def test_an_input_without_a_partition_says_how_to_take_it(instance: dg.DagsterInstance) -> None:
+    days = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-04")
+    before = dg.AssetIn("cold", partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+
+    @dg.asset(io_manager_key="modelkit", partitions_def=days, ins={"cold": before})
+    def cold(cold: ModelKit) -> ModelKit:
+        return cold
+
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match=r"no partition here.*annotate it as Optional.ModelKit"):
+        run([cold], instance, partition="2026-01-01")
+
+
 def test_several_partitions_come_as_a_dict(instance: dg.DagsterInstance) -> None:
     @dg.asset
     def report(churn: dict[str, ModelKit]) -> dict[str, str]:
@@ -68,6 +99,30 @@ def test_several_partitions_come_as_a_dict_of_directories(instance: dg.DagsterIn
         run([churn], instance, partition=key)
     result = run([churn, report], instance, selection=[report])
     assert result.output_for_node("report") == ["# eu\n", "# us\n", "# 日本\n"]
+
+
+def test_the_kits_of_one_run_do_not_wait_for_each_other(instance: dg.DagsterInstance, faults: FaultProxy) -> None:
+    many = dg.StaticPartitionsDefinition([str(number) for number in range(12)])
+
+    @dg.asset(io_manager_key="modelkit", partitions_def=many, backfill_policy=dg.BackfillPolicy.single_run())
+    def scores(context):
+        return {key: ModelKitContents(docs={"README.md": key.encode()}) for key in context.partition_keys}
+
+    def in_a_row_of(run_tags: dict[str, str], **options: Any) -> int:
+        resource = KitOpsResource(registry=f"{faults.address}/{uuid.uuid4().hex[:8]}")
+        faults.seen.clear()
+        assert run([scores], instance, kitops=resource, keep="never", run_tags=run_tags, **options).success
+        return in_a_row(faults.seen)
+
+    faults.every = delay(0.02)  # a round trip
+    one = in_a_row_of({}, partition="3")
+    ends = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "11"}
+    assert in_a_row_of(ends) < 4 * one
+    for key in many.get_partition_keys():
+        kit = latest_kit(instance, scores.key, key)
+        assert kit is not None
+        with kitops.open(kit.pinned, where="registry") as opened:
+            assert opened.read("README.md") == key.encode()
 
 
 def test_several_partitions_for_one_kit_are_refused(instance: dg.DagsterInstance) -> None:

@@ -276,3 +276,40 @@ def test_a_key_is_a_file_a_name_in_the_environment_or_its_text(tmp_path: Path) -
     assert key_file("release.pub", tmp_path) == key_file(Path("release.pub"), tmp_path) == tmp_path / "release.pub"
     assert key_file(tmp_path / "release.pub", Path("/")) == tmp_path / "release.pub"
     assert [key_file(key, tmp_path) for key in ("", "env://KEY", text)] == ["", "env://KEY", text]
+
+
+def test_channels_stand_beside_their_candidate_and_say_whose_they_are(tmp_path: Path) -> None:
+    """Of a key a graph shows the last part: with twenty models there are twenty assets that are called prod."""
+    (tmp_path / "promotion.yaml").write_text(POLICY.format(kit="registry.example.com/ml/churn"))
+
+    @dg.asset(group_name="retention")
+    def churn(): ...
+
+    shown = {
+        asset.key.to_user_string(): (spec.group_name, spec.description)
+        for asset in promotion_assets(churn, tmp_path / "promotion.yaml")
+        for spec in asset.specs
+    }
+    assert shown == {
+        "churn/staging": ("retention", "The kit of churn that channel staging has."),
+        "churn/prod": ("retention", "The kit of churn/staging that channel prod has."),
+    }
+    spec = dg.AssetSpec("base", group_name="bought")
+    (of_spec,) = promotion_asset(spec, "prod").specs
+    (elsewhere,) = promotion_asset(churn, "prod", group_name="channels").specs
+    (by_key,) = promotion_asset("churn", "prod").specs
+    assert [each.group_name for each in (of_spec, elsewhere, by_key)] == ["bought", "channels", "default"]
+
+
+def test_two_kits_may_have_a_channel_of_one_name(tmp_path: Path) -> None:
+    """Dagster wants the names of ops, too, to be a code location's own."""
+    (tmp_path / "promotion.yaml").write_text(POLICY.format(kit="registry.example.com/ml/churn"))
+    policy = tmp_path / "promotion.yaml"
+    channels = [promotion_asset(kit, "prod", policy=policy) for kit in ("churn", "fraud")]
+    jobs = [
+        rollback_job(channel, "prod", policy=policy, name=f"rollback_{channel.key.path[0]}") for channel in channels
+    ]
+    resources = {"kitops": KitOpsResource(), "modelkit": ModelKitIOManager(kitops=KitOpsResource())}
+    repository = dg.Definitions(channels, jobs=jobs, resources=resources).get_repository_def()
+    dg.Definitions.validate_loadable(dg.Definitions(channels, jobs=jobs, resources=resources))
+    assert {"rollback_churn", "rollback_fraud"} < set(repository.job_names)

@@ -19,7 +19,7 @@ from runs import QUIET
 from sklearn.linear_model import LogisticRegression
 
 import kitops_core
-from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager
+from dagster_kitops import KitOpsResource, ModelKit, ModelKitContents, ModelKitIOManager, check_definitions
 from dagster_kitops.serializers import registry as serializers
 
 OWN = "integrations/dagster/README.md"
@@ -36,7 +36,7 @@ class Page:
             "__name__": "definitions",
             **{"dg": dg, "Path": Path, "pd": pd, "kitops": self.resource},
             **{"KitOpsResource": KitOpsResource, "ModelKit": ModelKit, "ModelKitContents": ModelKitContents},
-            "ModelKitIOManager": ModelKitIOManager,
+            **{"ModelKitIOManager": ModelKitIOManager, "check_definitions": check_definitions},
         }
 
     def text(self, name: str) -> str:
@@ -111,22 +111,25 @@ def test_the_first_example_packs_a_model_that_is_used_elsewhere_and_promoted(pag
 
 
 def test_a_serializer_of_ones_own(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Booster:  # stands in for LightGBM's, which the snippet names and the tests have not
-        def __init__(self, model_str: str) -> None:
-            self.text = model_str
+    class CatBoost:  # stands in for CatBoost's, which the snippet names and the tests have not
+        def __init__(self, text: str = "") -> None:
+            self.text = text
 
-        def model_to_string(self) -> str:
-            return self.text
+        def save_model(self, fname: str) -> None:
+            Path(fname).write_text(self.text)
+
+        def load_model(self, fname: str) -> CatBoost:
+            return CatBoost(Path(fname).read_text())
 
     monkeypatch.setattr(serializers, "_SERIALIZERS", dict(serializers._SERIALIZERS))
-    fake = types.ModuleType("lightgbm")
-    fake.Booster = Booster  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "lightgbm", fake)
+    fake = types.ModuleType("catboost")
+    fake.CatBoost = CatBoost  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "catboost", fake)
     page.run("serializer")
 
     @dg.asset(io_manager_key="modelkit")
     def boosted():
-        return Booster("tree")
+        return CatBoost("tree")
 
     @dg.asset
     def used(boosted: ModelKit) -> str:
@@ -166,6 +169,16 @@ def test_variants_under_one_reference(page: Page) -> None:
     page.materialize(page.names["llm"], page.names["llm_all"], selection=[page.names["llm_all"]])
     with kitops_core.open(page.resource.reference("llm", tag="all") + "?vram<=8GB", where="registry") as kit:
         assert kit.read(kit.kitfile.model.path) == b"q4_0"
+
+
+def test_variants_that_mapped_ops_packed(page: Page) -> None:
+    page.names["quantize"] = lambda how: how.encode()
+    page.run("dynamic")
+    page.materialize(page.names["llm"])
+    reference = page.resource.reference("llm", tag="latest")
+    with kitops_core.open(reference + "?vram<=8GB", where="registry") as kit:
+        assert kit.read(kit.kitfile.model.path) == b"q4_0"
+    assert page.digest("llm", "q8_0")
 
 
 def test_kits_that_something_else_packs(page: Page, tmp_path: Path) -> None:

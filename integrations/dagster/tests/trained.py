@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import onnx
 import pandas as pd
 import polars as pl
+import xgboost
 from onnx import helper
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
@@ -61,6 +63,22 @@ def graph() -> onnx.ModelProto:
     return model
 
 
+def light_booster() -> lightgbm.Booster:
+    """One that stopped early, at fewer trees than it has."""
+    data = lightgbm.Dataset(FEATURES, LABELS)
+    options = {"objective": "multiclass", "num_class": 3, "num_threads": 1, "verbosity": -1, "seed": 0}
+    model = lightgbm.train({**options, "bagging_fraction": 0.7, "bagging_freq": 1}, data, 8)
+    model.best_iteration = 5
+    return model
+
+
+def extreme_booster() -> xgboost.Booster:
+    options = {"objective": "multi:softprob", "num_class": 3, "nthread": 1, "seed": 0, "subsample": 0.7}
+    model = xgboost.train({**options, "max_depth": 2}, xgboost.DMatrix(FEATURES, LABELS), 5)
+    model.set_attr(**{name: name for name in {"weights", "bias", "scale", "shift"}})
+    return model
+
+
 def figures() -> dict[str, object]:
     return {name: len(name) for name in {"weights", "bias", "scale", "shift"}}
 
@@ -78,6 +96,8 @@ OBJECTS = {
     "series": series,
     "polars_frame": polars_frame,
     "graph": graph,
+    "lightgbm": light_booster,
+    "xgboost": extreme_booster,
     "figures": figures,
 }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dagster_kitops.io_manager import ModelKitIOManager as ModelKitIOManager
     from dagster_kitops.kit_ref import ModelKitLayers as ModelKitLayers
     from dagster_kitops.kit_ref import ModelKitRef as ModelKitRef
+    from dagster_kitops.kit_ref import ModelKitVariants as ModelKitVariants
     from dagster_kitops.modelkit import ModelKit as ModelKit
     from dagster_kitops.options import check_definitions as check_definitions
     from dagster_kitops.pipes import report_modelkit as report_modelkit
@@ -57,7 +58,7 @@ _HOMES = {
     "importing": "imported_modelkit",
     "indexing": "modelkit_index_asset",
     "io_manager": "ModelKitIOManager",
-    "kit_ref": "ModelKitLayers ModelKitRef",
+    "kit_ref": "ModelKitLayers ModelKitRef ModelKitVariants",
     "modelkit": "ModelKit",
     "options": "check_definitions",
     "pipes": "report_modelkit",

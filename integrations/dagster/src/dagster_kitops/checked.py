@@ -51,6 +51,23 @@ def latest_kits(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Part
     return found
 
 
+def kit_for_check(context: dg.InputContext, partition: str | None) -> RecordedKit | None:
+    """The kit that an input of a check's step is: what its run made of the asset, and no neighbour's.
+
+    ``None`` for the inputs of anything else, and where the check's run made none.
+
+    Raises:
+        NotFoundError: The run was to make the asset, and recorded no kit of it.
+    """
+    try:
+        step: Any = context.step_context
+        if step.is_sda_step or not step.is_asset_check_step:
+            return None
+    except (AttributeError, dg.DagsterInvariantViolationError):  # outside a run
+        return None
+    return _made(step.instance, context.asset_key, step.dagster_run).get(partition)
+
+
 def _made(instance: dg.DagsterInstance, key: dg.AssetKey, run: dg.DagsterRun) -> dict[Any, RecordedKit | None]:
     """What this run made of an asset, or else the run that it re-executes.
 

@@ -21,6 +21,7 @@ from dagster_kitops.gates import gate_table
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import VERDICTS_KEY, identity
 from dagster_kitops.naming import identifier_of
+from dagster_kitops.options import check_asset
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit
 from kitops_core import IntegrityError, InvalidInputError, NotFoundError
@@ -33,10 +34,21 @@ Look = Callable[[KitOpsResource, RecordedKit], tuple[bool, str, Mapping[str, Any
 
 
 def asset_key(asset: Asset) -> dg.AssetKey:
-    """The key of what stands for an asset; in a text, ``/`` parts the key."""
+    """The key of what stands for an asset; in a text, ``/`` parts the key.
+
+    Raises:
+        InvalidInputError: The asset itself is given, and its ``kitops/`` metadata cannot be used.
+    """
     if isinstance(asset, dg.AssetKey):
         return asset
-    return dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else asset.key
+    return dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else check_asset(asset).key
+
+
+def group_of(asset: Asset) -> dict[str, str]:
+    """The group of an asset as an option of another that is to stand beside it; none where only a key is given."""
+    if isinstance(asset, dg.AssetsDefinition):
+        return {"group_name": asset.group_names_by_key[asset.key]}
+    return {"group_name": asset.group_name} if isinstance(asset, dg.AssetSpec) and asset.group_name else {}
 
 
 def key_file(key: str | Path, directory: Path) -> str | Path:

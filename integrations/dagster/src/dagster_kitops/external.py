@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_kitops.identity import REFERENCE_KEY, identity
+from dagster_kitops.options import check_asset
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.watching import Watcher
 from kitops_core import InvalidInputError, KitOpsError, NotFoundError, parse_reference
@@ -41,14 +42,16 @@ def external_modelkit(
 
     Raises:
         InvalidReferenceError: ``reference`` is none.
+        InvalidInputError: A ``kitops/`` key of the metadata means nothing.
     """
     parse_reference(reference)
-    return dg.AssetSpec(
+    asset = dg.AssetSpec(
         key if isinstance(key, (dg.AssetKey, str)) else list(key),
         metadata={**(metadata or {}), REFERENCE_KEY: reference},
         kinds={"kitops", *(kinds or ())},
         **spec,
-    ).with_io_manager_key(io_manager_key)
+    )
+    return check_asset(asset).with_io_manager_key(io_manager_key)
 
 
 def observable_modelkits(

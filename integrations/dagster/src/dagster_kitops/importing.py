@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.metadata import changes_between, kit_metadata
+from dagster_kitops.options import check_asset
 from dagster_kitops.promotion import run_source
 from dagster_kitops.resources import KitOpsResource
 from kitops_core.orchestrate.names import repository_of
@@ -73,13 +74,14 @@ def imported_modelkit(
             )
         context.log.info(f"{record.reference} is {record.origin}" + ("" if record.changed else ", as before"))
         pinned = f"{record.reference}@{record.digest}"
-        with resource.open(pinned) as kit:
-            before = record.previous_digest if record.changed else ""
-            changes = changes_between(resource, f"{record.reference}@{before}", pinned) if before else None
+        where = resource.where(pinned)
+        with resource.client() as reader, reader.open(pinned, where=where) as kit:
+            before = f"{record.reference}@{record.previous_digest}" if record.changed and record.previous_digest else ""
+            changes = changes_between(reader, before, pinned, where=where) if before else None
             metadata = kit_metadata(record, kit.kitfile, changes, resource.browse_url)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(record.digest), metadata={**metadata, ORIGIN_KEY: record.origin}
         )
 
     made: dg.AssetsDefinition = as_asset(imported)
-    return made
+    return check_asset(made)

@@ -2,7 +2,6 @@
 
 # Dagster reads the annotations of contexts and inputs when a function is decorated, so they are not postponed here.
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,18 +9,17 @@ from typing import Any
 import dagster as dg
 
 import kitops_core as kitops
-from dagster_kitops.checks import Asset, asset_key
+from dagster_kitops.checks import Asset, asset_key, group_of
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.kit_ref import ModelKitRef
-from dagster_kitops.metadata import kit_metadata
+from dagster_kitops.metadata import index_metadata
+from dagster_kitops.options import check_asset
 from dagster_kitops.promotion import run_source
 from dagster_kitops.resources import KitOpsResource
+from dagster_kitops.variants import unpaired
 from kitops_core import InvalidInputError, parse_reference
 from kitops_core.orchestrate.names import tag_of
-
-VARIANTS_KEY = "kitops/variants"
-"""The metadata key of the table of an index's variants."""
 
 
 def modelkit_index_asset(
@@ -58,7 +56,7 @@ def modelkit_index_asset(
         required_resource_keys={kitops_key},
         kinds={"kitops", *options.pop("kinds", ())},
         description=options.pop("description", f"The variants of {upstream.to_user_string()} under one reference."),
-        **options,
+        **{**group_of(variants), **options},
     )
 
     def index(context: dg.AssetExecutionContext, kits: dict[str, ModelKitRef]) -> dg.MaterializeResult[Any]:
@@ -70,15 +68,12 @@ def modelkit_index_asset(
         with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:
             record = client.index_kits(f"{name}:{tag}", given, push=resource.remote)
         context.log.info(f"{record.reference} is {record.digest}" + ("" if record.changed else ", as before"))
-        metadata = kit_metadata(record, None, None, resource.browse_url)
-        for lacking in ("kitops/layers", "kitops/unpack_command"):  # an index has no files of its own
-            metadata.pop(lacking)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(record.digest), metadata={**metadata, VARIANTS_KEY: _table(record)}
+            data_version=dg.DataVersion(record.digest), metadata=index_metadata(record, resource.browse_url)
         )
 
     made: dg.AssetsDefinition = as_asset(index)
-    return made
+    return check_asset(made)
 
 
 def _repository(upstream: dg.AssetKey, kits: Mapping[str, ModelKitRef], labels: Mapping[str, Any]) -> str:
@@ -87,11 +82,9 @@ def _repository(upstream: dg.AssetKey, kits: Mapping[str, ModelKitRef], labels: 
     Raises:
         InvalidInputError: Kits and labels are not of the same partitions, or kits are in several repositories.
     """
-    lacking = [f"'{one}' has no labels" for one in kits if one not in labels]
-    lacking += [f"'{one}' has labels, and no kit" for one in labels if one not in kits]
-    if lacking:
+    if problems := unpaired(kits, labels):
         raise InvalidInputError(
-            f"the partitions of {upstream.to_user_string()}: {', '.join(lacking)}",
+            f"the partitions of {upstream.to_user_string()}: {', '.join(problems)}",
             hint="give modelkit_index_asset labels for each partition, and materialize those that have no kit",
         )
     names = {str(replace(parse_reference(kit.reference), tag="", digest="")) for kit in kits.values()}
@@ -101,15 +94,3 @@ def _repository(upstream: dg.AssetKey, kits: Mapping[str, ModelKitRef], labels: 
             hint="an index names kits of its own repository: pack all of them into one",
         )
     return names.pop()
-
-
-def _table(record: kitops.ModelKitRecord) -> dg.TableMetadataValue:
-    rows = [
-        dg.TableRecord(
-            {"tag": one.tag, "labels": json.dumps(dict(one.labels), ensure_ascii=False), "digest": one.digest}
-        )
-        for one in record.variants or ()
-    ]
-    return dg.MetadataValue.table(
-        rows, schema=dg.TableSchema([dg.TableColumn(name, "string") for name in ("tag", "labels", "digest")])
-    )

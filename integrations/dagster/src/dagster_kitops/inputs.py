@@ -12,7 +12,7 @@ import dagster as dg
 
 from dagster_kitops.kit_ref import ModelKitRef
 from dagster_kitops.modelkit import ModelKit
-from kitops_core import InvalidInputError, select_entries
+from kitops_core import InvalidInputError, parse_reference, select_entries
 
 _HANDLES = (Any, object, ModelKit)
 
@@ -113,7 +113,8 @@ def kit_as(
     if kind in _HANDLES:
         return kit
     if kind is ModelKitRef:
-        return ModelKitRef(kit.reference)
+        named = parse_reference(kit.reference)
+        return ModelKitRef(f"{named.with_tag(kit.tag)}@{kit.digest}" if kit.tag else str(named))
     if kind is Path:
         return unpack(kit, only)
     if kind is bytes:

@@ -11,12 +11,14 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import ConfigDict, Field
 
+import kitops_core
+from dagster_kitops.checked import kit_for_check
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.identity import REFERENCE_KEY, identity
 from dagster_kitops.inputs import Wanted, check_dimensions, input_name, kit_as, wanted_of
 from dagster_kitops.keeping import Keeper
 from dagster_kitops.kit_ref import ModelKitRef
-from dagster_kitops.metadata import changes_between, kit_metadata
+from dagster_kitops.metadata import changes_between, index_metadata, kit_metadata
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.naming import repository_of_output
 from dagster_kitops.options import REPOSITORY, InputOptions, OutputOptions, input_options, output_options
@@ -147,27 +149,49 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
     def _store(
         self, context: dg.OutputContext, keeper: Keeper, options: OutputOptions, each: Sequence[str] | None
     ) -> None:
-        packer = replace(keeper.packer, on_event=keeper.before_sending)
+        sending = replace(keeper.packer, on_event=keeper.before_sending)
+        # Another client reads what was packed: reading must not look like the beginning of a push.
+        with sending.connected() as packer, self.kitops.client() as reader:
+            self._pack(context, keeper, packer, reader, options, each)
+
+    def _pack(
+        self,
+        context: dg.OutputContext,
+        keeper: Keeper,
+        packer: Packer,
+        reader: kitops_core.Client,
+        options: OutputOptions,
+        each: Sequence[str] | None,
+    ) -> None:
         if not context.has_asset_key:
             (obj,) = keeper.values.values()
+            if options.repository or options.tags:
+                raise InvalidInputError(
+                    "'kitops/repository' and 'kitops/tags' are of assets: outputs of ops are kits of their run",
+                    hint="make it an asset, or leave them out",
+                )
             repository, tag = repository_of_output(context.get_identifier())
-            self._describe(context, packer.store(obj, repository, [tag], name=context.name))
+            self._describe(context, packer.store(obj, repository, [tag], name=context.name), reader)
             return
         repository, name = options.repository or self._repository(context.asset_key.path), keeper.name
         if each is not None:
             if options.tags:
                 raise InvalidInputError("'kitops/tags' would be one tag for the kits of several partitions")
-            digests = {}
-            for key in each:
+
+            def store(key: str) -> tuple[str, dict[str, Any]]:
                 record = packer.store(keeper.values[(key,)], repository, [tag_of(key)], name=name)
-                digests[key] = record.digest
-                describe_partition(context, key, self._metadata(context, record))
+                return record.digest, self._metadata(context, record, reader)
+
+            digests = {}
+            for key, (digest, metadata) in zip(each, packer.side_by_side(store, each), strict=True):
+                digests[key] = digest
+                describe_partition(context, key, metadata)
             set_data_version(context, combined_version(digests))
             return
         ((partitions, obj),) = keeper.values.items()
         own = [tag_of(key) for key in partitions]
         record = packer.store(obj, repository, [*own, *options.tags] if own else options.tags or self.tags, name=name)
-        metadata = self._describe(context, record)
+        metadata = self._describe(context, record, reader)
         if len(partitions) > 1 and not isinstance(obj, ModelKitRef):
             for key in partitions:
                 own_name = str(parse_reference(record.reference).with_tag(tag_of(key)))
@@ -188,13 +212,21 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
         """
         partitioned = context.has_asset_key and context.has_asset_partitions
         keys = list(context.asset_partition_keys) if partitioned else []
-        wanted = wanted_of(context, partitioned and (len(keys) != 1 or gathers(context)))
+        several = partitioned and (len(keys) > 1 or gathers(context))
+        wanted = wanted_of(context, several)
         with hints_logged(context.log):
             options = input_options(context.definition_metadata or {})
             if not partitioned:
                 return self._load(context, wanted, options, None)
             if len(keys) == 1 and not wanted.by_partition:
                 return self._load(context, wanted, options, keys[0])
+            if not keys and not several and not wanted.by_partition:
+                if wanted.optional or wanted.kind is Any:
+                    return None
+                raise dg.DagsterInvalidDefinitionError(
+                    f"{input_name(context)} has no partition here, as the first has none before it: "
+                    f"annotate it as Optional[{getattr(wanted.kind, '__name__', wanted.kind)}]"
+                )
             if not wanted.by_partition and wanted.kind is not Any:
                 raise dg.DagsterInvalidDefinitionError(
                     f"{input_name(context)} has {len(keys)} partitions: "
@@ -248,7 +280,7 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             return str(named.with_digest(options.digest))
         if options.tag:
             return str(named.with_tag(options.tag))
-        recorded = recorded_kit(context, partition)
+        recorded = kit_for_check(context, partition) or recorded_kit(context, partition)
         if recorded is not None:
             return recorded.pinned if recorded.reference else str(named.with_digest(recorded.digest))
         if external and partition is None:
@@ -282,21 +314,29 @@ class ModelKitIOManager(dg.ConfigurableIOManager):
             "{asset_name}", repository_of(path[-1:])
         )
 
-    def _describe(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
+    def _describe(
+        self, context: dg.OutputContext, record: ModelKitRecord, reader: kitops_core.Client
+    ) -> dict[str, Any]:
         given = context.output_metadata or {}
-        metadata = {key: value for key, value in self._metadata(context, record).items() if key not in given}
+        metadata = {key: value for key, value in self._metadata(context, record, reader).items() if key not in given}
         context.add_output_metadata(metadata)
         return metadata
 
-    def _metadata(self, context: dg.OutputContext, record: ModelKitRecord) -> dict[str, Any]:
+    def _metadata(
+        self, context: dg.OutputContext, record: ModelKitRecord, reader: kitops_core.Client
+    ) -> dict[str, Any]:
+        if record.variants is not None:
+            context.log.info(f"{record.reference} is {record.digest}, the index of {len(record.variants)} kits")
+            return index_metadata(record, self.kitops.browse_url)
         named = parse_reference(record.reference)
         kitfile, changes = None, None
         try:
-            with self.kitops.open(str(named.with_digest(record.digest))) as kit:
+            now = str(named.with_digest(record.digest))
+            with reader.open(now, where=self.kitops.where(now)) as kit:
                 kitfile = kit.kitfile
             if record.changed and record.previous_digest:
                 before = str(named.with_digest(record.previous_digest))
-                changes = changes_between(self.kitops, before, str(named.with_digest(record.digest)))
+                changes = changes_between(reader, before, now, where=self.kitops.where(now))
         except KitOpsError as error:  # the kit is there: a failed step would be run again for nothing
             context.log.warning(f"the metadata lacks what could not be read back: {error.message}")
         state = "packed" if record.changed else "unchanged"

@@ -15,7 +15,7 @@ import dagster as dg
 
 import kitops_core as kitops
 from dagster_kitops.contents import ModelKitContents
-from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
+from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef, ModelKitVariants
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.outputs import Packer
 from dagster_kitops.resources import KitOpsResource
@@ -75,19 +75,20 @@ class Keeper:
     def forget(self) -> None:
         """Let go of what this and earlier attempts kept: the output is stored."""
         names = {*self._names(), *(self._name(partitions) for partitions in self._every())} - {""}
-        for name in names:
-            with suppress(KitOpsError), KitOpsResource(store=self.resource.store).client() as client:
-                client.remove(name)  # there is none, as nearly always
+        with suppress(KitOpsError), KitOpsResource(store=self.resource.store).client() as client:
+            for name in names:
+                with suppress(KitOpsError):
+                    client.remove(name, force=True)  # there is none, as nearly always
 
     def _keep(self) -> str:
         """Keep the kits; gives what went wrong, if something did."""
         local = KitOpsResource(store=self.resource.store, signer=self.packer.signer or self.resource.signer)
-        packer = replace(self.packer, resource=local, on_event=None)
+        packer = replace(self.packer, resource=local, on_event=None, client=None)
         bare = replace(packer, provenance=False, serializer="auto", metrics={}, signer="")
         bare = replace(bare, resource=KitOpsResource(store=self.resource.store))
         for partitions, value in self.values.items():
             name = self._name(partitions)
-            if not name or isinstance(value, (ModelKitRef, ModelKit, ModelKitLayers)):
+            if not name or isinstance(value, (ModelKitRef, ModelKit, ModelKitLayers, ModelKitVariants)):
                 continue  # it is in some store already
             target = parse_reference(name)
             try:

@@ -1,4 +1,4 @@
-"""A kit by name: what an asset returns when something else packed it, and what an input is that needs no more."""
+"""Kits by name: what an asset returns when something else packed them, and what an input is that needs no more."""
 
 from __future__ import annotations
 
@@ -51,3 +51,19 @@ class ModelKitLayers:
 
     layers: Sequence[kitops.LayerRecord | Mapping[str, Any]]
     kitfile: str | os.PathLike[str] | kitops.Kitfile
+
+
+@dataclass(frozen=True)
+class ModelKitVariants:
+    """The variants of a model, each a kit that a step packed, such as the outputs of mapped ops.
+
+    Returned from an asset it becomes their index, one reference from which a server takes the variant that fits. The
+    kits are copied into the asset's repository first, with their tags and digests and all that is attached to them.
+
+    Attributes:
+        kits: The kits, in any order, each with a tag.
+        labels: What each is chosen by, by its tag: any JSON values by name.
+    """
+
+    kits: Sequence[ModelKitRef]
+    labels: Mapping[str, Mapping[str, Any]]

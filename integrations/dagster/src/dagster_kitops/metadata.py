@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
@@ -12,8 +13,8 @@ from dagster_kitops.identity import LAYER_COLUMNS, identity, kitfile_text, layer
 from kitops_core import IntegrityError, ModelKitRecord, NotFoundError, parse_reference
 from kitops_core.orchestrate.metadata import record_metadata
 
-if TYPE_CHECKING:
-    from dagster_kitops.resources import KitOpsResource
+VARIANTS_KEY = "kitops/variants"
+"""The metadata key of the table of an index's variants."""
 
 
 def kit_metadata(
@@ -53,11 +54,24 @@ def kit_metadata(
     return found
 
 
-def changes_between(resource: KitOpsResource, before: str, after: str) -> kitops.KitDiff | None:
+def index_metadata(record: ModelKitRecord, browse_url: str = "") -> dict[str, Any]:
+    """The metadata of a materialization that is an index: with its variants, and without files of its own."""
+    found = kit_metadata(record, None, None, browse_url)
+    del found["kitops/layers"], found["kitops/unpack_command"]
+    rows = [
+        dg.TableRecord(
+            {"tag": one.tag, "labels": json.dumps(dict(one.labels), ensure_ascii=False), "digest": one.digest}
+        )
+        for one in record.variants or ()
+    ]
+    columns = [dg.TableColumn(name, "string") for name in ("tag", "labels", "digest")]
+    return {**found, VARIANTS_KEY: dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))}
+
+
+def changes_between(client: kitops.Client, before: str, after: str, *, where: kitops.Where) -> kitops.KitDiff | None:
     """What moved between two kits; ``None`` where the first is not there any more, or is no kit."""
     try:
-        with resource.client() as client:
-            return client.diff(before, after, where=resource.where(after))
+        return client.diff(before, after, where=where)
     except (NotFoundError, IntegrityError):
         return None
 

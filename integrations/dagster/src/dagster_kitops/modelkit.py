@@ -9,7 +9,7 @@ from typing import Any
 
 from dagster_kitops.contents import TRUSTED_TYPES
 from dagster_kitops.resources import KitOpsResource
-from dagster_kitops.serializers import load_object
+from dagster_kitops.serializers import load_object, serializer_of
 from kitops_core import (
     Existing,
     InvalidInputError,
@@ -21,6 +21,7 @@ from kitops_core import (
     select_entries,
 )
 from kitops_core import ModelKit as OpenKit
+from kitops_core.orchestrate.scratch import scratch
 
 
 class ModelKit:
@@ -31,11 +32,13 @@ class ModelKit:
 
     Attributes:
         kitops: Where it is read from.
+        tag: The tag that it was found by; empty where that was its digest.
     """
 
     def __init__(self, kitops: KitOpsResource, reference: str) -> None:
         self.kitops = kitops
         self._reference = parse_reference(reference)
+        self.tag = self._reference.tag
         self._kitfile: Kitfile | None = None
 
     @property
@@ -102,6 +105,8 @@ class ModelKit:
     def load(self, *, only: Sequence[str] = (), trusted: Sequence[str] = (), allow_pickle: bool = False) -> Any:
         """The object that an asset returned, its model first of all, or the one object that ``only`` names.
 
+        Its file is unpacked among the temporary ones for as long as it is read, so that memory holds the object alone.
+
         Args:
             only: Filters such as ``model`` or ``datasets:sample`` that leave one entry of the kit.
             trusted: Names of types, beyond the usual ones, that may be made from what the kit holds.
@@ -115,9 +120,12 @@ class ModelKit:
         entry = self.entry(only)
         model = self.kitfile.model
         format_ = model.format if model is not None and entry.section == "model" else ""
-        data = self._read_entry(entry)
         where = self.reference
-        return load_object(format_, entry.path, data, where=where, trusted=trusted, allow_pickle=allow_pickle)
+        serializer = serializer_of(format_, entry.path, where=where, allow_pickle=allow_pickle)
+        with scratch("dagster") as directory:
+            # A filter's comma parts it: of an entry that has one, all is unpacked that may be it.
+            self.unpack(directory, only=only if "," in entry.path else [f":{entry.path}"])
+            return load_object(serializer, directory / entry.path, path=entry.path, where=where, trusted=trusted)
 
     def load_bytes(self, *, only: Sequence[str] = ()) -> bytes:
         """The bytes of the model's file, or of the one file that ``only`` names.

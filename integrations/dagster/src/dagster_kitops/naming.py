@@ -18,8 +18,14 @@ def identifier_of(text: str) -> str:
 def repository_of_output(identifier: Sequence[str]) -> tuple[str, str]:
     """The repository and tag of an op's output that is no asset, from Dagster's identifier of it.
 
+    The outputs of a step that runs once for each mapping key are tags of one repository, as those of the step that
+    yielded the keys are.
+
     Args:
-        identifier: Run (a UUID), step, output, and the mapping key of a dynamic output.
+        identifier: Run (a UUID), step, output, and the mapping key of a dynamic output. The step of a mapped op is
+            named ``op[key]``.
     """
     run, step, output, *mapping_key = identifier
-    return "/".join(["runs", run, segment_of(step), segment_of(output)]), tag_of((mapping_key or ["latest"])[0])
+    op, _, mapped = step.removesuffix("]").partition("[")
+    tag = mapping_key[0] if mapping_key else mapped or "latest"
+    return "/".join(["runs", run, segment_of(op), segment_of(output)]), tag_of(tag)

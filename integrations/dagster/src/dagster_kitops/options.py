@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -18,6 +18,7 @@ from dagster_kitops.serializers import check_serializer
 from kitops_core import InvalidInputError, KitOpsError, check_tag, is_digest, parse_reference
 
 REPOSITORY = "kitops/repository"
+Assets = TypeVar("Assets", bound=dg.AssetsDefinition | dg.AssetSpec)
 _ANY_HOST = "registry.example.com"
 
 _OF_DEFINITIONS = ("kitops/channel", REFERENCE_KEY)
@@ -112,23 +113,41 @@ def check_definitions(defs: dg.Definitions) -> dg.Definitions:
     """The same definitions, all of whose ``kitops/`` metadata can be used: of assets, and of their inputs.
 
     Around the definitions of a code location it tells of a misspelt key or a bad tag when they are loaded, and by
-    ``dg check defs``, rather than after the training.
+    ``dg check defs``, rather than after the training. The components, and the functions that make an asset, a check or
+    a job for an asset, do so for that one by themselves.
 
     Raises:
         InvalidInputError: An asset or an input says something that means nothing; the error names it.
     """
-    problems = []
-    for assets in (each for each in defs.assets or () if isinstance(each, dg.AssetsDefinition)):
-        for spec in assets.specs:
-            said = {key: value for key, value in spec.metadata.items() if key not in _OF_DEFINITIONS}
-            problems += _problems(f"asset '{spec.key.to_user_string()}'", output_options, said)
-        for name, key in assets.keys_by_input_name.items():
-            of_input = assets.node_def.input_dict[name].metadata if assets.is_executable else {}
-            where = f"input '{name}' ({key.to_user_string()}) of '{assets.node_def.name}'"
-            problems += _problems(where, input_options, of_input)
+    problems = [problem for each in defs.assets or () for problem in _problems_of(each)]
     if problems:
         raise InvalidInputError("; ".join(problems))
     return defs
+
+
+def check_asset(asset: Assets) -> Assets:
+    """The same asset, all of whose ``kitops/`` metadata can be used.
+
+    Raises:
+        InvalidInputError: It, or one of its inputs, says something that means nothing.
+    """
+    if problems := _problems_of(asset):
+        raise InvalidInputError("; ".join(problems))
+    return asset
+
+
+def _problems_of(asset: object) -> list[str]:
+    if not isinstance(asset, (dg.AssetsDefinition, dg.AssetSpec)):
+        return []
+    problems = []
+    for spec in asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset]:
+        said = {key: value for key, value in spec.metadata.items() if key not in _OF_DEFINITIONS}
+        problems += _problems(f"asset '{spec.key.to_user_string()}'", output_options, said)
+    if isinstance(asset, dg.AssetsDefinition) and asset.is_executable:
+        for name, key in asset.keys_by_input_name.items():
+            where = f"input '{name}' ({key.to_user_string()}) of '{asset.node_def.name}'"
+            problems += _problems(where, input_options, asset.node_def.input_dict[name].metadata)
+    return problems
 
 
 def _problems(where: str, read: Callable[[Mapping[str, Any]], object], said: Mapping[str, Any]) -> list[str]:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
 import kitops_core as kitops
 from dagster_kitops.contents import TRUSTED_TYPES, ModelKitContents, contents_of, number
-from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef
+from dagster_kitops.kit_ref import ModelKitLayers, ModelKitRef, ModelKitVariants
 from dagster_kitops.modelkit import ModelKit
 from dagster_kitops.resources import KitOpsResource
+from dagster_kitops.variants import index_of
 from kitops_core import InvalidInputError, ModelKitRecord, Source, parse_reference
 from kitops_core.orchestrate.scratch import scratch
+from kitops_core.orchestrate.side_by_side import side_by_side
 
 _RETURN = (
     "return a ModelKitContents, an object that has a serializer, the Path or UPath of a directory, a ModelKitRef or a "
     "ModelKit"
 )
+
+_STAGING = threading.Lock()
+"""Held while objects become files: not every serializer can be trusted to write two at a time."""
+
+Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Packer:
         provenance: Whether to attach how it was made, and what was measured, to the kit.
         signer: The private key that signs the kit and that; empty for the resource's.
         on_event: Is told how far packing and pushing are.
+        client: Does it all; without one there is one for each kit.
+        cancel: Stops that client.
     """
 
     resource: KitOpsResource
@@ -50,6 +60,19 @@ class Packer:
     provenance: bool
     signer: str
     on_event: Callable[[kitops.Event], None] | None = None
+    client: kitops.Client | None = None
+    cancel: kitops.Cancel | None = None
+
+    @contextmanager
+    def connected(self) -> Iterator[Packer]:
+        """The same with one client, and so one set of connections, for all that is packed in the block."""
+        cancel = kitops.Cancel()
+        with self.resource.client(self._source(), self.signer, self.on_event, cancel) as client:
+            yield replace(self, client=client, cancel=cancel)
+
+    def side_by_side(self, store: Callable[[str], Stored], keys: Sequence[str]) -> list[Stored]:
+        """Store several kits at a time, and give what came of each, in order. When one fails the others stop."""
+        return side_by_side(store, keys, self.cancel or kitops.Cancel())
 
     def store(self, value: Any, repository: str, tags: Sequence[str], *, name: str) -> ModelKitRecord:
         """Make a value a kit.
@@ -81,12 +104,15 @@ class Packer:
                     provenance=self._provenance(None, self.parents, self.metrics) if self.provenance else None,
                     parents=tuple(self.parents),
                 )
+        if isinstance(value, ModelKitVariants):
+            return self._index(value, repository, tags)
         if isinstance(value, Path) or kitops.brings_file_system(value):
             return self._pack(_directory(value), repository, tags, ModelKitContents(metrics=self.metrics))
         contents = _contents(value, self.serializer)
         contents = replace(contents, metrics={**contents.metrics, **self.metrics})
         with scratch("dagster") as staging:
-            source = contents.stage(staging, name=name, serializer=self.serializer, allow_pickle=self.allow_pickle)
+            with _STAGING:
+                source = contents.stage(staging, name=name, serializer=self.serializer, allow_pickle=self.allow_pickle)
             if types := source.parameters.get(TRUSTED_TYPES):
                 self.context.log.warning(
                     f"whoever loads the model has to trust {', '.join(types)}: name them in the input's metadata, "
@@ -126,7 +152,18 @@ class Packer:
                 client.tag(target, more, where="registry" if self.resource.remote else "store")
         return replace(record, tags=tuple(tags))
 
+    def _index(self, variants: ModelKitVariants, repository: str, tags: Sequence[str]) -> ModelKitRecord:
+        first, *more = tags
+        target = self.resource.reference(repository, tag=first)
+        with self._client() as client:
+            record = index_of(client, self.resource, variants, target)
+            if more:
+                client.tag(target, more, where="registry" if self.resource.remote else "store")
+        return replace(record, tags=tuple(tags), source=self._source(), parents=tuple(self.parents))
+
     def _client(self) -> AbstractContextManager[kitops.Client]:
+        if self.client is not None:
+            return nullcontext(self.client)
         return self.resource.client(self._source(), self.signer, self.on_event)
 
     @staticmethod

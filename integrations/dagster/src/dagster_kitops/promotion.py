@@ -10,11 +10,12 @@ import dagster as dg
 from pydantic import Field
 
 import kitops_core as kitops
-from dagster_kitops.checks import Asset, asset_key
+from dagster_kitops.checks import Asset, asset_key, group_of
 from dagster_kitops.external import KITOPS_KEY
 from dagster_kitops.gates import gate_table, promotion_metadata
 from dagster_kitops.hints import hints_logged
 from dagster_kitops.naming import identifier_of
+from dagster_kitops.options import check_asset
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import RecordedKit, check_of_digest, dependency_kit, input_versions
 from kitops_core import GateRefusedError, LostRaceError, Source, is_digest
@@ -52,7 +53,8 @@ def promotion_asset(
     """An asset for what a channel has. Materializing it promotes the candidate's kit, by digest, through the gates.
 
     Its data version is the digest that the channel has, so it is stale as long as a candidate waits, and fresh when
-    the candidate is in. Its materializations are the channel's history.
+    the candidate is in. Its materializations are the channel's history. Of its key Dagster's graph shows the last part,
+    the channel, so by default it stands in the candidate's group.
 
     Args:
         candidate: The asset whose kit is promoted: what packs it, or the asset of the channel upstream.
@@ -77,8 +79,8 @@ def promotion_asset(
         kinds={"kitops", *options.pop("kinds", ())},
         metadata={**options.pop("metadata", {}), "kitops/channel": to},
         output_required=False,
-        description=options.pop("description", f"The kit that channel {to} has."),
-        **options,
+        description=options.pop("description", f"The kit of {upstream.to_user_string()} that channel {to} has."),
+        **{**group_of(candidate), **options},
     )
 
     def channel(context: dg.AssetExecutionContext, config: PromotionConfig) -> Iterator[dg.MaterializeResult[Any]]:
@@ -107,7 +109,7 @@ def promotion_asset(
             raise dg.Failure(error.message, allow_retries=False) from error
 
     made: dg.AssetsDefinition = as_asset(channel)
-    return made
+    return check_asset(made)
 
 
 def promotion_assets(
@@ -169,7 +171,7 @@ def rollback_job(
         channel: The channel's asset.
         to: The channel.
         policy: The promotion policy's file.
-        name: The job's name; by default it names the channel.
+        name: The job's name; by default it names the channel, which is enough where only one kit has such a channel.
         signer: The private key that signs the record: a file or ``env://NAME``.
         kitops_key: The resource key of the KitOpsResource.
     """
@@ -179,7 +181,7 @@ def rollback_job(
     path = Path(policy).absolute()
     title = identifier_of(to)
 
-    @dg.op(name=f"roll_back_{title}", required_resource_keys={kitops_key})
+    @dg.op(name=f"{name}_op" if name else f"roll_back_{title}", required_resource_keys={kitops_key})
     def roll_back(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         resource: KitOpsResource = getattr(context.resources, kitops_key)
         with hints_logged(context.log), resource.client(run_source(context, resource), signer) as client:

@@ -121,6 +121,7 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
         run: kitops.Source | None = None,
         signer: str = "",
         on_event: Callable[[kitops.Event], None] | None = None,
+        cancel: kitops.Cancel | None = None,
     ) -> Iterator[kitops.Client]:
         """A client of the engine that works as this resource says; its connections end with the block.
 
@@ -128,13 +129,14 @@ class KitOpsResource(dg.ConfigurableResource[Any]):
             run: The run it works for, for records and provenance.
             signer: Another private key than the resource's: a file or ``env://NAME``.
             on_event: Is told how far an operation is.
+            cancel: Stops what is under way, from any thread.
 
         Raises:
             InvalidInputError: The resource's fields do not fit together.
         """
         key = signer or self.signer or None
         with kitops.Client(
-            store=self.store_path, registries=self.registries, signer=key, run=run, on_event=on_event
+            store=self.store_path, registries=self.registries, signer=key, run=run, on_event=on_event, cancel=cancel
         ) as client:
             yield client
 

@@ -13,7 +13,7 @@ from dagster_kitops.components.texts import Text, Texts
 from dagster_kitops.contents import ModelKitContents
 from dagster_kitops.external import external_modelkit, modelkit_sensor
 from dagster_kitops.importing import imported_modelkit
-from dagster_kitops.options import check_definitions
+from dagster_kitops.options import check_asset
 from kitops_core import InvalidInputError
 
 _KINDS = ("path", "contents", "source", "reference")
@@ -89,7 +89,7 @@ class ModelKitComponent(dg.Component, dg.Resolvable, dg.Model):
         if self.reference:
             return self._external(context.path)
         if self.source:
-            return check_definitions(dg.Definitions(assets=[self._imported()]))
+            return dg.Definitions(assets=[self._imported()])
         metadata: dict[str, Any] = {"kitops/tags": self.tags} if self.tags else {}
         spec = self.asset.merge_attributes(metadata=metadata, kinds={"kitops"})
         value = self._value(context.path)
@@ -98,7 +98,7 @@ class ModelKitComponent(dg.Component, dg.Resolvable, dg.Model):
         def kit() -> Any:
             return value
 
-        return check_definitions(dg.Definitions(assets=[kit]))
+        return dg.Definitions(assets=[check_asset(kit)])
 
     def _external(self, directory: Path) -> dg.Definitions:
         if self.tags:

@@ -8,3 +8,4 @@ from dagster_kitops.serializers.registry import check_serializer as check_serial
 from dagster_kitops.serializers.registry import load_object as load_object
 from dagster_kitops.serializers.registry import register_serializer as register_serializer
 from dagster_kitops.serializers.registry import save_object as save_object
+from dagster_kitops.serializers.registry import serializer_of as serializer_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kitops_core import InvalidInputError
@@ -14,19 +15,21 @@ def takes(value: Any) -> bool:
     return isinstance(value, (dict, list)) and _is_json(value)
 
 
-def save(value: Any) -> bytes:
-    """The JSON file, with keys in a fixed order."""
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def save(value: Any, file: Path) -> None:
+    """Write the JSON file, with keys in a fixed order."""
+    with file.open("w", encoding="utf-8", newline="\n") as out:
+        json.dump(value, out, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        out.write("\n")
 
 
-def load(data: bytes, trusted: Sequence[str]) -> Any:
+def load(file: Path, trusted: Sequence[str]) -> Any:
     """The data.
 
     Raises:
         InvalidInputError: It is not JSON.
     """
     try:
-        return json.loads(data)
+        return json.loads(file.read_bytes())
     except ValueError as error:
         raise InvalidInputError(f"it is not JSON: {error}") from error
 

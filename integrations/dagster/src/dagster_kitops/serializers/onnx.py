@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kitops_core import InvalidInputError
@@ -17,8 +18,8 @@ def takes(value: Any) -> bool:
     return onnx is not None and isinstance(value, onnx.ModelProto)
 
 
-def save(value: Any) -> bytes:
-    """The ONNX file, with maps in a fixed order.
+def save(value: Any, file: Path) -> None:
+    """Write the ONNX file, with maps in a fixed order. A protocol buffer is made in memory before it is written.
 
     Raises:
         InvalidInputError: It is no ``onnx.ModelProto``, or larger than a protocol buffer may be.
@@ -26,16 +27,17 @@ def save(value: Any) -> bytes:
     if not takes(value):
         raise InvalidInputError("onnx takes an onnx.ModelProto", hint="name another serializer")
     try:
-        data: bytes = value.SerializeToString(deterministic=True)
+        file.write_bytes(value.SerializeToString(deterministic=True))
+    except OSError:
+        raise
     except Exception as error:  # protobuf's implementations raise different ones
         raise InvalidInputError(
             f"this ONNX model cannot be one file: {error}",
             hint="save it with external data (onnx.save) and give its directory as the model",
         ) from error
-    return data
 
 
-def load(data: bytes, trusted: Sequence[str]) -> Any:
+def load(file: Path, trusted: Sequence[str]) -> Any:
     """The model.
 
     Raises:
@@ -47,4 +49,5 @@ def load(data: bytes, trusted: Sequence[str]) -> Any:
         raise InvalidInputError(
             "it is an ONNX model, and onnx is not installed", hint="install dagster-kitops[onnx]"
         ) from None
-    return onnx.load_model_from_string(data)
+    # Data outside of the file is left where it is: its place may be anywhere.
+    return onnx.load_model(str(file), format="protobuf", load_external_data=False)

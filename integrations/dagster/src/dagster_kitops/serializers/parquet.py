@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kitops_core import InvalidInputError
@@ -20,8 +20,8 @@ def takes(value: Any) -> bool:
     return bool(_kind(value))
 
 
-def save(value: Any) -> bytes:
-    """The parquet file.
+def save(value: Any, file: Path) -> None:
+    """Write the parquet file.
 
     Raises:
         InvalidInputError: It is no frame or series, what writes it is not installed or too old, or has no place for a
@@ -30,24 +30,26 @@ def save(value: Any) -> bytes:
     kind = _kind(value)
     if not kind:
         raise InvalidInputError("parquet takes data frames and series", hint="name another serializer")
-    buffer = io.BytesIO()
     try:
-        if kind == "pandas.DataFrame":
-            value.to_parquet(buffer, engine="pyarrow")
-        elif kind == "pandas.Series":
-            _write_series(value, buffer)
-        else:
-            frame = value.to_frame() if kind == "polars.Series" else value
-            frame.write_parquet(buffer, metadata={_KEY: json.dumps({"type": kind})})
+        with file.open("wb") as out:
+            if kind == "pandas.DataFrame":
+                value.to_parquet(out, engine="pyarrow")
+            elif kind == "pandas.Series":
+                _write_series(value, out)
+            else:
+                frame = value.to_frame() if kind == "polars.Series" else value
+                frame.write_parquet(out, metadata={_KEY: json.dumps({"type": kind})})
     except ImportError:
         raise InvalidInputError("pyarrow, which writes data frames, is not installed", hint=_INSTALL) from None
     except (ValueError, TypeError) as error:
         raise InvalidInputError(f"this {kind} cannot be parquet: {error}", hint="convert its columns") from error
-    return buffer.getvalue()
 
 
-def load(data: bytes, trusted: Sequence[str]) -> Any:
+def load(file: Path, trusted: Sequence[str]) -> Any:
     """The data frame or series; a pandas data frame where the file says nothing else.
+
+    A frame of pandas is made of one of Arrow, and both are in memory for a moment: Arrow's pool gives nothing back
+    before, whatever it is told.
 
     Raises:
         InvalidInputError: What reads it is not installed.
@@ -57,12 +59,14 @@ def load(data: bytes, trusted: Sequence[str]) -> Any:
         from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise InvalidInputError("it is parquet, and pandas or pyarrow is not installed", hint=_INSTALL) from None
-    said = (parquet.read_metadata(io.BytesIO(data)).metadata or {}).get(_KEY.encode(), b"{}")
-    written = json.loads(said)
-    kind = written.get("type", "")
-    if kind.startswith("polars."):
-        return _polars(data, kind)
-    frame = pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
+    with file.open("rb") as held:  # a path might have its directories taken for columns
+        said = (parquet.read_metadata(held).metadata or {}).get(_KEY.encode(), b"{}")
+        written = json.loads(said)
+        kind = written.get("type", "")
+        if kind.startswith("polars."):
+            return _polars(file, kind)
+        held.seek(0)
+        frame = pandas.read_parquet(held, engine="pyarrow")
     return frame.iloc[:, 0].rename(written["name"]) if kind == "pandas.Series" else frame
 
 
@@ -76,7 +80,7 @@ def _kind(value: Any) -> str:
     return ""
 
 
-def _write_series(series: Any, buffer: io.BytesIO) -> None:
+def _write_series(series: Any, out: Any) -> None:
     """One column, that others find under the series' name; a name that is no text is in the file's metadata only."""
     from pyarrow import Table, parquet
 
@@ -88,13 +92,13 @@ def _write_series(series: Any, buffer: io.BytesIO) -> None:
     table = Table.from_pandas(series.to_frame("values" if series.name is None else str(series.name)))
     note = json.dumps({"type": "pandas.Series", "name": series.name})
     table = table.replace_schema_metadata({**table.schema.metadata, _KEY.encode(): note.encode()})
-    parquet.write_table(table, buffer)
+    parquet.write_table(table, out)
 
 
-def _polars(data: bytes, kind: str) -> Any:
+def _polars(file: Path, kind: str) -> Any:
     try:
         import polars  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise InvalidInputError(f"it is a {kind}, and polars is not installed", hint="install polars") from None
-    frame = polars.read_parquet(io.BytesIO(data))
+    frame = polars.read_parquet(file, glob=False)
     return frame.to_series() if kind == "polars.Series" else frame

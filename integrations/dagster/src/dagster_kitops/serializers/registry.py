@@ -8,36 +8,38 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
-from dagster_kitops.serializers import json_data, onnx, parquet, pickled, safetensors, skops
+from dagster_kitops.serializers import json_data, lightgbm, onnx, parquet, pickled, safetensors, skops, xgboost
 from dagster_kitops.serializers.unsafe import culprit, type_name, way_of
-from kitops_core import InvalidInputError
+from kitops_core import InvalidInputError, NotFoundError
 
 
 @dataclass(frozen=True)
 class Serializer:
     """How objects of one kind become a file, and a file becomes an object again.
 
-    The same object must always give the same bytes: the file's digest is what Dagster compares.
+    The same object must always give the same bytes: the file's digest is what Dagster compares. Neither direction
+    should hold the file in memory besides the object.
 
     Attributes:
         name: Its name, which the Kitfile holds as the model's format.
         takes: Whether it writes an object. It is asked for every object, so it must not import a framework.
-        save: The object's bytes.
-        load: The object of these bytes, made of no type beyond the usual ones but those named.
+        save: Writes an object to a file. What it returns is not looked at.
+        load: The object that a file holds, made of no type beyond the usual ones but those named. The file is gone
+            afterwards.
         suffix: The file's suffix, by which a data set is recognised.
         framework: What made the object, for the Kitfile.
         section: Whether the object is a model or a data set.
-        trusted_types: Names of the types, beyond the usual ones, that whoever loads these bytes has to trust.
+        trusted_types: Names of the types, beyond the usual ones, that whoever loads the file has to trust.
     """
 
     name: str
     takes: Callable[[Any], bool]
-    save: Callable[[Any], bytes]
-    load: Callable[[bytes, Sequence[str]], Any]
+    save: Callable[[Any, Path], object]
+    load: Callable[[Path, Sequence[str]], Any]
     suffix: str
     framework: str = ""
     section: Literal["model", "dataset"] = "model"
-    trusted_types: Callable[[bytes], Sequence[str]] = lambda _: ()
+    trusted_types: Callable[[Path], Sequence[str]] = lambda _: ()
 
 
 class Saved(NamedTuple):
@@ -69,6 +71,8 @@ _SERIALIZERS: dict[str, Serializer] = {
         ),
         Serializer("safetensors", safetensors.takes, safetensors.save, safetensors.load, ".safetensors"),
         Serializer("onnx", onnx.takes, onnx.save, onnx.load, ".onnx", "onnx"),
+        Serializer("lightgbm", lightgbm.takes, lightgbm.save, lightgbm.load, lightgbm.SUFFIX, "lightgbm"),
+        Serializer("xgboost", xgboost.takes, xgboost.save, xgboost.load, ".ubj", "xgboost"),
         Serializer("parquet", parquet.takes, parquet.save, parquet.load, ".parquet", section="dataset"),
         Serializer("json", json_data.takes, json_data.save, json_data.load, ".json", section="dataset"),
     )
@@ -107,8 +111,10 @@ def save_object(
     path = directory / f"{name}{chosen.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        data = chosen.save(value)
-        types = chosen.trusted_types(data)
+        chosen.save(value, path)
+        if not path.is_file():
+            raise InvalidInputError(f"serializer '{chosen.name}' wrote no file", hint="its 'save' takes (object, Path)")
+        types = chosen.trusted_types(path)
     except InvalidInputError:
         raise
     except Exception as error:  # an object it was not made for may make a library raise anything
@@ -116,27 +122,21 @@ def save_object(
             f"{chosen.name} cannot write an object of type {type_name(value)}: {type(error).__name__}: {error}",
             hint="name another serializer, or write the object to a file and give its Path",
         ) from error
-    path.write_bytes(data)
     path.chmod(0o644)
     return Saved(path, chosen, types)
 
 
-def load_object(
-    format_: str, path: str, data: bytes, *, where: str, trusted: Sequence[str] = (), allow_pickle: bool = False
-) -> Any:
-    """Make the object that :func:`save_object` wrote.
+def serializer_of(format_: str, path: str, *, where: str, allow_pickle: bool = False) -> Serializer:
+    """What loads a file of a kit as an object.
 
     Args:
         format_: The model's format in the Kitfile; empty for a data set, which its suffix tells.
         path: The file's path in the kit.
-        data: The file's bytes.
         where: What to call the kit in errors.
-        trusted: Names of types, beyond the usual ones, that may be made.
         allow_pickle: Whether a pickle may be loaded, which runs whatever code it holds.
 
     Raises:
-        InvalidInputError: The format is another, the file is not of its format, a type is not trusted, or pickle is
-            not allowed.
+        InvalidInputError: Nothing loads this format, or pickle is not allowed.
     """
     suffix = PurePosixPath(path).suffix
     known = [_SERIALIZERS.get(format_)] if format_ else [s for s in _SERIALIZERS.values() if s.suffix == suffix]
@@ -146,19 +146,46 @@ def load_object(
                 f"'{path}' of {where} is a pickle, and loading one runs whatever code it holds",
                 hint="pass allow_pickle=True if you trust whoever packed this kit",
             )
-        known = [_PICKLE]
+        return _PICKLE
     if not known or known[0] is None:
         raise InvalidInputError(
             f"'{path}' of {where} has the format '{format_ or suffix}', which is not loaded as an object",
             hint="unpack it and load the file with its framework, or register a Serializer of that name",
         )
+    return known[0]
+
+
+def load_object(serializer: Serializer, file: Path, *, path: str, where: str, trusted: Sequence[str] = ()) -> Any:
+    """Make the object that :func:`save_object` wrote.
+
+    Args:
+        serializer: What loads it.
+        file: The file.
+        path: Its path in the kit.
+        where: What to call the kit in errors.
+        trusted: Names of types, beyond the usual ones, that may be made.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InvalidInputError: It is no file of this format, or a type is not trusted.
+    """
+    if not file.exists():
+        raise NotFoundError(
+            f"{where} names '{path}', and does not hold it",
+            hint="a data set that stays elsewhere is fetched by 'kitops unpack --include-remote'",
+        )
+    if file.is_dir():
+        raise InvalidInputError(
+            f"'{path}' of {where} is a directory, and an object is one file",
+            hint="take it as Path, and load it with its framework",
+        )
     try:
-        return known[0].load(data, trusted)
+        return serializer.load(file, trusted)
     except InvalidInputError as error:
         raise InvalidInputError(f"'{path}' of {where}: {error.message}", hint=error.hint) from error
     except Exception as error:  # a file made to do harm, or cut short, may make its library raise anything
         raise InvalidInputError(
-            f"'{path}' of {where} is no {known[0].name} file that can be read: {type(error).__name__}: {error}",
+            f"'{path}' of {where} is no {serializer.name} file that can be read: {type(error).__name__}: {error}",
             hint="ask whoever packed it for another, or read its bytes",
         ) from error
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io as streams
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
@@ -30,8 +30,8 @@ def takes(value: Any) -> bool:
     )
 
 
-def save(value: Any) -> bytes:
-    """The skops file.
+def save(value: Any, file: Path) -> None:
+    """Write the skops file. skops itself makes it in memory before it writes it.
 
     Raises:
         InvalidInputError: skops is not installed, or cannot write this estimator.
@@ -44,30 +44,33 @@ def save(value: Any) -> bytes:
         ) from None
     from dagster_kitops.serializers.skops_file import reproducible
 
+    as_skops_has_it = file.with_name(f"{file.name}.raw")
     try:
-        data: bytes = io.dumps(value)
-        nameless = [name for name in io.get_untrusted_types(data=data) if "<" in name]
+        io.dump(value, as_skops_has_it)
+        nameless = [name for name in io.get_untrusted_types(file=as_skops_has_it) if "<" in name]
         if nameless:
             raise InvalidInputError(
                 f"this {type(value).__qualname__} holds {', '.join(nameless)}, which nobody can load again",
                 hint="make it a function of a module, which is there where the model is loaded",
             )
-        return reproducible(data)
+        reproducible(as_skops_has_it, file)
     except (TypeError, io.exceptions.UnsupportedTypeException) as error:
         raise InvalidInputError(
             f"skops cannot write this {type(value).__module__}.{type(value).__qualname__}: {error}",
             hint="write the model to a file in another format and give its Path",
         ) from error
+    finally:
+        as_skops_has_it.unlink(missing_ok=True)
 
 
-def trusted_types(data: bytes) -> list[str]:
-    """The types, beyond the usual ones, that loading what :func:`save` gave takes."""
+def trusted_types(file: Path) -> list[str]:
+    """The types, beyond the usual ones, that loading what :func:`save` wrote takes."""
     from skops import io
 
-    return sorted(io.get_untrusted_types(data=data))
+    return sorted(io.get_untrusted_types(file=file))
 
 
-def load(data: bytes, trusted: Sequence[str]) -> Any:
+def load(file: Path, trusted: Sequence[str]) -> Any:
     """The estimator.
 
     Raises:
@@ -77,14 +80,15 @@ def load(data: bytes, trusted: Sequence[str]) -> Any:
         from skops import io
     except ImportError:
         raise InvalidInputError("it is a skops file, and skops is not installed", hint=_INSTALL) from None
-    with ZipFile(streams.BytesIO(data)) as archive:
+    with ZipFile(file) as archive:
         held = sum(member.file_size for member in archive.infolist())
-    if held > _MAX_RATIO * len(data):
-        raise InvalidInputError(f"it holds {held} bytes in {len(data)}, which is taken for a bomb")
-    unknown = sorted(set(io.get_untrusted_types(data=data)) - set(trusted))
+    size = file.stat().st_size
+    if held > _MAX_RATIO * size:
+        raise InvalidInputError(f"it holds {held} bytes in {size}, which is taken for a bomb")
+    unknown = sorted(set(io.get_untrusted_types(file=file)) - set(trusted))
     if unknown:
         raise InvalidInputError(
             f"it is made of types that are not trusted: {', '.join(unknown)}",
             hint="name them if you trust them: load(trusted=[...]), or 'kitops/trusted' in the input's metadata",
         )
-    return io.loads(data, trusted=list(trusted))
+    return io.load(file, trusted=list(trusted))

@@ -7,35 +7,39 @@ names from the contents, a fixed time. skops reads the result as it reads its ow
 
 from __future__ import annotations
 
-import io
 import json
+import shutil
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 _SCHEMA = "schema.json"
 
 
-def reproducible(data: bytes) -> bytes:
-    """The same skops file with addresses, names and times normalised."""
-    with ZipFile(io.BytesIO(data)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    schema = json.loads(members.pop(_SCHEMA))
-    names = {name: _content_name(name, content) for name, content in members.items()}
-    schema = _Normalizer(names).node(schema)
-    out = io.BytesIO()
-    with ZipFile(out, "w", ZIP_STORED) as archive:
-        for name, content in sorted((names[name], content) for name, content in members.items()):
-            if name not in archive.NameToInfo:
-                archive.writestr(ZipInfo(name), content)
-        archive.writestr(ZipInfo(_SCHEMA), json.dumps(schema, indent=2))
-    return out.getvalue()
+def reproducible(source: Path, target: Path) -> None:
+    """Write the same skops file with addresses, names and times normalised, a member at a time."""
+    with ZipFile(source) as archive, ZipFile(target, "w", ZIP_STORED) as out:
+        names = {name: _content_name(archive, name) for name in archive.namelist() if name != _SCHEMA}
+        written: dict[str, str] = {}
+        for name in names:
+            written.setdefault(names[name], name)  # what has the same contents is there once
+        for new, name in sorted(written.items()):
+            member = ZipInfo(new)
+            member.file_size = archive.getinfo(name).file_size
+            with archive.open(name) as content, out.open(member, "w") as copy:
+                shutil.copyfileobj(content, copy)
+        schema = _Normalizer(names).node(json.loads(archive.read(_SCHEMA)))
+        out.writestr(ZipInfo(_SCHEMA), json.dumps(schema, indent=2))
 
 
-def _content_name(name: str, content: bytes) -> str:
-    return sha256(content).hexdigest()[:32] + PurePosixPath(name).suffix
+def _content_name(archive: ZipFile, name: str) -> str:
+    digest = sha256()
+    with archive.open(name) as content:
+        while block := content.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()[:32] + PurePosixPath(name).suffix
 
 
 class _Normalizer:

@@ -13,8 +13,8 @@ _WAYS = {
     "polars": "of a lazy frame its collect() is parquet",
     "torch": "safetensors.torch.save_file(module.state_dict(), 'model.safetensors'), and give its Path as the model; "
     "tensors: {name: tensor.numpy()}",
-    "lightgbm": "booster.save_model('model.txt') (of an estimator its booster_), and give its Path as the model",
-    "xgboost": "booster.save_model('model.json'), and give its Path as the model",
+    "lightgbm": "give its booster, which has a format: model.booster_",
+    "xgboost": "give its booster, which has a format: model.get_booster()",
     "catboost": "model.save_model('model.cbm'), and give its Path as the model",
 }
 
