@@ -138,6 +138,14 @@ test-dagster-floor: dagster-floor
 test-dagster-floor-quick: dagster-floor
 	$(DAGSTER_FLOOR) $(addprefix integrations/dagster/tests/test_,inputs.py parents.py partitions.py external.py)
 
+# Real executors with two workers each that share nothing, as docs/cluster.md configures them.
+.PHONY: test-engines test-engines-airflow test-engines-dagster
+test-engines: test-engines-airflow test-engines-dagster ## Real executors, with workers that share nothing
+test-engines-airflow: $(UV) registry engines
+	$(AIRFLOW) --group engines pytest -c integrations/airflow/pyproject.toml integrations/airflow/tests/engines
+test-engines-dagster: $(UV) registry engines
+	$(DAGSTER) --extra demo --group engines pytest -c integrations/dagster/pyproject.toml integrations/dagster/tests/engines
+
 .PHONY: check
 check: $(UV) ## Lint, formatting and types
 	$(UV) lock --check
@@ -178,6 +186,10 @@ bench: $(UV) registry ## Speed and memory, as ratios measured side by side
 .PHONY: registry
 registry:
 	@scripts/ensure-registry
+
+.PHONY: engines
+engines:
+	@scripts/ensure-engines
 
 .PHONY: browser
 browser:

@@ -16,9 +16,9 @@ from hub_server import Hub, hub_server
 from kserve_environment import KServe
 from promotion_world import World
 from referrers_server import referrers_server
-from registry_fixture import PASSWORD, USERNAME, TlsRegistry, TokenRegistry, serve_registry, serve_zot
+from registry_fixture import TlsRegistry, TokenRegistry, serve_registry, serve_zot
 from s3_server import S3Server, s3_server
-from token_server import ISSUER, SERVICE, token_server
+from token_server import serve_token_registry
 
 from kitops_core.storage import Storage
 from kitops_core.storage.local import LocalRepository, LocalStore
@@ -101,12 +101,8 @@ def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRegist
 
 @pytest.fixture(scope="session")
 def _token_registry() -> Iterator[TokenRegistry]:
-    with token_server({USERNAME: PASSWORD}) as service:
-        settings = (
-            f"realm: '{service.realm}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: '{{root}}/root.pem'"
-        )
-        with serve_registry(f"auth: {{token: {{{settings}}}}}\n", files={"root.pem": service.certificate}) as served:
-            yield TokenRegistry(served.address, service)
+    with serve_token_registry() as served:
+        yield served
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
+from registry_fixture import PASSWORD, USERNAME, TokenRegistry, serve_registry
 
 ISSUER = "test-issuer"
 SERVICE = "test-registry"
@@ -155,6 +156,17 @@ def token_server(users: dict[str, str]) -> Iterator[TokenServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serve_token_registry() -> Iterator[TokenRegistry]:
+    """Run a real registry that wants this service's tokens, which ``registry_fixture.USERNAME`` gets."""
+    with token_server({USERNAME: PASSWORD}) as service:
+        settings = (
+            f"realm: '{service.realm}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: '{{root}}/root.pem'"
+        )
+        with serve_registry(f"auth: {{token: {{{settings}}}}}\n", files={"root.pem": service.certificate}) as served:
+            yield TokenRegistry(served.address, service)
 
 
 def _encode(data: dict[str, Any]) -> str:

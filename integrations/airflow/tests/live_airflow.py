@@ -35,6 +35,7 @@ class LiveAirflow:
     def __init__(self, home: Path, dags: Path, extra: Mapping[str, str]) -> None:
         port = free_port()
         self.home = home
+        self.logs = [home / "logs"]
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")},
@@ -198,7 +199,8 @@ class LiveAirflow:
     def succeed(self, dag_id: str, run_id: str) -> None:
         """Wait for a run, which must end well; where it does not, its tasks' logs say why."""
         if self.run_state(dag_id, run_id) != "success":
-            logs = sorted((self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}").rglob("*.log"))
+            places = (root / f"dag_id={dag_id}" / f"run_id={run_id}" for root in self.logs)
+            logs = [path for place in places for path in sorted(place.rglob("*.log"))]
             text = "\n".join(f"{path}:\n{path.read_text(errors='replace')[-3000:]}" for path in logs)
             pytest.fail(f"{dag_id} {run_id} failed\n{text}", pytrace=False)
 

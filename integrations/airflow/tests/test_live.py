@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from fault_proxy import fault_proxy
+from held_pushes import slowly
 from live_airflow import LiveAirflow, live_airflow
 from readme import snippet
 from registry_fixture import PASSWORD, USERNAME, Served
 from s3_server import BUCKET, S3Server
-from test_stopping import slowly
 
 import kitops_core as kitops
 

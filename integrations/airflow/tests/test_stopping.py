@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from dag_runs import dag, run
-from fault_proxy import Drop, FaultProxy, Handler, Reply, Seen
+from fault_proxy import FaultProxy
+from held_pushes import slowly
 
 import kitops_core as kitops
 from kitops_airflow import KitPackPushOperator
@@ -32,22 +32,6 @@ def slow_pushes(faults: FaultProxy) -> FaultProxy:
 
     faults.fault("PATCH", ".*", slowly, times=100)
     return faults
-
-
-def slowly(handler: Handler, seen: Seen) -> Reply:
-    """Take some 3 MiB a second of the body, then pass it on."""
-    left, body = int(handler.headers["Content-Length"]), bytearray()
-    while left > 0 and (piece := handler.rfile.read(min(left, 64 * 1024))):
-        body += piece
-        left -= len(piece)
-        time.sleep(0.02)
-    if left:
-        raise Drop
-    stream, handler.rfile = handler.rfile, io.BytesIO(body)
-    try:
-        return handler.forward(seen)
-    finally:
-        handler.rfile = stream
 
 
 def test_killed_while_pushing_it_stops_and_the_tag_stays(slow_pushes: FaultProxy, model: Path, registry: str) -> None:

@@ -172,7 +172,7 @@ def dev_server(definitions: Path, home: Path, env: Mapping[str, str]) -> Iterato
         )
     server = DevServer(f"http://127.0.0.1:{port}", process, log, definitions.name)
     try:
-        server.wait_for(lambda: _loaded(server), "dagster dev", STARTING_SECONDS)
+        server.wait_for(lambda: loaded(server), "dagster dev", STARTING_SECONDS)
         yield server
     finally:
         process.send_signal(signal.SIGINT)
@@ -183,7 +183,8 @@ def dev_server(definitions: Path, home: Path, env: Mapping[str, str]) -> Iterato
             process.wait()
 
 
-def _loaded(server: DevServer) -> bool:
+def loaded(server: DevServer) -> bool:
+    """Whether a server answers and has loaded all code locations."""
     try:
         answer = server.query("{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }")
     except (urllib.error.URLError, ConnectionError, TimeoutError):

@@ -43,6 +43,28 @@ def test_each_dynamic_output_is_a_kit_of_its_own(instance: dg.DagsterInstance) -
         assert {record.tag for record in kitops.list_kits(f"runs/{result.run_id}/{step}/result")} == {"first", "second"}
 
 
+def test_a_list_that_one_op_returns_is_a_list_in_the_next(instance: dg.DagsterInstance) -> None:
+    @dg.op(out=dg.DynamicOut(io_manager_key="modelkit"))
+    def batches():
+        for number in range(2):
+            yield dg.DynamicOutput([f"shard-{number}.bin"], mapping_key=str(number))
+
+    @dg.op(out=dg.Out(io_manager_key="modelkit"))
+    def doubled(entries: list) -> list:
+        return entries * 2
+
+    @dg.op
+    def all_of_them(parts: list[list]) -> list:
+        return [entry for part in parts for entry in part]
+
+    @dg.job(resource_defs=RESOURCES)
+    def of_lists():
+        all_of_them(batches().map(doubled).collect())
+
+    result = of_lists.execute_in_process(instance=instance, run_config=QUIET)
+    assert result.output_for_node("all_of_them") == ["shard-0.bin"] * 2 + ["shard-1.bin"] * 2
+
+
 def test_two_runs_share_nothing(instance: dg.DagsterInstance) -> None:
     runs = [fan_out.execute_in_process(instance=instance, run_config=QUIET).run_id for _ in range(2)]
     for run in runs:

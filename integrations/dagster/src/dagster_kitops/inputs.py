@@ -47,7 +47,7 @@ def wanted_of(context: dg.InputContext, several: bool) -> Wanted:
         kind, optional = _not_none(context.dagster_type.typing_type)
     except dg.DagsterInvariantViolationError:
         return Wanted(Any)
-    if not context.has_asset_key and get_origin(kind) is list:  # Dagster loads what is collected one by one
+    if not context.has_asset_key and get_origin(kind) is list and _collected(context):
         return Wanted((get_args(kind) or (Any,))[0])
     if kind is not dict and get_origin(kind) is not dict:
         return Wanted(kind, optional=optional)
@@ -138,6 +138,15 @@ def _files(kit: ModelKit, directory: Path, only: Sequence[str]) -> dict[str, Pat
         if files.setdefault(name, directory / entry.path) != directory / entry.path:
             raise InvalidInputError(f"{kit.reference} has two entries '{name}'", hint="take it as Path or ModelKit")
     return files
+
+
+def _collected(context: dg.InputContext) -> bool:
+    """Whether an op's input comes from several outputs, which Dagster loads one by one: it asks for each of them."""
+    try:
+        step = context.step_context.step
+        return hasattr(step.step_input_named(context.name).source, "sources")
+    except dg.DagsterInvariantViolationError:  # no step runs
+        return True
 
 
 def _not_none(annotation: Any) -> tuple[Any, bool]:
