@@ -380,8 +380,7 @@ class Move:
         read = known.manifests.values() if known else ()
         homes = [found.storage.name] if any(one.config.digest == EMPTY_DIGEST for one in read) else []
         statement = statement_for(record.digest, PROMOTION, record.to_predicate(), name=self.target.name)
-        subject = found.manifest.descriptor
-        key, control = self.terms.key, self.control
+        subject, key, control = found.manifest.descriptor, self.terms.key, self.control
         written = write_statements(self.storage, subject, [statement], key=key, control=control, mount_from=homes)
         return written[0][0]
 
