@@ -1,12 +1,12 @@
 """The identifiers that this project coins: predicate types, build types and builders, and what they were before.
 
-They stand under the project's own name on PyPI. At first they stood on the domain of KitOps, which is not ours;
-statements and policies that have those are read as if they had today's.
+They are URNs of the project's own name, which depend on no domain. At first they stood on that of KitOps, which is not
+ours; statements and policies that have those are read as if they had today's.
 """
 
 from __future__ import annotations
 
-HOME = "https://pypi.org/project/kitops-core/#"
+HOME = "urn:kitops-core:"
 _BEFORE = "https://kitops.org/"
 _KINDS = ("attestation/approval/v1", "attestation/promotion/v1", "build/pack/v1", "build/import/v1", "builder/")
 

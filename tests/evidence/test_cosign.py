@@ -78,7 +78,7 @@ def test_both_sign_and_attest_and_verify_each_others(name: str) -> None:
         said = cosign("verify-attestation", "--key", f"{key}.pub", "--type", "slsaprovenance1", *NO_LOG, name)
         assert "buildDefinition" in said or "payload" in said
         client(signer=f"{key}.key").attest(name, {"environment": "prod"}, type="promotion")
-        uri = "https://pypi.org/project/kitops-core/#attestation/promotion/v1"
+        uri = "urn:kitops-core:attestation/promotion/v1"
         cosign("verify-attestation", "--key", f"{key}.pub", "--type", uri, *NO_LOG, name)
     with pytest.raises(VerificationError):
         kitops.verify(name, keys=["stranger.pub"])

@@ -88,7 +88,7 @@ def test_provenance_has_the_shape_of_slsa_and_reads_back() -> None:
     predicate = provenance_predicate(provenance, RUN, [data])
     assert predicate == {
         "buildDefinition": {
-            "buildType": "https://pypi.org/project/kitops-core/#build/pack/v1",
+            "buildType": "urn:kitops-core:build/pack/v1",
             "externalParameters": {
                 "orchestrator": "airflow",
                 "pipeline": "train_churn",
@@ -107,7 +107,7 @@ def test_provenance_has_the_shape_of_slsa_and_reads_back() -> None:
             ],
         },
         "runDetails": {
-            "builder": {"id": "https://pypi.org/project/kitops-core/#builder/airflow/v1"},
+            "builder": {"id": "urn:kitops-core:builder/airflow/v1"},
             "metadata": {
                 "invocationId": "run-1",
                 "startedOn": "2026-11-23T12:00:00Z",

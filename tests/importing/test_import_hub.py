@@ -67,7 +67,7 @@ def test_files_go_to_the_registry_as_they_are_described_and_with_their_origin(
         "pipeline_tag": "text-generation",
     }
     said = provenance(f"{name}:1")["buildDefinition"]
-    assert said["buildType"] == "https://pypi.org/project/kitops-core/#build/import/v1"
+    assert said["buildType"] == "urn:kitops-core:build/import/v1"
     assert said["resolvedDependencies"] == [
         {"uri": f"hf://acme/tiny@{commit}", "digest": {"gitCommit": commit}, "name": "tiny"},
         {"uri": "hf://acme/base", "name": "base model"},

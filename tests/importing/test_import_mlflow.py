@@ -102,7 +102,7 @@ def test_a_run_becomes_a_kit_with_parameters_metrics_and_origin(run: Any, regist
     assert (model.path, model.framework) == ("model/model.pkl", "lightgbm")
     assert model.parameters == {"max_depth": 8, "booster": "gbtree", "early_stop": True, "db_password": "***"}
     built = said(name, SLSA_PROVENANCE)["buildDefinition"]
-    assert built["buildType"] == "https://pypi.org/project/kitops-core/#build/import/v1"
+    assert built["buildType"] == "urn:kitops-core:build/import/v1"
     assert built["externalParameters"]["parameters"] == {
         "run": info.run_id,
         "experiment": info.experiment_id,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import kitops_core as kitops
 
-DOCUMENTATION_URL = HttpUrl("https://pypi.org/project/prefect-kitops/")
+DOCUMENTATION_URL = HttpUrl("https://kitops.org")
 LOGO_URL = HttpUrl("https://github.com/kitops-ml.png")
 STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True)
 """A field that is misspelt is an error where the block is made, and what it was given, maybe a secret, is not shown."""
