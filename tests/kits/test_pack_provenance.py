@@ -216,9 +216,7 @@ def test_what_cannot_be_attached_is_said_before_packing(bundle: Path, args: list
 
 def test_provenance_with_the_flag_alone(bundle: Path) -> None:
     ok("pack", bundle, "-t", "churn:1", "--provenance")
-    assert (
-        predicate("churn:1")["runDetails"]["builder"]["id"] == "urn:kitops-core:builder/local/v1"
-    )
+    assert predicate("churn:1")["runDetails"]["builder"]["id"] == "urn:kitops-core:builder/local/v1"
     assert parse_reference("churn:1").is_local_name
 
 
