@@ -43,6 +43,8 @@ def side_by_side(work: Callable[[Thing], Made], things: Sequence[Thing], cancel:
                     task.result()  # raises the error, if it ended in one
             return [task.result() for task in under_way]
         except BaseException:
+            for task in under_way:  # before the switch: who stops because of it makes room for the next
+                task.cancel()
             cancel.cancel()
             threads.shutdown(cancel_futures=True)
             raise

@@ -14,6 +14,7 @@ from fault_proxy import FaultProxy, answer
 import kitops_core as kitops
 from kitops_airflow import ModelKitTagTrigger
 from kitops_airflow.hooks.kitops import KitOpsHook
+from kitops_airflow.triggers import shared
 
 TRIGGERS = 500
 TAGS = 4
@@ -45,6 +46,7 @@ def test_they_look_once_an_interval_for_each_tag_with_one_client(
         await real(hook)
 
     monkeypatch.setattr(KitOpsHook, "aload", counted)
+    monkeypatch.setattr(shared, "_HOOKS", {})  # without what the tests before looked up in this process
     interval = 1.0
 
     async def watch() -> list[tuple[dict, dict]]:
