@@ -7,12 +7,11 @@ are.
 from __future__ import annotations
 
 import io
-import json
-import struct
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import BinaryIO
 
-from kitops_core.files.gguf import MAX_HEADER_BYTES, GgufHeader, read_up_to
+from kitops_core.files.gguf import GgufHeader
+from kitops_core.files.safetensors import read_header
 
 SECTIONS = ("model", "modelpart", "dataset")
 """What of a kit is to be whole; in code, a pointer may be one that is meant."""
@@ -95,19 +94,12 @@ def checked(
 
 
 def _safetensors_bytes(file: BinaryIO, size: int) -> int:
-    """Eight bytes with the header's length, the header, which says where each tensor ends, and the tensors."""
-    start = read_up_to(file, 9, size)
-    if len(start) < 9 or start[8:] != b"{":
-        return 0
-    (length,) = struct.unpack("<Q", start[:8])
-    if length > MAX_HEADER_BYTES:
-        return 0
-    header = start[8:] + read_up_to(file, length - 1, size)
-    if len(header) < length:
-        return int(8 + length)
+    """How long the file has to be at least; 0 where it is none that we can read."""
+    begin, tensors = read_header(file, size)
+    if tensors is None:
+        return begin if begin > size else 0
     try:
-        tensors = json.loads(header)
         ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
-        return int(8 + length + max(ends, default=0))
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return int(begin + max(ends, default=0))
+    except (ValueError, TypeError, KeyError, IndexError):
         return 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import struct
 import tempfile
 import zipfile
@@ -18,6 +17,7 @@ from itertools import pairwise
 from typing import Literal
 
 from kitops_core.files.gguf import MAX_HEADER_BYTES, GgufHeader
+from kitops_core.files.safetensors import read_header
 
 Format = Literal["safetensors", "gguf", "zip", ""]
 _SUFFIXES: dict[str, Format] = {
@@ -163,21 +163,14 @@ def _tensors(
 
 
 def _safetensors(data: bytes, size: int) -> tuple[dict[str, str], list[_Tensor]] | None:
-    if len(data) < min(9, size):
-        raise EOFError
-    (length,) = struct.unpack("<Q", data[:8].ljust(8, b"\0"))
-    if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-        return None
-    if len(data) < 8 + length:
-        raise EOFError
+    begin, header = read_header(io.BytesIO(data), size)
     try:
-        header = json.loads(data[8 : 8 + length])
         said = {str(name): _short(str(value)) for name, value in (header.pop("__metadata__", None) or {}).items()}
         tensors = [
-            _Tensor(name, f"{one['dtype']} {one['shape']}", *(8 + length + int(at) for at in one["data_offsets"]))
+            _Tensor(name, f"{one['dtype']} {one['shape']}", *(begin + int(at) for at in one["data_offsets"]))
             for name, one in header.items()
         ]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):  # also where there is none
         return None
     return said, tensors
 

@@ -43,8 +43,6 @@ def side_by_side(work: Callable[[Thing], Made], things: Sequence[Thing], cancel:
                     task.result()  # raises the error, if it ended in one
             return [task.result() for task in under_way]
         except BaseException:
-            for task in under_way:  # before the switch: who stops because of it makes room for the next
-                task.cancel()
+            threads.shutdown(wait=False, cancel_futures=True)  # before the switch: who stops makes room for the next
             cancel.cancel()
-            threads.shutdown(cancel_futures=True)
             raise
