@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -105,6 +107,7 @@ class Control:
         self._also = also
         self.lanes = Lanes()
         self._lock = threading.Lock()
+        self._meanwhile: deque[str] = deque()
         self._reminded: dict[str, float] = {}
 
     def linked(self, stop: Cancel) -> Control:
@@ -141,6 +144,16 @@ class Control:
         """Have something stopped, too, when a switch is flipped, for as long as it is there."""
         for switch in (self._cancel, *self._also):
             switch.stops(waiting)
+
+    def import_meanwhile(self, *modules: str) -> None:
+        """Have modules imported while the next answer is on its way: a command that starts has many to import."""
+        self._meanwhile.extend(modules)
+
+    def use_the_wait(self) -> None:
+        """Import what is needed next, now that there is an answer to wait for."""
+        while self._meanwhile:
+            with suppress(IndexError):  # another thread took it
+                import_module(self._meanwhile.popleft())
 
     def sleep(self, seconds: float) -> None:
         """Wait between retries; raises :class:`CancelledError` soon after a switch is flipped."""

@@ -5,62 +5,28 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from kitops_core.errors import IntegrityError, InvalidInputError, InvalidReferenceError, NotFoundError, StoreError
 from kitops_core.events import Cancel, Control, Event
-from kitops_core.oci.kit_index import AnyManifest, KitIndex
-from kitops_core.oci.manifest import Manifest
-from kitops_core.record import Source
+from kitops_core.found import Found as Found
+from kitops_core.found import FoundAny as FoundAny
+from kitops_core.found import FoundKit as FoundKit
+from kitops_core.found import not_found, places_of
 from kitops_core.reference import Reference, Where, parse_reference
 from kitops_core.registries import Registries
-from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
+    from kitops_core.record import Source
     from kitops_core.signing.keys import SigningKey
+    from kitops_core.storage import Storage
     from kitops_core.storage.local import LocalStore
     from kitops_core.storage.local.layer_cache import LayerCache
     from kitops_core.storage.registry import RegistryRepository
     from kitops_core.storage.registry.transport import Transport
-
-
-_M = TypeVar("_M", bound=AnyManifest, covariant=True)
-
-
-@dataclass(frozen=True)
-class Found(Generic[_M]):
-    """Where something was found.
-
-    Attributes:
-        reference: What was asked for, pinned to the digest found; its tag is kept.
-        storage: The open storage that has it; whoever asked closes it.
-        manifest: Its manifest.
-        remote: Whether the storage is a registry.
-        index: The index that a kit was chosen of, ``None`` where the kit itself was named.
-    """
-
-    reference: Reference
-    storage: Storage
-    manifest: _M
-    remote: bool
-    index: KitIndex | None = None
-
-    @property
-    def where(self) -> Literal["registry", "local store", "layout"]:
-        """The kind of storage it was found in."""
-        if self.reference.layout:
-            return "layout"
-        return "registry" if self.remote else "local store"
-
-
-FoundKit: TypeAlias = Found[Manifest]
-"""A kit that was found, by its name or in an index."""
-
-FoundAny: TypeAlias = Found[AnyManifest]
-"""A kit or an index that was found."""
 
 
 class Session:
@@ -78,7 +44,6 @@ class Session:
 
     Attributes:
         registries: How to talk to registries.
-        run: The pipeline run that works; empty where a person does.
         control: Progress and cancelling.
     """
 
@@ -93,7 +58,7 @@ class Session:
         cancel: Cancel | None = None,
     ) -> None:
         self.registries = registries or Registries()
-        self.run = run or Source()
+        self._run = run
         self.control = Control(on_event, cancel)
         self._store = Path(store) if store is not None else None
         self._signer = signer
@@ -101,6 +66,13 @@ class Session:
         self._process = os.getpid()
         self._transports: dict[str, Transport] = {}
         self._repositories: dict[tuple[str, str], RegistryRepository] = {}
+
+    @property
+    def run(self) -> Source:
+        """The pipeline run that works; empty where a person does."""
+        from kitops_core.record import Source
+
+        return self._run or Source()
 
     @property
     def store(self) -> LocalStore:
@@ -188,6 +160,8 @@ class Session:
         """
         reference = text if isinstance(text, Reference) else parse_reference(text)
         found = self._look(reference, where)
+        from kitops_core.oci.kit_index import KitIndex
+
         if not isinstance(found.manifest, KitIndex):
             self._say_without_effect(reference)
             return Found(found.reference, found.storage, found.manifest, found.remote)
@@ -234,7 +208,7 @@ class Session:
             except BaseException:
                 storage.close()
                 raise
-        raise _not_found(bare, where)
+        raise not_found(bare, places_of(bare, where))
 
     def _say_without_effect(self, reference: Reference) -> None:
         if reference.select:
@@ -263,11 +237,11 @@ class Session:
                     return digest
             finally:
                 storage.close()
-        raise _not_found(reference, where)
+        raise not_found(reference, places_of(reference, where))
 
     def _places(self, reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
         """Which storages to look in for a kit, in this order. A worker may have no local store that it could read."""
-        places = _places(reference, where)
+        places = places_of(reference, where)
         return places if len(places) < 2 or self._has_store() else places[1:]
 
     def _has_store(self) -> bool:
@@ -377,22 +351,5 @@ def digest_of(storage: Storage, target: str) -> str:
         return ""
 
 
-def _places(reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
-    """Which storages to look in for a kit, in this order."""
-    if where != "any":
-        return [where]
-    return ["store", "registry"] if reference.in_registry else ["store"]
-
-
 def _of_subject(reference: Reference, where: Where) -> Where:
     return "registry" if where == "any" and reference.in_registry else where
-
-
-def _not_found(reference: Reference, where: Where) -> NotFoundError:
-    places = _places(reference, where)
-    names = {"registry": reference.layout or reference.registry, "store": reference.layout or "the local store"}
-    listed = f" {reference.name}" if places[-1] == "registry" else ""
-    return NotFoundError(
-        f"'{reference}' is not in " + " and not in ".join(names[place] for place in places),
-        hint=f"see what is there with `kitops list{listed}`",
-    )

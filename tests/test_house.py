@@ -16,7 +16,19 @@ INTEGRATIONS = {path.parent.parent.name: path for path in (ROOT.parent / "integr
 MAX_LINES = 400
 ORDER = (
     *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity", "staged"),
-    *("oci", "machine", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
+    *(
+        "oci",
+        "machine",
+        "files",
+        "objects",
+        "kitfile",
+        "layers",
+        "storage",
+        "registries",
+        "signing",
+        "found",
+        "session",
+    ),
     *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
     *("catalogs", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),

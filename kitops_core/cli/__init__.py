@@ -6,6 +6,11 @@ import atexit
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 _COLLECT_AFTER = 50_000
 
@@ -28,6 +33,44 @@ def main() -> None:
     atexit.register(gc.freeze)  # and so is looking through all of them once more when the process ends anyway
     # No plugin has a say here, and looking for one reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from kitops_core.cli.group import kitops
+    with _inspect_later():
+        import dataclasses  # noqa: F401 - imports it as well
+
+        from kitops_core.cli.group import kitops
 
     kitops(prog_name="kitops")
+
+
+class _Inspect(ModuleType):
+    """Stands for :mod:`inspect`, which is imported when something else of it is first used."""
+
+    @staticmethod
+    def cleandoc(text: str) -> str:
+        """As :func:`inspect.cleandoc`, which click calls for the help of every option; one line is clean."""
+        if "\n" in text:
+            return str(_real_inspect().cleandoc(text))
+        return text.strip()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_real_inspect(), name)
+
+
+def _real_inspect() -> ModuleType:
+    if isinstance(sys.modules.get("inspect"), _Inspect):
+        del sys.modules["inspect"]
+    return import_module("inspect")
+
+
+@contextmanager
+def _inspect_later() -> Iterator[None]:
+    """Have what is imported in the block import :mod:`inspect` when it uses it; what is imported later has it itself.
+
+    click and dataclasses want it for help texts and for classes without a docstring, and it brings Python's own parser
+    along: a twentieth of a small command.
+    """
+    later = sys.modules.setdefault("inspect", _Inspect("inspect"))
+    try:
+        yield
+    finally:
+        if isinstance(later, _Inspect) and sys.modules.get("inspect") is later:
+            del sys.modules["inspect"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,8 @@ def answer(*parts: object) -> None:
 
 def answer_json(data: Any) -> None:
     """The answer as one JSON document."""
+    import json
+
     answer_text(json.dumps(data, indent=2) + "\n")
 
 

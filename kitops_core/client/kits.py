@@ -45,7 +45,7 @@ class KitVerbs:
             DeniedError, RegistryError, StoreError: The registry or the store refused or failed.
             CancelledError: The switch was flipped.
         """
-        from kitops_core.kits.copy import pull
+        from kitops_core.kits.pull import pull
 
         return pull(self._session, reference, referrers=referrers)
 

@@ -109,6 +109,8 @@ def _some(names: list[str], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class _Tensor:
+    """A tensor as its file's header has it, and which bytes of the file it is."""
+
     name: str
     about: str
     begin: int

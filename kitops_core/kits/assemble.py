@@ -148,7 +148,7 @@ def _finished(
     finished, problems = [], []
     for record, entry in zip(records, entries, strict=True):
         said = parse_layer_type(record.media_type)
-        kind = replace(said, section=entry.section) if said else LayerType(entry.section)
+        kind = said._replace(section=entry.section) if said else LayerType(entry.section)
         if record.media_type != (kind.modelpack() if model_pack else kind.modelkit()):
             what = "ModelPack" if model_pack else "ModelKit"
             problems.append(f"'{record.path}' has media type '{record.media_type}', no {entry.section} of a {what}")

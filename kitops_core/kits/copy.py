@@ -1,18 +1,16 @@
-"""Copy, push and pull: a kit or an index from one storage to another, its bytes and its digest unchanged."""
+"""Copy and push: a kit or an index from one storage to another, its bytes and its digest unchanged."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from typing import Literal
 
 from kitops_core.errors import InvalidReferenceError
-from kitops_core.kits.chain import missing_parents
 from kitops_core.kits.copy_graph import copy_manifest
 from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.oci.kit_index import KitIndex
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name, parse_reference
+from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name
 from kitops_core.session import FoundAny, Session, digest_of
 
 Into = Literal["store", "registry"]
@@ -21,20 +19,6 @@ Into = Literal["store", "registry"]
 def push(session: Session, reference: str, to: str = "", *, referrers: bool = True) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.push`."""
     return copy(session, reference, to or reference, where="store", referrers=referrers)
-
-
-def pull(session: Session, reference: str, *, referrers: bool = False) -> ModelKitRecord:
-    """See :meth:`kitops_core.Client.pull`."""
-    asked = parse_reference(reference)
-    found = session.find(asked, "registry")  # one kit, as in the reference CLI: a whole index is copied, or index_pull
-    with closing(found.storage):
-        kit = read_kit(found.storage, found.manifest)
-        for parent in missing_parents(session, found, kit):  # first, so that what is in the store can be unpacked
-            copy(session, parent, parent, where="registry", into="store", referrers=referrers)
-        target = asked.whole
-        if asked.select and asked.digest:  # the digest is the index's
-            target = replace(target, digest="" if asked.tag else found.manifest.digest)
-        return _copy(session, found, target, "store", referrers, kit)
 
 
 def copy(
@@ -48,10 +32,10 @@ def copy(
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.copy`."""
     destination = parse_name(target)
-    return _copy(session, session.find_any(source, where), destination, into, referrers)
+    return copy_found(session, session.find_any(source, where), destination, into, referrers)
 
 
-def _copy(
+def copy_found(
     session: Session,
     found: FoundAny,
     destination: Reference,
@@ -59,6 +43,7 @@ def _copy(
     referrers: bool,
     kit: StoredKit | None = None,
 ) -> ModelKitRecord:
+    """Copy what was found, and close the storage it was found in; ``kit`` is the same, where it was read."""
     manifest, control = found.manifest, session.control
     with closing(found.storage):
         if kit is None and not isinstance(manifest, KitIndex):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from inspect import getattr_static
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeGuard
 
 from kitops_core.errors import InvalidInputError
@@ -52,9 +52,11 @@ Location = str | os.PathLike[str] | Annotated[FileSystemPath, _AsItIs]
 
 def brings_file_system(location: object) -> TypeGuard[FileSystemPath]:
     """Whether a location is a path with a file system, which is not asked for yet: it may need what is not there."""
-    return not isinstance(location, str) and all(
-        getattr_static(location, name, None) is not None for name in ("fs", "path")
-    )
+    if isinstance(location, str) or type(location) is type(Path()):
+        return False
+    from inspect import getattr_static  # which brings Python's own parser along
+
+    return all(getattr_static(location, name, None) is not None for name in ("fs", "path"))
 
 
 def local_path(location: Location) -> str | None:

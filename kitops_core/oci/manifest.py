@@ -10,10 +10,8 @@ from typing import Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError, WrongKindError
 from kitops_core.oci import media_types
+from kitops_core.oci.media_types import MAX_MANIFEST_BYTES as MAX_MANIFEST_BYTES
 from kitops_core.reference import is_digest
-
-MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-"""The largest manifest every registry must take (distribution spec 1.1); larger ones are neither read nor written."""
 
 
 def sha256_digest(data: bytes | memoryview) -> str:

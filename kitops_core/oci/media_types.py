@@ -1,10 +1,12 @@
-"""Media types, artifact types and annotation keys of OCI 1.1, KitOps ModelKits and CNCF ModelPacks."""
+"""Media types, artifact types, annotation keys and sizes of OCI 1.1, KitOps ModelKits and CNCF ModelPacks."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
+
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+"""The largest manifest every registry must take (distribution spec 1.1); larger ones are neither read nor written."""
 
 IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -56,8 +58,7 @@ _FROM_MODELPACK: dict[str, Section] = {
 }
 
 
-@dataclass(frozen=True)
-class LayerType:
+class LayerType(NamedTuple):
     """What a layer holds and how its bytes are written.
 
     Attributes:

@@ -7,8 +7,6 @@ so that what is attached can be found whatever becomes of the list under the fal
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 
 _MOST_HEX = 64
@@ -31,7 +29,9 @@ def own_tag(subject: str, referrer: str) -> str:
         subject: The digest of what it is attached to.
         referrer: Its own digest, of SHA-256.
     """
-    value = base64.b32encode(bytes.fromhex(referrer.removeprefix("sha256:"))).decode()
+    from base64 import b32encode
+
+    value = b32encode(bytes.fromhex(referrer.removeprefix("sha256:"))).decode()
     return f"{fallback_tag(subject)}.{value.rstrip('=').lower()}"
 
 
@@ -40,9 +40,12 @@ def referrer_of(tag: str, subject: str) -> str:
     name, _, value = tag.partition(".")
     if name != fallback_tag(subject) or not re.fullmatch(_OWN_SUFFIX, value):
         return ""
+    from base64 import b32decode
+    from binascii import Error
+
     try:
-        digest = f"sha256:{base64.b32decode(value.upper() + '====').hex()}"
-    except binascii.Error:
+        digest = f"sha256:{b32decode(value.upper() + '====').hex()}"
+    except Error:
         return ""
     return digest if own_tag(subject, digest) == tag else ""
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from kitops_core.events import Control
-from kitops_core.oci.blob import BlobReader, BlobSource
-from kitops_core.oci.kit_index import AnyManifest
-from kitops_core.oci.manifest import Descriptor, Manifest
+if TYPE_CHECKING:
+    from kitops_core.events import Control
+    from kitops_core.oci.blob import BlobReader, BlobSource
+    from kitops_core.oci.kit_index import AnyManifest
+    from kitops_core.oci.manifest import Descriptor, Manifest
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """What became of a blob.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_runner import modules_after, ok
+from cli_runner import modules_after, modules_before_connecting, ok
 from registry_fixture import PASSWORD, USERNAME, Served
 
 MODELS = {"pydantic", "pydantic_core"}
@@ -15,7 +15,9 @@ CLIENTS = {"urllib3", "http", "email"}
 """General clients of HTTP, and what they read heads with; TLS is only for those who speak it."""
 OPEN_REGISTRY = {"kitops_core.storage.registry.challenge", "encodings.idna", "stringprep"}
 """What only a registry that asks for a password, or one with a name in another script, makes necessary."""
-UNUSED = {"rich", "cryptography", "nacl", "oras", "requests", "identify", "asyncio", "concurrent"}
+UNUSED = {"rich", "cryptography", "nacl", "oras", "requests", "identify", "asyncio", "concurrent", "inspect"}
+LATER = {"kitops_core.kits.copy", "kitops_core.oci.manifest", "kitops_core.record", "kitops_core.kitfile", "hashlib"}
+"""What a registry's first answer is needed for, and so can be imported while it is on its way."""
 
 
 @pytest.fixture
@@ -66,6 +68,10 @@ def test_commands_on_an_open_registry_import_neither_models_nor_what_only_closed
 ) -> None:
     modules = modules_after(*filled(command, packed, tmp_path / "out"))
     assert modules & (MODELS | UNUSED | CLIENTS | OPEN_REGISTRY | {"ssl"}) == set()
+
+
+def test_a_pull_asks_before_it_imports_what_the_answer_is_for() -> None:
+    assert modules_before_connecting("pull", "127.0.0.1:9/start:1") & (LATER | UNUSED | {"json", "random"}) == set()
 
 
 def test_login_imports_neither_models_nor_a_general_client(auth_registry: Served) -> None:

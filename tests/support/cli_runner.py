@@ -58,9 +58,19 @@ def run(*args: object, **options: Any) -> Ran:
 
 def modules_after(*args: object, stdin: str = "") -> set[str]:
     """The names of all modules that a process has imported when the command, which must succeed, ends."""
+    return _modules(args, "import atexit; atexit.register(tell)", stdin)
+
+
+def modules_before_connecting(*args: object) -> set[str]:
+    """The names of all modules that a process has imported when the command is about to connect to a registry."""
+    return _modules(args, "import os, socket; socket.socket.connect = lambda *_: (tell(), os._exit(0))")
+
+
+def _modules(args: tuple[object, ...], when: str, stdin: str = "") -> set[str]:
     script = (
-        "import sys, atexit\n"
-        "atexit.register(lambda: print('\\n'.join(sys.modules), file=sys.stderr))\n"
+        "import sys\n"
+        "def tell(): print('\\n'.join(sys.modules), file=sys.stderr, flush=True)\n"
+        f"{when}\n"
         "from kitops_core.cli import main\n"
         f"sys.argv = ['kitops', *{[str(arg) for arg in args]!r}]\n"
         "main()\n"

@@ -228,8 +228,9 @@ def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
         for module in (swap, referrers_list, repository, backoff):
             patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: model.now), raising=False)
         # The same again each time, and not the same for all: writers that wait equally long would stay in step.
-        for module in (backoff, referrers_list):
-            patch.setattr(module, "random", Random(0))
+        chance = Random(0)
+        patch.setattr(backoff, "up_to", lambda bound: chance.uniform(0, bound))
+        patch.setattr(referrers_list, "random", Random(0))
         patch.setattr(Control, "sleep", lambda control, seconds: model.sleep(seconds))
         # The writers of the model are processes of their own, which share no lock.
         patch.setattr(referrers_list, "_turn", lambda where: nullcontext())

@@ -7,14 +7,12 @@ token service it names.
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from kitops_core.errors import DeniedError, RegistryError
@@ -32,8 +30,7 @@ _CLIENT_ID = "kitops-core"
 _POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """What a request wants to do, and where.
 
     Attributes:
@@ -58,6 +55,8 @@ class TokenService(Protocol):
 
 @dataclass(frozen=True)
 class _Token:
+    """A token, for how many seconds it is, and when on the monotonic clock it ends."""
+
     value: str
     seconds: float
     expires: float
@@ -279,7 +278,9 @@ class Authenticator:
 
 def encode_basic(username: str, password: str) -> str:
     """``user:password`` in base64, as the Basic scheme and the entries of credential files have it."""
-    return base64.b64encode(f"{username}:{password}".encode()).decode()
+    from base64 import b64encode  # open registries do without
+
+    return b64encode(f"{username}:{password}".encode()).decode()
 
 
 def merge_scopes(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
@@ -292,6 +293,8 @@ def merge_scopes(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]
 
 
 def _json(body: bytes) -> dict[str, Any]:
+    import json
+
     try:
         answer = json.loads(body)
     except ValueError:

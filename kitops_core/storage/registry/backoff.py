@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TypeVar
 
@@ -63,7 +62,7 @@ class Backoff:
         if at_least > left or (left <= 0 and self._attempts >= least) or self._keep_trying == 0:
             return False
         bound = min(self._first * 2 ** min(self._attempts, 20), _LONGEST_WAIT)
-        seconds = random.uniform(0, bound)  # noqa: S311 - spreads clients out, guards nothing
+        seconds = up_to(bound)
         if left > 0:
             seconds = min(seconds, left)
         self._attempts += 1
@@ -96,3 +95,10 @@ class Backoff:
             event = Event("retry", self._server, detail=f"{self._server} {problem}; trying again in {said}")
             self._control.remind(self._server, _REMIND_EVERY, event)
             self._control.sleep(min(left, _REMIND_EVERY))
+
+
+def up_to(bound: float) -> float:
+    """A wait of any length below a bound."""
+    from random import uniform  # few ever wait
+
+    return uniform(0, bound)  # noqa: S311 - spreads clients out, guards nothing

@@ -159,6 +159,7 @@ class Connection:
                 self._connect(timeouts)
             self._wait_at_most(timeouts.send)
             unsent = self._send(head, body, chunked="Transfer-Encoding" in headers)
+            user.use_the_wait()
             self._wait_at_most(timeouts.receive)
             return Response(method, self._read_head(), self, reusable=unsent is None)
         except BaseException as error:
@@ -311,6 +312,7 @@ class Connection:
                 sock.settimeout(timeout)
                 self._check()
                 sock.connect(address)
+                self._check()  # a switch that was flipped before there was a connection found none to end
                 return
             except OSError as error:
                 self._check()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from kitops_core.errors import IntegrityError, RegistryError
 from kitops_core.events import Control
-from kitops_core.oci.manifest import Descriptor
 from kitops_core.storage.limits import MAX_PAGES
 from kitops_core.storage.registry.auth import Access
 from kitops_core.storage.registry.hosts import api_repository, base_url, follow, origin
 from kitops_core.storage.registry.transport import Answer, Request, Transport
+
+if TYPE_CHECKING:
+    from kitops_core.oci.manifest import Descriptor
 
 PULL = "pull"
 PUSH = "pull,push"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import re
 import socket
 import sys
@@ -109,6 +108,8 @@ class Problem(NamedTuple):
 
 def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
     """Read the distribution spec's error JSON; what is not JSON is named, not quoted."""
+    import json
+
     try:
         first = json.loads(body)["errors"][0]
         code, message, detail = str(first.get("code") or ""), first.get("message"), first.get("detail")

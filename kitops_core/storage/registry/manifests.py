@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kitops_core.errors import ConflictError, IntegrityError, NotFoundError
+from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci import media_types
-from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, sha256_digest
+from kitops_core.oci.media_types import MAX_MANIFEST_BYTES
 from kitops_core.reference import is_digest
 from kitops_core.storage.registry.endpoint import DELETE, PULL, PUSH, Endpoint
 from kitops_core.storage.registry.failures import read_problem
 from kitops_core.storage.registry.transport import Answer
+
+if TYPE_CHECKING:
+    from kitops_core.oci.kit_index import AnyManifest
+    from kitops_core.oci.manifest import Descriptor
 
 _ACCEPT = {
     "Accept": ", ".join(
@@ -48,6 +51,20 @@ class RawManifest(NamedTuple):
     media_type: str
 
 
+def raw_manifest(manifest: AnyManifest, name: str) -> RawManifest:
+    """A manifest as it is stored in the repository ``name``.
+
+    Raises:
+        InvalidInputError: It is too large for a registry.
+    """
+    if len(manifest.raw) > MAX_MANIFEST_BYTES:
+        raise InvalidInputError(
+            f"{name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
+            hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
+        )
+    return RawManifest(manifest.raw, manifest.digest, manifest.media_type)
+
+
 class ManifestApi:
     """The manifests of one repository."""
 
@@ -70,6 +87,8 @@ class ManifestApi:
         """
         entity, known = self._heads.get(target, ("", None))
         answer = self._head(target, PULL, self._control, {"If-None-Match": entity} if entity else {})
+        from kitops_core.oci.manifest import Descriptor
+
         if answer.status == 304 and known is not None:
             return known
         self._heads.pop(target, None)
@@ -119,15 +138,15 @@ class ManifestApi:
         except NotFoundError as error:
             raise NotFoundError(f"{where} does not exist") from error
         announced = target if is_digest(target) else answer.headers.get("docker-content-digest", "")
-        digest = sha256_digest(answer.body)
-        if is_digest(announced):
-            algorithm = announced.partition(":")[0]
-            digest = f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}"
-            if digest != announced:
-                raise IntegrityError(
-                    f"{where}: the registry sent {len(answer.body)} bytes with digest {digest} for {announced}",
-                    hint="the registry, or a proxy before it, altered the manifest",
-                )
+        import hashlib  # its library takes a while to load, and there was an answer to wait for
+
+        algorithm = announced.partition(":")[0] if is_digest(announced) else "sha256"
+        digest = f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}"
+        if is_digest(announced) and digest != announced:
+            raise IntegrityError(
+                f"{where}: the registry sent {len(answer.body)} bytes with digest {digest} for {announced}",
+                hint="the registry, or a proxy before it, altered the manifest",
+            )
         media_type = _media_type(answer.headers.get("content-type", "")) or media_types.IMAGE_MANIFEST
         return RawManifest(answer.body, digest, media_type)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 from collections import deque
@@ -90,6 +89,8 @@ class Pools:
         return self._contexts[client]
 
     def _read_proxy(self, url: str) -> Proxy:
+        from base64 import b64encode
+
         try:
             server, _ = split_url(url)
         except InvalidInputError:
@@ -97,7 +98,7 @@ class Pools:
                 f"the proxy '{redact_url(url)}' is not a URL that can be used", hint="write http://host:port"
             ) from None
         user = unquote(urlsplit(url).netloc.rpartition("@")[0])
-        authorization = f"Basic {base64.b64encode(user.encode()).decode()}" if user else ""
+        authorization = f"Basic {b64encode(user.encode()).decode()}" if user else ""
         return Proxy(server, authorization, self._context(client=False) if server.scheme == "https" else None)
 
     def _proxy(self, server: Server, url: str) -> str:

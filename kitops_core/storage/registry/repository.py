@@ -1,31 +1,34 @@
-"""One repository in a registry, as a storage for kits (OCI distribution spec 1.1)."""
+"""One repository in a registry, as a storage for kits (OCI distribution spec 1.1).
+
+What asks the first question is imported at once, everything else when it is needed: a command waits for it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
+from kitops_core.errors import ConflictError, DeniedError, IntegrityError, NotFoundError
 from kitops_core.events import Control
-from kitops_core.oci.blob import BlobReader, BlobSource
-from kitops_core.oci.kit_index import AnyManifest, parse_any
-from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
 from kitops_core.reference import check_tag
-from kitops_core.storage import Written
-from kitops_core.storage.registry.downloads import download_blob
 from kitops_core.storage.registry.endpoint import Endpoint
-from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
+from kitops_core.storage.registry.manifests import ManifestApi, raw_manifest
 from kitops_core.storage.registry.options import RegistryOptions
+from kitops_core.storage.registry.parts import Parts
 from kitops_core.storage.registry.ping import ping
-from kitops_core.storage.registry.referrers_list import Referrers
 from kitops_core.storage.registry.swap import swap
-from kitops_core.storage.registry.tags_list import list_tags
 from kitops_core.storage.registry.transport import Transport
-from kitops_core.storage.registry.uploads import Uploader
+
+if TYPE_CHECKING:
+    from kitops_core.oci.blob import BlobReader, BlobSource
+    from kitops_core.oci.kit_index import AnyManifest
+    from kitops_core.oci.manifest import Descriptor, Manifest
+    from kitops_core.storage import Written
 
 
 class RegistryRepository:
@@ -55,8 +58,7 @@ class RegistryRepository:
         self._control = control or Control()
         self._endpoint = Endpoint(self._transport, registry, repository)
         self._manifests = ManifestApi(self._endpoint, self._control)
-        self._referrers = Referrers(self._endpoint, self._manifests, self._control)
-        self._uploader = Uploader(self._endpoint)
+        self._parts = Parts(self._endpoint, self._manifests, self._control)
 
     @property
     def name(self) -> str:
@@ -96,9 +98,11 @@ class RegistryRepository:
             IntegrityError: The bytes have another digest, or are not an image manifest.
             DeniedError, RegistryError: The registry refused or failed.
         """
+        from kitops_core.oci.manifest import parse_manifest
+
         manifest = parse_manifest(self._manifests.fetch(target).raw, self._manifests.where(target))
         if manifest.config.digest == EMPTY_DIGEST:
-            self._uploader.present.add(EMPTY_DIGEST)
+            self._parts.uploader.present.add(EMPTY_DIGEST)
         return manifest
 
     def read(self, target: str, *, index_first: bool = False) -> AnyManifest:
@@ -114,6 +118,8 @@ class RegistryRepository:
             DeniedError, RegistryError: The registry refused or failed.
         """
         found = self._manifests.fetch(target)
+        from kitops_core.oci.kit_index import parse_any  # while the answer was on its way, at the earliest
+
         return parse_any(found.raw, self._manifests.where(target), found.media_type)
 
     def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
@@ -133,8 +139,10 @@ class RegistryRepository:
         if manifest.subject is None:
             self.keep(manifest)
         self._put(manifest, tags)
+        from kitops_core.oci.manifest import Manifest
+
         if isinstance(manifest, Manifest) and manifest.subject is not None:
-            self._referrers.put([manifest])
+            self._parts.referrers.put([manifest])
         return manifest.descriptor
 
     def keep(self, manifest: AnyManifest, tag: str = "") -> None:
@@ -184,12 +192,12 @@ class RegistryRepository:
                 back raises ``UnlistedError`` and the latter two.
         """
         for manifest in manifests:
-            _raw(manifest, self.name)
-        return self._referrers.put_unlisted(manifests)
+            raw_manifest(manifest, self.name)
+        return self._parts.referrers.put_unlisted(manifests)
 
     def _put(self, manifest: AnyManifest, tags: Sequence[str]) -> None:
         for tag in tags:
-            self._manifests.put(_raw(manifest, self.name), tag)
+            self._manifests.put(raw_manifest(manifest, self.name), tag)
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here; the registry is trusted to have its blobs then.
@@ -210,7 +218,7 @@ class RegistryRepository:
             NotFoundError: It is not there.
             DeniedError, RegistryError: The registry refused or failed; also while reading.
         """
-        return BlobReader(download_blob(self._endpoint, descriptor, control), descriptor, self.name)
+        return self._parts.read(descriptor, control)
 
     def write_blob(
         self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
@@ -230,7 +238,7 @@ class RegistryRepository:
             DeniedError, RegistryError: The registry refused or failed.
             CancelledError: The switch was flipped.
         """
-        return self._uploader.write(source, control, mount_from, fresh)
+        return self._parts.uploader.write(source, control, mount_from, fresh)
 
     def tags(self) -> Iterator[str]:
         """Every tag, sorted, without the tags that only hold referrers, and our own.
@@ -240,7 +248,7 @@ class RegistryRepository:
             IntegrityError: There are too many tags.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return filter(is_listed, list_tags(self._endpoint, self._control))
+        return filter(is_listed, self._parts.tags())
 
     def own_tags(self) -> Iterator[str]:
         """The tags of our own, sorted; see :mod:`kitops_core.oci.own_tags`.
@@ -252,16 +260,16 @@ class RegistryRepository:
         """
         at = time.monotonic()
         try:
-            tags = list_tags(self._endpoint, self._control)
+            tags = self._parts.tags()
         except NotFoundError:  # there is no such repository yet, and so no tag
-            self._referrers.saw((), at)
+            self._parts.referrers.saw((), at)
             raise
-        self._referrers.saw(tags, at)
+        self._parts.referrers.saw(tags, at)
         return filter(is_own_tag, tags)
 
     def seen_tags(self) -> Collection[str] | None:
         """All tags as they were when something had to list them anyway; ``None`` where nothing had to."""
-        return self._referrers.seen_tags
+        return self._parts.referrers.seen_tags
 
     def subjects(self) -> Iterator[str]:
         """Digests of the manifests that something is attached to, as referrers' tags tell them; none with the API.
@@ -271,7 +279,7 @@ class RegistryRepository:
             IntegrityError: There are too many tags.
             DeniedError, RegistryError: The registry refused or failed.
         """
-        digests = dict.fromkeys(map(subject_of, list_tags(self._endpoint, self._control)))
+        digests = dict.fromkeys(map(subject_of, self._parts.tags()))
         return (digest for digest in digests if digest)
 
     def tag(self, descriptor: Descriptor, tag: str) -> None:
@@ -316,7 +324,7 @@ class RegistryRepository:
             RegistryError: The registry failed; the message says so where the tag may have moved.
             DeniedError: The registry refused.
         """
-        raw = _raw(manifest, self.name)
+        raw = raw_manifest(manifest, self.name)
         settle = self._transport.options.settle
         swap(
             self._manifests,
@@ -364,7 +372,7 @@ class RegistryRepository:
                 hint="deleting may have to be enabled there, or go through the registry's own interface",
             )
         if manifest is not None:
-            self._referrers.forget(manifest)
+            self._parts.referrers.forget(manifest)
 
     def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
         """Descriptors of the manifests whose subject is ``digest``, of one artifact type if given.
@@ -372,7 +380,7 @@ class RegistryRepository:
         Raises:
             DeniedError, RegistryError: The registry refused or failed.
         """
-        return self._referrers.of(digest, artifact_type)
+        return self._parts.referrers.of(digest, artifact_type)
 
     def ping(self) -> None:
         """Ask whether the registry is there and speaks the API.
@@ -386,13 +394,3 @@ class RegistryRepository:
         """Let go of the connections, unless they are shared."""
         if not self._shared:
             self._transport.close()
-
-
-def _raw(manifest: AnyManifest, name: str) -> RawManifest:
-    """A manifest as it is stored, after a look at its size."""
-    if len(manifest.raw) > MAX_MANIFEST_BYTES:
-        raise InvalidInputError(
-            f"{name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
-            hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
-        )
-    return RawManifest(manifest.raw, manifest.digest, manifest.media_type)

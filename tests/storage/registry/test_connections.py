@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -236,6 +240,35 @@ def test_who_was_cancelled_sends_nothing(pools: Pools) -> None:
         with pytest.raises(CancelledError):
             ask(pools, server, control=Control(cancel=cancel))
         assert server.connections == 0
+
+
+def test_who_is_cancelled_while_the_connection_is_made_sends_nothing(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = Cancel()
+    connect = socket.socket.connect
+
+    def connect_late(sock: socket.socket, address: object) -> None:
+        cancel.cancel()  # there is no connection yet that could be ended
+        connect(sock, address)  # type: ignore[arg-type]
+
+    with scripted_server(say(OK)) as server:
+        monkeypatch.setattr(socket.socket, "connect", connect_late)
+        with pytest.raises(CancelledError):
+            ask(pools, server, control=Control(cancel=cancel))
+    assert server.requests == []
+
+
+def test_what_is_needed_next_is_imported_while_the_answer_is_on_its_way(pools: Pools) -> None:
+    sys.modules.pop("this", None)
+    control = Control()
+    control.import_meanwhile("this")
+    with scripted_server(say(OK), say(OK)) as server:
+        with redirect_stdout(StringIO()):  # it says what Python is about
+            all_of(ask(pools, server, control=control))
+        del sys.modules["this"]
+        all_of(ask(pools, server, control=control))  # once
+    assert "this" not in sys.modules
 
 
 # --- a body in any pieces ----------------------------------------------------------------------------------------
