@@ -149,11 +149,14 @@ class Control:
         """Have modules imported while the next answer is on its way: a command that starts has many to import."""
         self._meanwhile.extend(modules)
 
-    def use_the_wait(self) -> None:
-        """Import what is needed next, now that there is an answer to wait for."""
+    def use_the_wait(self) -> bool:
+        """Import what is needed next, now that there is an answer to wait for; false where there was nothing to do."""
+        if not self._meanwhile:
+            return False
         while self._meanwhile:
             with suppress(IndexError):  # another thread took it
                 import_module(self._meanwhile.popleft())
+        return True
 
     def sleep(self, seconds: float) -> None:
         """Wait between retries; raises :class:`CancelledError` soon after a switch is flipped."""

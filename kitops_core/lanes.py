@@ -8,6 +8,7 @@ that there are too many requests.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -38,8 +39,10 @@ _REFUSED_SECONDS = 2.0
 """How long it takes for each further lane once a server has refused some."""
 _THREADS = 64
 """Of how many threads it is asked how long they stood in line, the newest: each costs a file to read."""
-_SMALL_BYTES = 1024 * 1024
+SMALL_BYTES = 1024 * 1024
 """Tasks that move less than this are held up by the round trip, and not by the width of the link."""
+_FAR_SECONDS = 0.01
+"""A server that never answered faster is far: for small tasks nothing but more connections helps."""
 
 
 _most: ContextVar[int | None] = ContextVar("most", default=None)
@@ -75,6 +78,7 @@ class Lanes:
         self._changed, self._moved_then, self._finished_then = self._looked, 0, 0
         self._hold = 0.0
         self._refused = 0.0
+        self._nearest = math.inf
         self._readers = self._parts = 0
 
     @property
@@ -126,6 +130,16 @@ class Lanes:
         with self._lock:
             self._finished += 1
         self.look()
+
+    def answered(self, seconds: float) -> None:
+        """Tell how long a server took to answer a request."""
+        self._nearest = min(self._nearest, seconds)
+
+    def expect_small(self) -> None:
+        """Tell that many small tasks begin: where the servers are far they get all lanes at once."""
+        with self._lock:
+            if _FAR_SECONDS <= self._nearest < math.inf and not self._refused:
+                self._limit = MOST_LANES
 
     def waits(self, seconds: float) -> bool:
         """Whether the processor has been waiting for the network for that long."""
@@ -206,7 +220,7 @@ class Lanes:
             if now - max(self._refused, self._changed) < _REFUSED_SECONDS:
                 return
             limit = self._limit + 1
-        elif self._limit >= _UNPROVEN and not (finished and moved < finished * _SMALL_BYTES):
+        elif self._limit >= _UNPROVEN and not (finished and moved < finished * SMALL_BYTES):
             if elapsed < _PROOF_SECONDS or moved < self._limit * _PROOF_BYTES:
                 return
             rate = moved / elapsed

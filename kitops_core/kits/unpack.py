@@ -16,6 +16,7 @@ from kitops_core.kits.chain import MAX_REFERENCE_CHAIN
 from kitops_core.kits.filters import Filter, parse_filters, takes_entry, takes_kitfile
 from kitops_core.kits.remote import fetch_remote, select_remote
 from kitops_core.kits.stored_kit import StoredKit, StoredLayer, read_kit
+from kitops_core.lanes import SMALL_BYTES
 from kitops_core.parallel import run_all
 from kitops_core.reference import Where, parse_reference
 from kitops_core.session import FoundKit, Session
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from kitops_core.layers.publish import Existing
     from kitops_core.layers.tar_reader import Readable
     from kitops_core.signing.keys import PublicKey
+
+_NEXT = (
+    *("kitops_core.oci.kit_index", "kitops_core.storage.registry.downloads", "kitops_core.layers.staging"),
+    *("kitops_core.layers.extract", "kitops_core.layers.codecs", "kitops_core.kitfile.yaml_write"),
+)
+"""What is imported while a registry's first answer is on its way."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ def unpack(
     if verify_files and filters:
         raise InvalidInputError("the files are signed together, so a filter cannot be combined with verifying them")
     control = session.control
+    control.import_meanwhile(*_NEXT)
     with ExitStack() as stack:
         found = session.find(reference, where)
         stack.callback(found.storage.close)
@@ -165,6 +173,8 @@ def unpack_kit(
         _refuse_what_exists(directory, [layer.entry.path for _, layer in layers] + ["Kitfile"] * with_kitfile)
     with Staging(directory) as staging:
         tasks = [partial(_extract, storage, layer, staging.fd, max_ratio) for storage, layer in layers]
+        if sum(layer.descriptor.size for _, layer in layers) < len(layers) * SMALL_BYTES:
+            control.lanes.expect_small()
         results = run_all(tasks, control)
         if inspect is not None:
             inspect(staging.path)

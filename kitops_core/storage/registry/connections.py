@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -159,9 +160,13 @@ class Connection:
                 self._connect(timeouts)
             self._wait_at_most(timeouts.send)
             unsent = self._send(head, body, chunked="Transfer-Encoding" in headers)
-            user.use_the_wait()
+            was_used = user.use_the_wait()
+            sent = time.monotonic()
             self._wait_at_most(timeouts.receive)
-            return Response(method, self._read_head(), self, reusable=unsent is None)
+            answer = self._read_head()
+            if not was_used:
+                user.lanes.answered(time.monotonic() - sent)
+            return Response(method, answer, self, reusable=unsent is None)
         except BaseException as error:
             self.close()
             if unsent is not None and isinstance(error, OSError | BadAnswerError):

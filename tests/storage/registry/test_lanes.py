@@ -106,6 +106,32 @@ def test_no_more_lanes_are_taken_while_the_processors_are_in_use(
     assert lanes.limit == before
 
 
+@pytest.mark.parametrize(
+    ("answers", "most", "limit"),
+    [([0.03, 0.08], 32, 32), ([0.03, 0.08], 6, 6), ([0.03, 0.002], 32, None), ([], 32, None)],
+    ids=["far", "far and few allowed", "near", "unknown"],
+)
+def test_small_tasks_begin_on_all_lanes_where_no_answer_came_soon(
+    answers: list[float], most: int, limit: int | None
+) -> None:
+    with at_most(most):
+        lanes = Lanes()
+    before = lanes.limit
+    for seconds in answers:
+        lanes.answered(seconds)
+    lanes.expect_small()
+    assert lanes.limit == (limit or before)
+
+
+def test_small_tasks_do_not_begin_on_all_lanes_where_a_server_refused_some() -> None:
+    lanes = Lanes()
+    lanes.answered(0.03)
+    lanes.refused()
+    before = lanes.limit
+    lanes.expect_small()
+    assert lanes.limit == before
+
+
 @pytest.mark.parametrize(("per_lane", "most"), [(False, 16), (True, 32)])
 def test_more_lanes_that_move_no_more_bytes_are_given_up_again(
     monkeypatch: pytest.MonkeyPatch, per_lane: bool, most: int
