@@ -40,7 +40,7 @@ test: $(UV) registry browser test-core test-floor test-airflow test-airflow-old 
 
 .PHONY: test-fast
 test-fast: $(UV) registry ## The core's fast tests only
-	$(CORE) pytest -q -n 2 -m "not slow"
+	$(CORE) pytest -q -n 2 -m "not slow" --hypothesis-profile=fast
 
 .PHONY: test-core
 test-core: $(UV) registry browser

@@ -26,6 +26,8 @@ from kitops_core.storage.registry import RegistryRepository
 
 pytest_plugins = ["registry_plugin"]
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each command that a test starts would compile all of us again
+hypothesis.settings.register_profile("fast", max_examples=20, deadline=None)  # `make test-fast`
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("unhurried")
 

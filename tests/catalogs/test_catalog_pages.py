@@ -120,7 +120,7 @@ def test_from_a_file_only_the_style_is_fetched_and_nothing_is_refused(
 def test_from_a_server_it_is_the_same(browser: Page, site: dict[str, Path]) -> None:
     serve = functools.partial(_Quiet, directory=str(site["folder"]))
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         root = f"http://127.0.0.1:{server.server_address[1]}/"
         path = site["version"].relative_to(site["folder"]).as_posix()
         browser.visit(root + path)

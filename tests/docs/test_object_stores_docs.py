@@ -15,6 +15,10 @@ import kitops_core as kitops
 FILE = "docs/object-stores.md"
 
 
+needs_s3 = pytest.mark.slow
+"""The server takes seconds to start."""
+
+
 @pytest.fixture
 def place(s3: S3Server, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """What stands for the bucket and for the registry of the snippets."""
@@ -30,12 +34,14 @@ def here(name: str, place: tuple[str, str]) -> str:
     return snippet(name, FILE).replace("s3://models", place[0]).replace("registry.example.com", place[1])
 
 
+@needs_s3
 def test_the_command_packs_a_directory(place: tuple[str, str]) -> None:
     ok(*here("command", place).split()[2:])
     with kitops.open(f"{place[1]}/ml/churn:1.0") as kit:
         assert kit.read("model.onnx") == b"weights"
 
 
+@needs_s3
 def test_contents_are_packed_from_several_places(place: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(here("python", place), FILE, "exec"), {})
     assert capsys.readouterr().out.startswith("sha256:")
@@ -43,6 +49,7 @@ def test_contents_are_packed_from_several_places(place: tuple[str, str], capsys:
         assert (kit.read("README.md"), kit.read("data/train.csv")) == (b"# Churn\n", b"1,2\n")
 
 
+@needs_s3
 def test_a_path_brings_its_own_endpoint_and_credentials(
     place: tuple[str, str], s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

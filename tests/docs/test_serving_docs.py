@@ -10,7 +10,7 @@ from cli_runner import run
 from readme import snippet
 from serving_kits import FLAT, push, read, write
 from signing_tools import KEY, write_keys
-from storage_initializing import initialize
+from storage_initializing import initialize_in_a_process as initialize
 from variants import make_index
 
 import kitops_core as kitops

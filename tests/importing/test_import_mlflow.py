@@ -27,7 +27,7 @@ from kitops_core.importing.mlflow_name import MlflowName, parse_mlflow_name
 
 mlflow = pytest.importorskip("mlflow", reason="the mlflow extra is not installed")
 pytest.importorskip("alembic", reason="a database of MLflow's needs alembic and sqlalchemy")
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # importing MLflow alone takes seconds
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -25,6 +25,7 @@ from kitops_core.errors import (
 from kitops_core.sources.s3 import S3, S3Url
 
 pytest.importorskip("botocore", reason="the objects extra is not installed")
+pytestmark = pytest.mark.slow  # a server and a client of S3, whose imports alone take seconds
 PART = 5 * 1024 * 1024
 
 

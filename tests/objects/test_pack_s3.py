@@ -19,6 +19,7 @@ from s3_server import BUCKET, SECRET_KEY, S3Server
 import kitops_core as kitops
 from kitops_core.objects.store import StoredObject
 
+pytestmark = pytest.mark.slow  # a real server of S3: it takes seconds to start, and a fifth of a core while it waits
 MODEL = os.urandom(9 * 1024 * 1024 + 123)  # five parts
 FILES = {
     "model.onnx": MODEL,

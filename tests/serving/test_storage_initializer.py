@@ -1,4 +1,4 @@
-"""The storage initializer of KServe, run as its init container is: by the console script, in a mounted directory."""
+"""The storage initializer of KServe, run as its init container is, in a mounted directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from fault_proxy import FaultProxy, corrupt
 from serving_kits import FILES, FLAT, push, read, write
 from signing_tools import KEY, OTHER_KEY, write_keys
-from storage_initializing import initialize
+from storage_initializing import initialize, initialize_in_a_process
 from variants import make_index
 
 import kitops_core as kitops
@@ -41,7 +41,7 @@ class TestTheArguments:
         assert ran.out == ""
 
     def test_help_and_version(self) -> None:
-        assert initialize("--help").out.startswith("Usage: kitops-storage-initializer")
+        assert initialize_in_a_process("--help").out.startswith("Usage: kitops-storage-initializer")
         assert initialize("--version").out == f"kitops-storage-initializer {kitops.__version__}\n"
 
     @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ class TestWhatIsThere:
 
     def test_a_container_that_starts_again_finds_it_there(self, faults: FaultProxy, tmp_path: Path) -> None:
         reference, models = push(faults.address, tmp_path / "kit"), tmp_path / "mnt"
-        assert initialize(f"kit://{reference}", models).code == 0
+        assert initialize_in_a_process(f"kit://{reference}", models).code == 0
         (models / "lost+found").mkdir()
         faults.seen.clear()
         ran = initialize(f"kit://{reference}", models)

@@ -48,6 +48,8 @@ class ScriptedServer:
         self._tls = tls
         self._server = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._closed = False
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -55,22 +57,31 @@ class ScriptedServer:
         """End all connections."""
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
-        for sock in (*self._open, self._server):
-            sock.close()
+        with self._lock:
+            self._closed = True
+            for sock in (*self._open, self._server):
+                sock.close()
+
+    def _keep(self, sock: socket.socket) -> None:
+        """Have a connection closed at the end; at once where that has been."""
+        with self._lock:
+            self._open.append(sock)
+            if self._closed:
+                sock.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 sock, _ = self._server.accept()
                 self.connections += 1
-                self._open.append(sock)
+                self._keep(sock)
                 threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
         with suppress(OSError, ValueError):
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
-                self._open.append(sock)
+                self._keep(sock)
             data = b""
             while self._script:
                 while b"\r\n\r\n" not in data:

@@ -51,6 +51,14 @@ USES: dict[str, Use] = {
     "ping": lambda repository, control: repository.ping(),
 }
 every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
+every_use_at_length = pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(use, id=id, marks=() if id in ("manifest", "upload") else pytest.mark.slow)
+        for id, use in USES.items()
+    ],
+)
+"""Where each waits for a second or more; a read and a write are enough for the fast tests."""
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ def name(registry: str) -> str:
 @every_use
 def test_a_registry_that_is_down_for_a_while_is_waited_for(registry: str, name: str, use: Use) -> None:
     events = Events()
-    with late_proxy(registry, 0.5) as address:
+    with late_proxy(registry, 0.2) as address:
         repository = RegistryRepository(address, name, RegistryOptions(keep_trying=60, backoff=0.1), events.control)
         use(repository, events.control)
         repository.close()
@@ -93,7 +101,7 @@ def test_a_registry_that_is_down_for_half_a_minute_is_waited_for_and_said_so_eve
     assert max(gaps) < 16
 
 
-@every_use
+@every_use_at_length
 def test_a_registry_that_asks_to_wait_gets_what_it_asks_for(faults: FaultProxy, name: str, use: Use) -> None:
     for method in ("GET", "HEAD", "POST", "PUT"):
         faults.fault(method, "", answer(429, Retry_After="1"))
