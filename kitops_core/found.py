@@ -42,11 +42,14 @@ class Found(Generic[_M]):
         return "registry" if self.remote else "local store"
 
 
-FoundKit: TypeAlias = "Found[Manifest]"
-"""A kit that was found, by its name or in an index."""
+if TYPE_CHECKING:
+    FoundKit: TypeAlias = Found[Manifest]
+    """A kit that was found, by its name or in an index."""
 
-FoundAny: TypeAlias = "Found[AnyManifest]"
-"""A kit or an index that was found."""
+    FoundAny: TypeAlias = Found[AnyManifest]
+    """A kit or an index that was found."""
+else:  # naming the manifests would import them
+    FoundKit = FoundAny = Found
 
 
 def places_of(reference: Reference, where: Where) -> list[Literal["store", "registry"]]:

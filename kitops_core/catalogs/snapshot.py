@@ -18,7 +18,7 @@ from kitops_core.reference import is_digest
 from kitops_core.session import Session
 from kitops_core.storage.registry.endpoint import PULL, Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
-from kitops_core.storage.registry.referrers_list import Referrers
+from kitops_core.storage.registry.parts import Parts
 from kitops_core.storage.registry.repository import RegistryRepository
 from kitops_core.storage.registry.tags_list import list_tags
 
@@ -61,7 +61,7 @@ class SnapshotRepository(RegistryRepository):
         self._attached: dict[str, list[Descriptor]] = {}
         self._kept = KeptManifests(self._endpoint, control, cache)
         self._manifests = self._kept
-        self._referrers = Referrers(self._endpoint, self._kept, control)
+        self._parts = Parts(self._endpoint, self._kept, control)
 
     def tags(self) -> Iterator[str]:
         """Every tag, sorted, without the tags that only hold referrers, and our own."""
@@ -93,7 +93,7 @@ class SnapshotRepository(RegistryRepository):
                 except KitOpsError as error:  # asked again it would be waited for again
                     self._failure = error
                     raise
-                self._referrers.saw(self._all, float("inf"))
+                self._parts.referrers.saw(self._all, float("inf"))
                 self._kept.saw(self._all)
             return self._all
 
