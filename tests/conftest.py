@@ -27,6 +27,7 @@ from kitops_core.storage.registry import RegistryRepository
 pytest_plugins = ["registry_plugin"]
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each command that a test starts would compile all of us again
+os.environ.setdefault("GOGC", "1000")  # a third of what a registry does for a test is looking for garbage
 hypothesis.settings.register_profile("fast", max_examples=20, deadline=None)  # `make test-fast`
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("unhurried")

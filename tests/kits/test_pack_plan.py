@@ -99,6 +99,7 @@ def test_contents_by_name_can_be_planned_too(project: Path) -> None:
     assert plan.left_out == ()
 
 
+@pytest.mark.slow
 def test_more_entries_than_a_manifest_has_room_for_are_said_before_a_file_is_looked_for(tmp_path: Path) -> None:
     entries = "".join(f"- path: data/a-directory/that-is-not-there/{number}.csv\n" for number in range(30_000))
     (tmp_path / "Kitfile").write_text("datasets:\n" + entries)

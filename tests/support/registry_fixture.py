@@ -146,9 +146,10 @@ def serve_zot(program: str) -> Iterator[str]:
 
 @contextmanager
 def _serving(command: list[str], address: str, scheme: str, log: Path) -> Iterator[None]:
+    go = {name: value for name, value in os.environ.items() if name == "GOGC"}
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, env={"PATH": ""}) as process,
+        subprocess.Popen(command, stdout=output, stderr=output, env={"PATH": "", **go}) as process,
     ):
         try:
             _wait(process, address, scheme, log)
