@@ -91,7 +91,7 @@ class _Promoter(PolicyOperator):
             parsed, and none for a dry run.
     """
 
-    template_fields: Sequence[str] = (*PolicyOperator.template_fields, "expect")
+    template_fields: Sequence[str] = ("policy", "expect", "note")
 
     def __init__(self, *, into: str, expect: str = "", outlets: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs, **({} if outlets is None else {"outlets": outlets}))
