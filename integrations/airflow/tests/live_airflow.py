@@ -160,13 +160,13 @@ class LiveAirflow:
 
         return self.until(look, f"{dag_id} {run_id}")
 
-    def parked(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Wait until the scheduler has noted that a task parked, before anything wakes the task again.
+    def parked(self, dag_id: str, run_id: str, task_id: str, times: int = 1) -> None:
+        """Wait until the scheduler has noted that a task parked, in this try, before anything wakes the task again.
 
         One that runs again before the scheduler has heard of its first exit is taken for failed: Airflow's scheduler
         looks out for that only while the task is scheduled, not once it runs.
         """
-        exited = f"TaskInstanceKey(dag_id='{dag_id}', task_id='{task_id}', run_id='{run_id}'"
+        exited = f"TaskInstanceKey(dag_id='{dag_id}', task_id='{task_id}', run_id='{run_id}', try_number={times}"
 
         def noted() -> bool:
             lines = self.log("scheduler").splitlines()
@@ -184,12 +184,15 @@ class LiveAirflow:
         self.until(asks, "it asks")
         return dict(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"))
 
-    def approve(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Answer it."""
-        self.asked(dag_id, run_id, task_id)
-        self.parked(dag_id, run_id, task_id)
+    def approve(
+        self, dag_id: str, run_id: str, task_id: str, times: int = 1, *, answer: str = "Approve", **shown: str
+    ) -> dict[str, Any]:
+        """Answer it, perhaps with what a page showed as parameters; gives what was asked."""
+        asked = self.asked(dag_id, run_id, task_id, times)
+        self.parked(dag_id, run_id, task_id, times)
         ask = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
-        self.call("PATCH", ask, {"chosen_options": ["Approve"], "params_input": {}})
+        self.call("PATCH", ask, {"chosen_options": [answer], "params_input": shown})
+        return asked
 
     def clear(self, dag_id: str, run_id: str, *tasks: str) -> None:
         """Have tasks of a run done once more."""
@@ -207,6 +210,11 @@ class LiveAirflow:
     def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """A task instance."""
         return dict(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"))
+
+    def said(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """The logs of all tries of a task."""
+        places = (root / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}" for root in self.logs)
+        return "".join(log.read_text(errors="replace") for place in places for log in sorted(place.rglob("*.log")))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""

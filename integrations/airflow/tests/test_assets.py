@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -169,3 +171,20 @@ def test_in_the_run_of_a_partition_its_newest_kit_is_read_and_else_that_of_all(
     found = ModelKitEvent.latest(context, asset)
     assert found is not None
     assert found.digest == digest
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 has datasets")
+def test_an_asset_is_as_airflow_makes_it_and_loads_no_provider_for_that() -> None:
+    for asset in (
+        modelkit_asset("R.example.com:5000/ml/churn"),
+        modelkit_asset("r.example.com/ml/churn", tag="a.b-c_d"),
+    ):
+        assert asset == Asset(name=asset.uri, uri=asset.uri, group="modelkit")
+    watched = modelkit_asset("r.example.com/ml/churn", tag="prod", watch=True, poll_interval=5, emit_initial=False)
+    assert Asset(watched.uri).uri == watched.uri
+    code = (
+        "import sys; from kitops_airflow import modelkit_asset; modelkit_asset('r.example.com/ml/churn', tag='prod');"
+        "print([name for name in sys.modules if name.startswith(('airflow.providers.amazon.aws', 'boto3'))])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().splitlines()[-1] == "[]"

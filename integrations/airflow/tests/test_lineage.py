@@ -34,7 +34,10 @@ def test_an_asset_becomes_the_same_dataset() -> None:
 
 
 @pytest.mark.usefixtures("airflow_database")
-def test_tasks_that_ran_have_their_lineage(registry: str, model: Path) -> None:
+def test_tasks_that_ran_have_their_lineage_and_load_no_plugins_for_it(
+    registry: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitops_airflow.lineage.get_hook_lineage_collector", None)  # it loads them
     with dag("lineage") as made:
         pack = KitPackPushOperator(task_id="pack", source=str(model), reference=f"{registry}/lineage/churn:1.0")
         look = KitInspectOperator(task_id="look", reference=f"{registry}/lineage/churn:1.0")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import task
 from dag_runs import dag, events, result, run, states
 
 import kitops_core as kitops
@@ -255,29 +254,3 @@ def test_provenance_names_the_dag_the_run_the_try_and_what_was_measured(registry
     for said in ('"pipeline":"provenance"', '"task":"pack"', '"try_number":1', source["run"]):
         assert said in text
     assert TEST_RESULT in statements
-
-
-def test_the_record_names_who_approved_in_airflow_what_and_when(registry: str, model: Path, tmp_path: Path) -> None:
-    kit = f"{registry}/approved/churn"
-    policy = tmp_path / "promotion.yaml"
-    policy.write_text(f"kit: {kit}\nchannels: {{dev: {{}}, prod: {{from: dev}}}}\n")
-    kitops.pack(model, f"{kit}:dev", push=True)
-    with dag("approved") as made:
-
-        @task
-        def approve() -> dict[str, object]:  # what Airflow's ApprovalOperator returns
-            user = {"id": "7", "name": "ada"}
-            return {
-                "chosen_options": ["Approve"],
-                "params_input": {},
-                "responded_at": "2026-01-02T03:04:05+00:00",
-                "responded_by_user": user,
-            }
-
-        promote = KitPromoteOperator(task_id="promote", to="prod", policy=str(policy), approval="approve", note="go")
-        approve() >> promote
-    dag_run = run(made)
-    assert states(dag_run) == {"approve": "success", "promote": "success"}
-    (record,) = kitops.history("prod", policy=policy)
-    assert record.actor == f"ada in approved {dag_run.run_id}"
-    assert record.note == "go; Approve by ada in Airflow at 2026-01-02T03:04:05+00:00"

@@ -147,14 +147,26 @@ def test_the_listing_for_the_provider_registry_names_what_is_there() -> None:
     ]
     for entry in listed:
         assert getattr(import_module(entry["module"]), entry["class"]).__doc__
-    functions = {"modelkit_asset", "promote_with_approval", "ModelKitEvent"}
+    functions = {"modelkit_asset", "promote_all", "promote_with_approval", "ModelKitEvent"}
     assert {entry["class"] for entry in listed} == set(kitops_airflow.__all__) - functions
 
 
 def test_the_readme_names_the_fields_of_each_operator_that_are_templates() -> None:
     rows = [line.split("|")[1:4] for line in (Path(__file__).parents[1] / "README.md").read_text().splitlines()]
     told = {name: fields for names, _, fields in (row for row in rows if len(row) == 3) for name in quoted(names)}
-    for name in ("PackPush", "Import", "PackLayers", "Pull", "Inspect", "Sign", "Verify", "Promote", "Rollback"):
+    names = (
+        "PackPush",
+        "Import",
+        "PackLayers",
+        "Pull",
+        "Inspect",
+        "Sign",
+        "Verify",
+        "Promote",
+        "PromoteAll",
+        "Rollback",
+    )
+    for name in names:
         operator = f"Kit{name}Operator"
         assert quoted(told[operator]) == list(getattr(kitops_airflow, operator).template_fields), operator
     for name in ("ModelKitTagSensor", "ModelKitNotifier"):

@@ -118,6 +118,13 @@ def test_an_approval_is_planned_asked_for_and_done(load: Load) -> None:
     assert dag.task_ids == [f"promote_to_prod.{name}" for name in ("plan", "approve", "promote")]
 
 
+def test_all_kits_of_a_policy_are_one_job(load: Load, registry: str) -> None:
+    names = load("dag", "all")
+    digest = result(run(made(names["train_churn"])), "fit")["digest"]
+    assert set(states(run(made(names["promote_everything"]))).values()) == {"success"}
+    assert kitops.resolve(f"{registry}/ml/churn:prod") == digest
+
+
 def test_a_model_of_the_hub_is_imported(load: Load, registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub_server() as hub:
         hub.use(monkeypatch)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from kitops_airflow.operators.parts import KitPackLayersOperator as KitPackLayersOperator
     from kitops_airflow.operators.promote import KitPromoteOperator as KitPromoteOperator
     from kitops_airflow.operators.promote import KitRollbackOperator as KitRollbackOperator
+    from kitops_airflow.operators.promote_all import KitPromoteAllOperator as KitPromoteAllOperator
     from kitops_airflow.operators.pull import KitPullOperator as KitPullOperator
     from kitops_airflow.operators.sign import KitSignOperator as KitSignOperator
     from kitops_airflow.operators.verify import KitVerifyOperator as KitVerifyOperator
     from kitops_airflow.sensors.tag import ModelKitTagSensor as ModelKitTagSensor
+    from kitops_airflow.task_groups import promote_all as promote_all
     from kitops_airflow.task_groups import promote_with_approval as promote_with_approval
     from kitops_airflow.triggers.tag import ModelKitTagTrigger as ModelKitTagTrigger
 
@@ -43,11 +45,12 @@ _HOMES = {
     "operators.pack": "KitPackOperator KitPackPushOperator",
     "operators.parts": "KitAssembleOperator KitPackLayersOperator",
     "operators.promote": "KitPromoteOperator KitRollbackOperator",
+    "operators.promote_all": "KitPromoteAllOperator",
     "operators.pull": "KitPullOperator",
     "operators.sign": "KitSignOperator",
     "operators.verify": "KitVerifyOperator",
     "sensors.tag": "ModelKitTagSensor",
-    "task_groups": "promote_with_approval",
+    "task_groups": "promote_all promote_with_approval",
     "triggers.tag": "ModelKitTagTrigger",
 }
 _EXPORTS = {name: module for module, names in _HOMES.items() for name in names.split()}

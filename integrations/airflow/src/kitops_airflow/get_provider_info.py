@@ -60,6 +60,7 @@ def get_provider_info() -> dict[str, Any]:
                 "kitops_airflow.operators.sign",
                 "kitops_airflow.operators.verify",
                 "kitops_airflow.operators.promote",
+                "kitops_airflow.operators.promote_all",
             )
         ],
         "config": {

@@ -35,6 +35,8 @@ class KitOpsHook(BaseHook):
         keep_trying: Seconds a registry that is away is waited for, instead of what the connections say.
         on_event: Called with progress.
         cancel: A switch that stops between buffers.
+        lineage: Whether Airflow's lineage is told what the client reads and writes. Operators say that themselves, and
+            Airflow loads every plugin and provider for it, which takes longer than a small push.
     """
 
     conn_name_attr = "kitops_conn_id"
@@ -51,6 +53,7 @@ class KitOpsHook(BaseHook):
         keep_trying: float | None = None,
         on_event: Callable[[kitops.Event], None] | None = None,
         cancel: kitops.Cancel | None = None,
+        lineage: bool = True,
     ) -> None:
         super().__init__()
         self.kitops_conn_id = kitops_conn_id
@@ -59,6 +62,7 @@ class KitOpsHook(BaseHook):
         self.keep_trying = keep_trying
         self.on_event = on_event
         self.cancel = cancel
+        self.lineage = lineage
         self._renews = True
 
     def get_conn(self) -> kitops.Client:
@@ -120,10 +124,12 @@ class KitOpsHook(BaseHook):
 
     @cached_property
     def _client(self) -> kitops.Client:
-        from kitops_airflow.lineage import LineageClient
+        make: Callable[..., kitops.Client] = kitops.Client
+        if self.lineage:
+            from kitops_airflow.lineage import LineageClient
 
-        return LineageClient(
-            self,
+            make = partial(LineageClient, self)
+        return make(
             registries=self._registries(),
             signer=self.signer or next((found.signer for found in self.connections if found.signer), None),
             run=self.run,

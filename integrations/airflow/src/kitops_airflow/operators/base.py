@@ -74,6 +74,7 @@ class KitOpsOperator(BaseOperator):
                 run=self.source_of(context),
                 on_event=logged(self.log),
                 cancel=self._cancel,
+                lineage=False,
             )
         return self._hook
 
@@ -95,8 +96,14 @@ class KitOpsOperator(BaseOperator):
                 self._hook.get_conn().close()
                 self._hook = None
 
-    def emit(self, context: Any, record: kitops.ModelKitRecord) -> None:
-        """Put the record into the asset events of this task's outlets."""
+    def emit(self, context: Any, record: kitops.ModelKitRecord, tag: str | None = None) -> None:
+        """Put the record into the asset events of this task's outlets.
+
+        Args:
+            context: The task's context.
+            record: What was written.
+            tag: The channel's tag, whose asset is announced through aliases; by default that of the repository is.
+        """
         from kitops_core.orchestrate.metadata import record_metadata
 
         self._written.append(self._link(f"{record.registry}/{record.repository}@{record.digest}"))
@@ -108,7 +115,7 @@ class KitOpsOperator(BaseOperator):
             )
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
-                asset = modelkit_asset(f"{record.registry}/{record.repository}")
+                asset = modelkit_asset(f"{record.registry}/{record.repository}", tag=tag)
                 context["outlet_events"][outlet].add(asset, extra=alias_extra(record))
             elif is_modelkit(outlet) and _is_of(outlet, record):
                 context["outlet_events"][outlet].extra.update(record_metadata(record))

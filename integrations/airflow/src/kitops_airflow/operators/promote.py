@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +16,87 @@ import kitops_core as kitops
 from kitops_airflow.assets import modelkit_asset
 from kitops_airflow.failures import KitOpsGateRefusedError
 from kitops_airflow.operators.base import KitOpsOperator, KitReader
-from kitops_core import KitOpsError, channel_reference, parse_reference
+from kitops_core import KitOpsError, LostRaceError, channel_reference, parse_reference
 
 DEFAULT_POLICY = "promotion.yaml"
 
 
-class _Promoter(KitOpsOperator):
+class PolicyOperator(KitOpsOperator):
+    """What all have that work by a promotion policy.
+
+    Args:
+        policy: The promotion policy, or its file; by default ``[kitops] policy``. A relative path is looked for beside
+            the DAG's file first, then in the working directory.
+        dry_run: Only say what would be done; a gate that refuses fails the task all the same.
+        signer: The private key that signs the record: a path on the worker, or ``env://NAME``; never the key itself.
+        note: A sentence for the record.
+    """
+
+    template_fields: Sequence[str] = ("policy", "note")
+
+    def __init__(
+        self,
+        *,
+        policy: str | kitops.PromotionPolicy = "",
+        dry_run: bool = False,
+        signer: str = "",
+        note: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if dry_run and self.outlets:
+            raise ValueError(
+                f"{self.task_id}: a dry run changes nothing, so it has no outlets: Airflow would announce it"
+            )
+        self.policy = policy
+        # BaseOperator.dry_run is a method of Airflow's own.
+        self.only_look = dry_run
+        self.signer = signer
+        self.note = note
+
+    @property
+    def policy_or_file(self) -> kitops.PromotionPolicy | Path | str:
+        """The promotion policy as it was given, or where its file is."""
+        given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
+        if not isinstance(given, str):
+            return given
+        dag_file = getattr(getattr(self, "_dag", None), "fileloc", "") or ""  # it may have no DAG yet
+        beside = Path(dag_file).parent / os.path.expanduser(given)
+        return beside if beside.is_file() else given
+
+    def announce(self, context: Any, promotion: kitops.Promotion) -> None:
+        """Put the kit's record, as of the channel it is in now, into the events of this task's outlets."""
+        target = parse_reference(promotion.reference)
+        record = replace(
+            promotion.kit,
+            reference=str(replace(target, digest="")),
+            registry=target.registry,
+            repository=target.repository,
+            tag=target.tag,
+            tags=tuple(dict.fromkeys((target.tag, *promotion.tags))),
+            changed=promotion.changed,
+            previous_digest=promotion.previous_digest,
+            source=self.source_of(context),
+        )
+        self.emit(context, record, target.tag)
+
+
+class _Promoter(PolicyOperator):
     """What promoting and rolling back share.
 
     Args:
         into: The channel.
-        policy: The promotion policy, or its file; by default ``[kitops] policy``. A relative path is looked for beside
-            the DAG's file first, then in the working directory.
         expect: What the channel must have now: a digest, or ``absent``. Anything goes where it is empty.
-        dry_run: Only say what would be done; a gate that refuses fails the task all the same.
-        signer: The private key that signs the record: a path on the worker, or ``env://NAME``; never the key itself.
-        note: A sentence for the record.
         outlets: Assets that get an event; by default the channel's, where channel and policy are known when the DAG is
             parsed, and none for a dry run.
     """
 
     template_fields: Sequence[str] = ("policy", "expect", "note")
 
-    def __init__(
-        self,
-        *,
-        into: str,
-        policy: str | kitops.PromotionPolicy = "",
-        expect: str = "",
-        dry_run: bool = False,
-        signer: str = "",
-        note: str = "",
-        outlets: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, into: str, expect: str = "", outlets: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs, **({} if outlets is None else {"outlets": outlets}))
-        if dry_run and self.outlets:
-            raise ValueError(
-                f"{self.task_id}: a dry run changes nothing, so it has no outlets: Airflow would announce it"
-            )
-        self.policy = policy
         self.expect = expect
-        # BaseOperator.dry_run is a method of Airflow's own.
-        self.only_look = dry_run
-        self.signer = signer
-        self.note = note
-        if outlets is None and not dry_run:
+        if outlets is None and not self.only_look:
             self.outlets = self._channels_asset(into)
 
     @classmethod
@@ -72,21 +108,12 @@ class _Promoter(KitOpsOperator):
         """The promotion policy."""
         from kitops_core import load_policy  # not when a DAG is parsed: it takes longer than all the rest
 
-        given = self._policy
+        given = self.policy_or_file
         return load_policy(given) if isinstance(given, (str, Path)) else given
-
-    @property
-    def _policy(self) -> kitops.PromotionPolicy | Path | str:
-        given = self.policy or conf.get("kitops", "policy", fallback=DEFAULT_POLICY)
-        if not isinstance(given, str):
-            return given
-        dag_file = getattr(getattr(self, "_dag", None), "fileloc", "") or ""  # it may have no DAG yet
-        beside = Path(dag_file).parent / os.path.expanduser(given)
-        return beside if beside.is_file() else given
 
     def _channels_asset(self, channel: Any) -> list[Asset]:
         """The channel's asset, where channel and policy are known now."""
-        given = self._policy
+        given = self.policy_or_file
         try:
             if not isinstance(given, (str, Path)):
                 target = given.target(channel)
@@ -119,7 +146,7 @@ class _Promoter(KitOpsOperator):
         verb = "would have" if promotion.dry_run else "has" if promotion.changed else "had"
         self.log.info("%s %s %s, before it %s", promotion.channel, verb, promotion.digest, before)
         if not promotion.dry_run:
-            self.emit(context, _in_channel(promotion, self.source_of(context)))
+            self.announce(context, promotion)
         from kitops_core.orchestrate.metadata import promotion_metadata
         from kitops_core.orchestrate.review import gate_figures, plan_text
 
@@ -154,8 +181,9 @@ class KitPromoteOperator(_Promoter, KitReader):
             soaked or was approved.
         skip_unchanged: End as skipped where the channel has this very kit already: there is no event, and what waits
             for the channel does not run for nothing.
-        approval: The task of Airflow's ``ApprovalOperator`` before this one: the record names who answered, when and
-            what, instead of who started the run.
+        approval: The task that asked a person, as :func:`~kitops_airflow.promote_with_approval` makes it. What was
+            approved must be this very kit for this channel, instead of what ``expect`` says; the record names who
+            answered, when and what, instead of who started the run.
 
     Returns:
         What was done: ``action``, ``digest``, ``previous_digest``, ``changed``, ``gates``, ``record``, and ``review``,
@@ -191,14 +219,21 @@ class KitPromoteOperator(_Promoter, KitReader):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Promote, and return what was done."""
-        note = self._answered(context)
-        policy, hook = self.load_policy(), self.hook(context)
+        policy = self.load_policy()
         reference = self.kit(context) or policy.channel(self.to).from_
+        note = self._answered(context, reference, policy) if self.approval else self.note
+        hook = self.hook(context)  # which works for who approved
         if reference and reference not in policy.channels:
             reference = str(hook.reference(reference))
-        promotion = hook.get_conn().promote(
-            reference, self.to, policy=policy, expect=self.expect, dry_run=self.only_look, note=note
-        )
+        promote = partial(hook.get_conn().promote, reference, self.to, policy=policy, dry_run=self.only_look, note=note)
+        try:
+            promotion = promote(expect=self.expect)
+        except LostRaceError as lost:
+            if not lost.found or not reference.endswith(f"@{lost.found}"):
+                raise
+            promotion = promote(
+                expect=lost.found
+            )  # an earlier try of this task moved it, and ended before it was noted
         place = policy.target(reference) if reference in policy.channels else parse_reference(reference)
         candidate = place.with_digest(promotion.digest)
         self.used(str(candidate), promotion.digest)
@@ -208,15 +243,21 @@ class KitPromoteOperator(_Promoter, KitReader):
             raise AirflowSkipException(f"{self.to} has {promotion.digest} already")
         return result
 
-    def _answered(self, context: Any) -> str:
-        """The record's note; with who approved in Airflow, if someone did, who is its actor then."""
-        answer = context["ti"].xcom_pull(task_ids=self.approval) if self.approval else None
-        if not isinstance(answer, Mapping):
-            return self.note
+    def _answered(self, context: Any, reference: str, policy: kitops.PromotionPolicy) -> str:
+        """The record's note, with who approved in Airflow, who is its actor then.
+
+        Raises:
+            KitOpsTaskError: What is going to be promoted was not approved.
+        """
+        from kitops_airflow.operators.approve import ASKED, check_answer
+
+        ti = context["ti"]
+        answer, asked = (ti.xcom_pull(task_ids=self.approval, key=key) for key in ("return_value", ASKED))
+        check_answer(answer, asked, {"kit": reference, "channel": str(policy.target(self.to)), "replaces": self.expect})
         user = answer.get("responded_by_user") or {}
         who = str(user.get("name") or user.get("id") or "nobody, in time")
-        self.actor = f"{who} in {context['ti'].dag_id} {context['ti'].run_id}"
-        said = f"{', '.join(answer.get('chosen_options') or ())} by {who} in Airflow at {answer.get('responded_at')}"
+        self.actor = f"{who} in {ti.dag_id} {ti.run_id}"
+        said = f"{', '.join(answer['chosen_options'])} by {who} in Airflow at {answer.get('responded_at')}"
         return f"{self.note}; {said}" if self.note else said
 
 
@@ -249,19 +290,3 @@ class KitRollbackOperator(_Promoter):
             )
         )
         return self.done(context, promotion, policy)
-
-
-def _in_channel(promotion: kitops.Promotion, source: Any) -> kitops.ModelKitRecord:
-    """The kit's record as of the channel it is in now."""
-    target = parse_reference(promotion.reference)
-    return replace(
-        promotion.kit,
-        reference=str(replace(target, digest="")),
-        registry=target.registry,
-        repository=target.repository,
-        tag=target.tag,
-        tags=tuple(dict.fromkeys((target.tag, *promotion.tags))),
-        changed=promotion.changed,
-        previous_digest=promotion.previous_digest,
-        source=source,
-    )
