@@ -33,6 +33,8 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, name: str = "kitops_default"
         ({"host": "registry.example.com"}, "registry.example.com", ""),
         ({"host": "registry.example.com/ml/team"}, "registry.example.com", "ml/team"),
         ({"host": "https://registry.example.com/"}, "registry.example.com", ""),
+        ({"host": "https://index.docker.io/v1/"}, "index.docker.io", ""),  # as docker login names Docker Hub
+        ({"host": "registry.example.com/v2"}, "registry.example.com", "v2"),
         ({"host": "127.0.0.1", "port": 5000}, "127.0.0.1:5000", ""),
         ({"host": "127.0.0.1", "port": 5000, "schema": "ml"}, "127.0.0.1:5000", "ml"),
         ({}, "", ""),
@@ -143,6 +145,7 @@ def test_two_connections_for_one_registry_are_a_mistake(monkeypatch: pytest.Monk
         ),
         ({"host": "r.example.com", "extra": {"timeout": -1}}, "^connection 'c': .*timeouts"),
         ({"host": "r.example.com", "extra": {"ca_file": ["a"]}}, "^connection 'c': ca_file must be text"),
+        ({"schema": "egistry.example.com"}, "connection 'c' has a schema, 'egistry.example.com', and no host"),
         ({"login": "ci", "password": SECRET}, "connection 'c' has credentials, and no registry that they are for"),
         ({"host": "http://r.example.com", "extra": {"plain_http": False}}, "plain_http is false, and the host begins"),
         ({"host": "r.example.com", "extra": {"tls_verfy": False}}, "extra has a field 'tls_verfy' that is not read"),

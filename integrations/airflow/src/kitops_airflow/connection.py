@@ -117,9 +117,16 @@ def _address(connection: Connection, conn_id: str) -> tuple[str, str, bool | Non
             f"connection '{conn_id}': host begins with '{scheme}{mark}'", hint="write registry.example.com"
         )
     host, _, namespace = rest.strip("/").partition("/")
+    if scheme and namespace in ("v1", "v2"):  # the address of the API, as docker login has Docker Hub's
+        namespace = ""
     if connection.port:
         host = f"{host}:{connection.port}"
     namespace = namespace or (connection.schema or "").strip("/")
+    if namespace and not host:
+        raise InvalidInputError(
+            f"connection '{conn_id}' has a schema, '{namespace}', and no host",
+            hint="as a URI it begins with its type: kitops://registry.example.com",
+        )
     if host:
         try:
             found = parse_reference(f"{host}/{namespace or 'any'}")
