@@ -23,7 +23,14 @@ _SCRIPT = """set -e
 mount --bind {root} {here}
 for other in {others}; do mount -t tmpfs -o ro none "$other"; done
 cd {here}/work
-exec "$@"
+{bare}exec "$@"
+"""
+NOBODY = 54321
+# The files of the system are closed to other users here and there, so it is root who has another number inside.
+_BARE = f"""mount -o remount,bind,ro /
+mount -o remount,bind,ro /tmp 2>/dev/null || true  # where it is a file system of its own
+cd {{here}}/work
+set -- unshare --user --map-user={NOBODY} --map-group={NOBODY} "$@"
 """
 
 
@@ -34,6 +41,7 @@ class Machine:
         root: Its folder; all that it has is below.
         others: The folders of the other ones.
         environment: What every program on it is told besides.
+        bare: Whether its user has no name, no home and no place to write but its folder, which no program is told of.
 
     Attributes:
         home: Its user's directory, as it is seen from outside.
@@ -41,7 +49,9 @@ class Machine:
         environment: What its programs are told.
     """
 
-    def __init__(self, root: Path, others: Sequence[Path], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Path, others: Sequence[Path], environment: Mapping[str, str], *, bare: bool = False
+    ) -> None:
         self.name = root.name
         self.root = root
         self.home, self.work = root / "home", root / "work"
@@ -52,13 +62,16 @@ class Machine:
         self.environment = {
             **{key: os.environ[key] for key in _KEPT if key in os.environ},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(self.here / "home"),
-            "KITOPS_HOME": str(self.here / "home/kits"),
-            "TMPDIR": str(self.here / "tmp"),
+            **({} if bare else self._places()),
             **environment,
         }
+        self._bare = bare
         self._others = others
         self._processes: list[subprocess.Popen[bytes]] = []
+
+    def _places(self) -> dict[str, str]:
+        home = self.here / "home"
+        return {"HOME": str(home), "KITOPS_HOME": str(home / "kits"), "TMPDIR": str(self.here / "tmp")}
 
     @property
     def log(self) -> str:
@@ -108,21 +121,29 @@ class Machine:
         if not apart():
             return [*command]
         others = shlex.join(map(str, self._others))
-        script = _SCRIPT.format(root=shlex.quote(str(self.root)), here=shlex.quote(str(self.here)), others=others)
+        here = shlex.quote(str(self.here))
+        bare = _BARE.format(here=here) if self._bare else ""
+        script = _SCRIPT.format(root=shlex.quote(str(self.root)), here=here, others=others, bare=bare)
         return [*_APART, "sh", "-c", script, "sh", *command]
 
 
 @contextmanager
-def machines(root: Path, *names: str, environment: Mapping[str, str]) -> Iterator[dict[str, Machine]]:
+def machines(
+    root: Path, *names: str, environment: Mapping[str, str], bare: Sequence[str] = ()
+) -> Iterator[dict[str, Machine]]:
     """Machines by name, which lose their power when the block ends.
 
     Args:
         root: An empty folder for all of them.
         names: What they are called.
         environment: What every program on them is told besides.
+        bare: Further ones, whose user has nothing; see :class:`Machine`.
     """
-    roots = [root / name for name in names]
-    there = {own.name: Machine(own, [other for other in roots if other != own], environment) for own in roots}
+    roots = [root / name for name in (*names, *bare)]
+    there = {
+        own.name: Machine(own, [other for other in roots if other != own], environment, bare=own.name in bare)
+        for own in roots
+    }
     try:
         yield there
     finally:

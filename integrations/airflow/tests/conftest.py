@@ -31,6 +31,8 @@ os.environ.update(
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__API_AUTH__JWT_SECRET": "for-the-tests-only-" * 4,
+        # Tests may give their DAGs one name: each is written at once, however young the one before it is.
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
         "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",  # silences a warning of Airflow 2 in every process
         "KITOPS_HOME": str(Path(_HOME.name) / "kits"),
         "HOME": _HOME.name,

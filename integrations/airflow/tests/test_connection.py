@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from registry_fixture import PASSWORD, USERNAME, Served
 
 import kitops_core as kitops
 from kitops_airflow import KitOpsHook
-from kitops_airflow.connection import read_connection
+from kitops_airflow.connection import read_connection, secrets
 from kitops_core import InvalidInputError, RegistryOptions
 
 SECRET = "hunter2-never-shown"
@@ -33,6 +34,8 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, name: str = "kitops_default"
         ({"host": "registry.example.com"}, "registry.example.com", ""),
         ({"host": "registry.example.com/ml/team"}, "registry.example.com", "ml/team"),
         ({"host": "https://registry.example.com/"}, "registry.example.com", ""),
+        ({"host": "https://index.docker.io/v1/"}, "index.docker.io", ""),  # as docker login names Docker Hub
+        ({"host": "registry.example.com/v2"}, "registry.example.com", "v2"),
         ({"host": "127.0.0.1", "port": 5000}, "127.0.0.1:5000", ""),
         ({"host": "127.0.0.1", "port": 5000, "schema": "ml"}, "127.0.0.1:5000", "ml"),
         ({}, "", ""),
@@ -143,6 +146,7 @@ def test_two_connections_for_one_registry_are_a_mistake(monkeypatch: pytest.Monk
         ),
         ({"host": "r.example.com", "extra": {"timeout": -1}}, "^connection 'c': .*timeouts"),
         ({"host": "r.example.com", "extra": {"ca_file": ["a"]}}, "^connection 'c': ca_file must be text"),
+        ({"schema": "egistry.example.com"}, "connection 'c' has a schema, 'egistry.example.com', and no host"),
         ({"login": "ci", "password": SECRET}, "connection 'c' has credentials, and no registry that they are for"),
         ({"host": "http://r.example.com", "extra": {"plain_http": False}}, "plain_http is false, and the host begins"),
         ({"host": "r.example.com", "extra": {"tls_verfy": False}}, "extra has a field 'tls_verfy' that is not read"),
@@ -155,16 +159,32 @@ def test_a_field_that_cannot_be_used_is_named_and_no_secret_is_shown(fields: dic
     assert SECRET not in str(caught.value) + repr(caught.value)
 
 
+@pytest.mark.parametrize("extra", ["timeout=3", "{'timeout': 3}", "[1]"])
+def test_an_extra_that_is_no_json_object_is_refused_and_not_taken_for_empty(extra: str) -> None:
+    with pytest.raises(InvalidInputError, match="connection 'c': extra is not a JSON object"):
+        read_connection(Connection(conn_id="c", conn_type="kitops", host="r.example.com", extra=extra))
+
+
+def test_the_password_of_a_proxy_is_among_what_is_masked() -> None:
+    read = read_connection(connection(host="r.example.com", extra={"proxy": f"http://ci:{SECRET}@proxy:3128"}))
+    assert secrets(read.options) == [SECRET]
+
+
 def test_neither_the_connection_nor_the_hook_shows_a_secret() -> None:
     read = read_connection(connection(host="r.example.com", login="ci", password=SECRET, extra={"token": SECRET}))
     assert SECRET not in repr(read)
     assert SECRET not in repr(vars(KitOpsHook()))
 
 
-def test_without_a_connection_references_name_their_registry_themselves() -> None:
+def test_without_a_connection_references_name_their_registry_themselves(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(KitOpsHook, "log", logging.getLogger("hook"))
+    caplog.set_level("INFO", "hook")
     hook = KitOpsHook()
     assert [found.registry for found in hook.connections] == [""]
     assert str(hook.reference("r.example.com/ml/churn:1")) == "r.example.com/ml/churn:1"
+    assert "there is no connection 'kitops_default': the credentials of docker login" in caplog.text
 
 
 def test_a_connection_that_was_asked_for_must_be_there() -> None:

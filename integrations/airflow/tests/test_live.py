@@ -47,7 +47,7 @@ def airflow(registry: str, auth_registry: Served, s3: S3Server, scratch: Path) -
     )
     shutil.copytree(Path(__file__).parent / "live", scratch / "dags")
     readme = [snippet(name, FILE) for name in ("dag", "event", "approval", "workers")]
-    (scratch / "dags" / "readme.py").write_text("\n\n".join([TRAIN, *readme, "report()", "release()", ""]))
+    (scratch / "dags" / "readme.py").write_text("\n\n".join([TRAIN, *readme, ""]))
     (scratch / "dags" / "promotion.yaml").write_text(snippet("channels", FILE))
     for path in (scratch / "dags").glob("*.*"):
         text = path.read_text().replace("registry.example.com", registry)

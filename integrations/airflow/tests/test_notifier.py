@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_2_PLUS
 from dag_runs import AIRFLOW_V_3_3_PLUS, dag, run
 
+import kitops_core as kitops
 from kitops_airflow import KitPackPushOperator, ModelKitNotifier
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
@@ -25,6 +27,7 @@ class Webhook(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.paths: list[str] = []
         self.status = 200
 
 
@@ -33,6 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.paths.append(self.path)
         self.server.posted.append((self.headers.get("Authorization", ""), body))
         self.send_response(self.server.status)
         self.end_headers()
@@ -73,6 +77,43 @@ def test_a_pushed_kit_is_told_of_with_its_record(webhook: Webhook, registry: str
     assert authorization == "Bearer hook-secret"
     assert message["text"].startswith(f"notified.pack: {registry}/notified/churn:1.0 is sha256:")
     assert message["modelkit"]["repository"] == "notified/churn"
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="dag.test() of older ones calls back in other states")
+def test_a_task_that_begins_or_is_skipped_is_not_said_to_have_succeeded(
+    webhook: Webhook, registry: str, model: Path
+) -> None:
+    tell = ModelKitNotifier(webhook_conn_id="chat")
+    name = f"{registry}/skipped/churn:1.0"
+    digest = kitops.pack(model, name, push=True).digest
+    with dag("notified_skip") as made:
+        KitPackPushOperator(
+            task_id="pack",
+            source=str(model),
+            reference=name,
+            skip_unchanged=True,
+            on_execute_callback=tell,
+            on_skipped_callback=tell,
+        )
+    run(made)
+    assert [message["text"] for _, message in webhook.posted] == [
+        "notified_skip.pack began",
+        f"notified_skip.pack was skipped: {name} is {digest}",
+    ]
+
+
+def test_the_url_of_a_webhook_is_a_connection(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CHAT", f"http://127.0.0.1:{webhook.server_address[1]}/services/one?timeout=5")
+    with dag("notified_url") as made:
+
+        @task(on_success_callback=ModelKitNotifier(webhook_conn_id="chat", text="done"))
+        def work() -> None:
+            pass
+
+        work()
+    run(made)
+    ((_, message),) = webhook.posted
+    assert (webhook.paths, message["text"]) == (["/services/one"], "done")
 
 
 def test_a_failure_is_told_of_with_its_reason(webhook: Webhook, registry: str) -> None:

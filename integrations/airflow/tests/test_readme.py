@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 import subprocess
 import sys
@@ -63,6 +64,15 @@ def made(dag: Any) -> DAG:
     built: DAG = dag()
     built.start_date = datetime(2026, 1, 1, tzinfo=timezone.utc)
     return built
+
+
+@pytest.mark.parametrize("name", ["dag", "event", "import", "watch", "workers", "approval", "shards", "index"])
+def test_every_dag_is_made_where_it_is_shown(name: str) -> None:
+    # Copied as it stands, a function that nothing calls is no DAG, and no error either.
+    lines = ast.parse(snippet(name, FILE)).body
+    decorated = [line for line in lines if isinstance(line, ast.FunctionDef) and "dag(" in ast.unparse(line)]
+    assert decorated
+    assert {f"{line.name}()" for line in decorated} <= {ast.unparse(line) for line in lines}
 
 
 def test_the_first_dag_packs_a_kit_and_the_second_promotes_it_with_that_digest(load: Load, registry: str) -> None:

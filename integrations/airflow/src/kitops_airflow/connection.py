@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import kitops_core as kitops
 from kitops_airflow.connection_form import CONN_FIELDS
@@ -88,11 +90,16 @@ def read_connection(connection: Connection) -> RegistryConnection:
 
 
 def secrets(options: kitops.RegistryOptions) -> list[str]:
-    """What must be masked in logs."""
-    return [secret for secret in (options.password, options.token, options.identity_token) if secret]
+    """What must be masked in logs; Airflow knows the fields of a connection that it calls by such names only."""
+    proxy = urlsplit(options.proxy or "").password or ""
+    return [secret for secret in (options.password, options.token, options.identity_token, proxy) if secret]
 
 
 def _extra(connection: Connection, conn_id: str) -> Mapping[str, Any]:
+    try:  # Airflow only logs that it is none, and takes it for empty
+        json.loads(connection.extra or "{}")
+    except ValueError:
+        raise InvalidInputError(f"connection '{conn_id}': extra is not a JSON object") from None
     extra = connection.extra_dejson
     if not isinstance(extra, Mapping):
         raise InvalidInputError(f"connection '{conn_id}': extra is not a JSON object")
@@ -117,9 +124,16 @@ def _address(connection: Connection, conn_id: str) -> tuple[str, str, bool | Non
             f"connection '{conn_id}': host begins with '{scheme}{mark}'", hint="write registry.example.com"
         )
     host, _, namespace = rest.strip("/").partition("/")
+    if scheme and namespace in ("v1", "v2"):  # the address of the API, as docker login has Docker Hub's
+        namespace = ""
     if connection.port:
         host = f"{host}:{connection.port}"
     namespace = namespace or (connection.schema or "").strip("/")
+    if namespace and not host:
+        raise InvalidInputError(
+            f"connection '{conn_id}' has a schema, '{namespace}', and no host",
+            hint="as a URI it begins with its type: kitops://registry.example.com",
+        )
     if host:
         try:
             found = parse_reference(f"{host}/{namespace or 'any'}")

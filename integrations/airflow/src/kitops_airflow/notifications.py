@@ -76,11 +76,13 @@ class ModelKitNotifier(BaseNotifier):
             raise RuntimeError(f"the webhook of '{self.webhook_conn_id}' answered {response.status}")
 
     def _target(self, connection: Connection) -> tuple[str, dict[str, str]]:
-        host = connection.host or ""
-        scheme = connection.schema if connection.schema in ("http", "https") else "https"
-        address = urlsplit(host if "://" in host else f"{scheme}://{host}")
+        host, schema = connection.host or "", connection.schema or ""
+        # An HTTP connection's schema is its protocol; where the webhook's URL was given as the connection, its path.
+        is_path = schema not in ("", "http", "https")
+        protocol = connection.conn_type if is_path else schema
+        address = urlsplit(host if "://" in host else f"{protocol if protocol == 'http' else 'https'}://{host}")
         origin = f"{address.scheme}://{address.netloc}" + (f":{connection.port}" if connection.port else "")
-        path = address.path + str(connection.extra_dejson.get("path") or "")
+        path = address.path + (f"/{schema}" if is_path else "") + str(connection.extra_dejson.get("path") or "")
         if path.strip("/"):
             mask(path)
         headers = {"Content-Type": "application/json"}
@@ -91,18 +93,23 @@ class ModelKitNotifier(BaseNotifier):
 
 def _of_task(context: Any) -> dict[str, Any]:
     ti, task, error = context["ti"], context.get("task"), context.get("exception")
+    state = getattr(ti, "state", None)
     where, url = f"{ti.dag_id}.{ti.task_id}", getattr(ti, "log_url", "")
-    if not error and getattr(ti, "state", None) in (None, "running") and (subject := getattr(task, "subject", "")):
+    if not error and state in (None, "running") and (subject := getattr(task, "subject", "")):
         with suppress(ValueError, KeyError, AttributeError):  # no [api] base_url on this worker, or an older provider
             url = task.generate_link_to_ui_from_context(context=context)
         return {"text": f"{where} asks: {subject}", "modelkit": None, "url": url}
     # dag.test() of Airflow 3.1 and 3.2 says only by the state that it failed, and not why.
-    failed = bool(error) or getattr(ti, "state", "") in ("failed", "up_for_retry")
-    record = None if failed else ti.xcom_pull(task_ids=ti.task_id, key="return_value")
+    failed = bool(error) or state in ("failed", "up_for_retry")
+    record = None if failed or state == "running" else ti.xcom_pull(task_ids=ti.task_id, key="return_value")
     if not isinstance(record, dict) or "digest" not in record:
         record = None
     if failed:
         text = f"{where} failed" + (f": {error}" if error else "")
+    elif state == "running":
+        text = f"{where} began"
+    elif state == "skipped":
+        text = f"{where} was skipped" + (f": {record.get('reference', '')} is {record['digest']}" if record else "")
     elif record:
         text = f"{where}: {record.get('reference', '')} is {record['digest']}"
     else:

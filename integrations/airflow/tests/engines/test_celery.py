@@ -18,7 +18,7 @@ from databases import postgres, redis
 from fault_proxy import FaultProxy, fault_proxy
 from held_pushes import held_pushes
 from live_airflow import LiveAirflow
-from machines import Machine, apart, machines
+from machines import NOBODY, Machine, apart, machines
 from readme import snippet
 from registry_fixture import PASSWORD, USERNAME
 from s3_server import BUCKET, S3Server
@@ -33,12 +33,15 @@ SHARDS, SHARD_BYTES = 40, 64 * 1024
 LARGE_BYTES = 32 * 1024 * 1024
 LIVELY = {"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2"}
 MORE_DAGS = """
+import os
+import pwd
 from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath, dag, task
 from kitops_airflow import KitPackPushOperator
 
 killed = ObjectStoragePath("s3://models@scratch/killed")
+bare = ObjectStoragePath("s3://models@scratch/bare")
 
 
 @dag(schedule=None)
@@ -68,8 +71,30 @@ def look_around():
     look(leave())
 
 
+@dag(schedule=None)
+def pack_bare():
+    @task(queue="train")
+    def fit():
+        (bare / "model.bin").write_bytes(b"weights")
+        return bare
+
+    @task(queue="bare")
+    def look():
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = ""
+        return [os.getuid(), name, os.environ.get("HOME", ""), os.access("/", os.W_OK), os.access("/tmp", os.W_OK)]
+
+    fit() >> KitPackPushOperator(
+        task_id="push", source=str(bare), reference="registry.example.com/ml/bare:dev", queue="bare"
+    )
+    look()
+
+
 push_large()
 look_around()
+pack_bare()
 """
 
 
@@ -84,7 +109,8 @@ class Cluster:
 
     def start_worker(self, name: str) -> None:
         """Start one, as the docs do."""
-        commands = dict(zip(self.machines, snippet("airflow_workers", FILE).splitlines(), strict=True))
+        shown = [*snippet("airflow_workers", FILE).splitlines(), "$ airflow celery worker --queues bare"]
+        commands = dict(zip(self.machines, shown, strict=True))
         command = shlex.split(commands[name].removeprefix("$ "))
         self.machines[name].start(*command, "--celery-hostname", name, "--concurrency", "2", "--skip-serve-logs")
 
@@ -135,9 +161,11 @@ def cluster(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         equip(root / "central/airflow", config + here("airflow_cfg_scheduler", replaced), dags)
         registries = kitops.Registries({proxy.address: kitops.RegistryOptions(username=USERNAME, password=PASSWORD)})
         with (
-            machines(root / "machines", "one", "two", environment=LIVELY) as own,
+            machines(root / "machines", "one", "two", environment=LIVELY, bare=["bare"]) as own,
             kitops.Client(registries=registries) as client,
         ):
+            # Airflow's command wants the user's name, and a place for the logs of tasks.
+            own["bare"].environment.update(USER="airflow", AIRFLOW_HOME=f"{own['bare'].here}/home/airflow")
             for machine in own.values():
                 equip(machine.home / "airflow", config, dags)
                 airflow.logs.append(machine.home / "airflow/logs")
@@ -230,7 +258,7 @@ def test_a_worker_killed_while_it_pushes_leaves_its_task_to_the_other(cluster: C
         cluster.client.resolve(f"{name}:dev", where="registry")
     airflow.succeed("push_large", run)
     (second,) = cluster.by("push_large", run, "push", attempt=2)
-    assert {first, second} == {*cluster.machines}
+    assert {first, second} == {"one", "two"}
     assert airflow.task("push_large", run, "fit")["try_number"] == 1  # the training was not done again
     pushed = airflow.xcom("push_large", run, "push")
     with cluster.client.open(f"{name}:dev", where="registry") as kit:
@@ -238,6 +266,20 @@ def test_a_worker_killed_while_it_pushes_leaves_its_task_to_the_other(cluster: C
         assert len(kit.read("model.bin")) == LARGE_BYTES
     assert pushed["source"]["run"] == run
     cluster.start_worker(first)
+
+
+@pytest.mark.skipif(not apart(), reason="without namespaces a worker has the user and the files of all others")
+def test_a_worker_whose_user_has_no_name_no_home_and_no_disk_packs_to_the_registry(cluster: Cluster) -> None:
+    airflow, machine = cluster.airflow, cluster.machines["bare"]
+    run = airflow.trigger("pack_bare")
+    airflow.succeed("pack_bare", run)
+    assert airflow.xcom("pack_bare", run, "look") == [NOBODY, "", "", False, False]
+    assert cluster.by("pack_bare", run, "push") == ["bare"]
+    with cluster.client.open(f"{cluster.proxy.address}/ml/bare:dev", where="registry") as kit:
+        assert (kit.digest, kit.read("model.bin")) == (airflow.xcom("pack_bare", run, "push")["digest"], b"weights")
+    left = {path.relative_to(machine.root).parts[0] for path in machine.root.rglob("*") if path.is_file()}
+    assert left <= {"home", "log"}  # Airflow's own: its configuration, the DAGs, the tasks' logs
+    assert not [path for path in machine.home.rglob("*") if "kit" in path.name.lower()]
 
 
 def test_no_worker_wrote_a_password_down(cluster: Cluster) -> None:

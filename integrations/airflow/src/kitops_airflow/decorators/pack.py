@@ -6,8 +6,9 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
 
@@ -64,11 +65,29 @@ def kitops_pack_task(python_callable: Callable[..., Any] | None = None, **kwargs
         python_callable: The function. A parameter ``workdir`` is a directory of the task's own, which goes with it.
         **kwargs: Arguments of :class:`~kitops_airflow.operators.pack.KitPackPushOperator`, without ``source``.
     """
-    # Airflow reads the outlets of mapped tasks from here, before the tasks are made.
-    outlets = announced(kwargs.get("asset"), kwargs.get("reference", ""), kwargs.get("outlets", ()))
-    return task_decorator_factory(
-        python_callable=python_callable, decorated_operator_class=_KitPackDecorated, **{**kwargs, "outlets": outlets}
+    if python_callable is None:
+        return cast("TaskDecorator", partial(kitops_pack_task, **kwargs))
+    made = task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=_KitPackDecorated, **_with_outlets(kwargs)
     )
+    return _overridable(made, kwargs)
+
+
+def _with_outlets(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments with the outlets: Airflow reads those of mapped tasks here, before the tasks are made."""
+    outlets = announced(kwargs.get("asset"), kwargs.get("reference", ""), kwargs.get("outlets", ()))
+    return {**kwargs, "outlets": outlets}
+
+
+def _overridable(made: Any, given: dict[str, Any]) -> TaskDecorator:
+    """Have ``fit.override(asset=…)`` announce that asset, and not the one that was announced until then, too."""
+
+    def override(**kwargs: Any) -> TaskDecorator:
+        now = {**given, **kwargs}
+        return _overridable(type(made).override(made, **{**kwargs, "outlets": _with_outlets(now)["outlets"]}), now)
+
+    made.override = override
+    return cast("TaskDecorator", made)
 
 
 def _workdir(stack: ExitStack, reference: str) -> Path:

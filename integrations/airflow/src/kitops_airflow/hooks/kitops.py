@@ -186,3 +186,5 @@ class KitOpsHook(BaseHook):
     def _missing(self, conn_id: str) -> None:
         if conn_id != self.default_conn_name:
             raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+        # A secrets backend that fails is the same to Airflow as one that has no such connection.
+        self.log.info("there is no connection '%s': the credentials of docker login and kitops login are used", conn_id)

@@ -35,6 +35,7 @@ class KitOpsOperator(BaseOperator):
     """
 
     ui_color = "#e8f1ff"
+    shallow_copy_attrs: Sequence[str] = ("_cancel",)  # a switch has a lock, which dag.partial_subset() could not copy
     operator_extra_links = (ModelKitLink(),)
     signer = ""
     actor = ""
@@ -206,9 +207,20 @@ class KitReader(KitOpsOperator):
         self.log.info("kit %s", self._read[-1])
 
 
-def listed(value: str | Sequence[str]) -> list[str]:
-    """What an argument names: one, several, or none, which is an empty string where a template came to nothing."""
-    return [value] if isinstance(value, str) and value else [str(item) for item in value or ()]
+def listed(value: Any) -> list[str]:
+    """What an argument names: one, several, or none, which is an empty string where a template came to nothing.
+
+    Raises:
+        InvalidInputError: A name is a number with a fraction: what was written is lost.
+    """
+    items = [value] if isinstance(value, (str, int, float)) and value != "" else list(value or ())
+    for item in items:
+        if isinstance(item, float):
+            raise InvalidInputError(
+                f"{item} is a number and no text",
+                hint="a DAG with render_template_as_native_obj makes 1.1 of '1.10': put a letter before it, 'v1.10'",
+            )
+    return [str(item) for item in items]
 
 
 def _is_of(asset: Asset, record: kitops.ModelKitRecord) -> bool:

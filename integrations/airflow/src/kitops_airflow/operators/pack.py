@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, AssetAlias
@@ -80,10 +81,10 @@ class KitPackOperator(KitOpsOperator):
 
     def make(self, reference: str, tags: Sequence[str], context: Any) -> kitops.ModelKitRecord:
         """Pack the kit."""
-        given, measured = self.source, self.metrics or {}
+        given, measured = self.source, figures(self.metrics)
         if isinstance(given, Mapping) and "metrics" in given:
             given = dict(given)
-            measured = {**measured, **given.pop("metrics")}
+            measured = {**measured, **figures(given.pop("metrics"))}
         source = packable(given)
         client = self.hook(context).get_conn()
         return client.pack(
@@ -185,6 +186,27 @@ def announced(asset: Asset | AssetAlias | None, reference: str, outlets: Any) ->
     every = given if asset is None or asset in given else [*given, asset]
     check_outlets(every)
     return every
+
+
+def figures(metrics: Any) -> dict[str, Any]:
+    """Figures by name; templates make text of them.
+
+    Raises:
+        InvalidInputError: They are not by name.
+    """
+    if not isinstance(metrics, Mapping):
+        if metrics is None or metrics == "":
+            return {}
+        raise InvalidInputError(
+            f"metrics are {type(metrics).__name__}, and must be figures by name, {{'accuracy': 0.94}}",
+            hint="give what the task returned, metrics=evaluate(): a template makes text of it",
+        )
+    found = dict(metrics)
+    for name, value in metrics.items():
+        if isinstance(value, str):
+            with suppress(ValueError):  # the engine says what is wrong with it
+                found[name] = float(value)
+    return found
 
 
 def _asset_of(reference: str) -> Asset | None:

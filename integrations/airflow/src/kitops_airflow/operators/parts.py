@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import kitops_core as kitops
 from kitops_airflow.operators.base import KitOpsOperator, listed
-from kitops_airflow.operators.pack import KitPackPushOperator
+from kitops_airflow.operators.pack import KitPackPushOperator, figures
 from kitops_airflow.sources import packable, whole_kitfile
 from kitops_core import InvalidInputError
 
@@ -102,7 +102,7 @@ class KitAssembleOperator(KitPackPushOperator):
             push=True,
             tags=tags,
             how=self.how,
-            **self.origin(context, self.metrics or {}),
+            **self.origin(context, figures(self.metrics)),
         )
 
 
