@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control
-from kitops_core.evidence.bundle import BUNDLE, MAX_BUNDLE_BYTES, Bundle, build_bundle, parse_bundle
+from kitops_core.evidence.bundle import BUNDLE, Bundle, build_bundle, parse_bundle
 from kitops_core.evidence.dsse import Envelope
 from kitops_core.evidence.identifiers import current
 from kitops_core.evidence.predicate_types import (
@@ -22,7 +22,8 @@ from kitops_core.evidence.predicate_types import (
     annotated_type,
     predicate_name,
 )
-from kitops_core.evidence.statement import PAYLOAD_TYPE, Statement, parse_statement
+from kitops_core.evidence.statement import PAYLOAD_TYPE, Statement
+from kitops_core.evidence.statement_bytes import StatementMemory, kind_of, only_layer, statement_in
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BlobSource, BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest, build_manifest
@@ -38,7 +39,8 @@ ANNOTATION_CONTENT = "dev.sigstore.bundle.content"
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
 """How much memory the statements of one manifest take, about; those that would take more are not read."""
 _MAX_KEPT_BYTES = 64 * 1024
-_VALUE_BYTES = 100  # what a value in JSON takes in memory, key and all
+_AHEAD = 32
+"""How many referrers are fetched side by side before the next ones are; each is at most two of the above."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,9 @@ def read_referrer(storage: Storage, digest: str, control: Control | None = None)
     manifest = storage.manifest(digest)
     if manifest.subject is None:
         raise IntegrityError(f"{storage.name}@{manifest.digest} is attached to nothing")
-    return _read(storage, manifest, manifest.subject.digest, _Memory(MAX_TOTAL_BYTES), control or storage.control)
+    return _read(
+        storage, manifest, manifest.subject.digest, StatementMemory(MAX_TOTAL_BYTES), control or storage.control
+    )
 
 
 class EvidenceReader:
@@ -299,54 +303,64 @@ class EvidenceReader:
         self.manifests: dict[str, Manifest] = {}
         check_referrers(f"{storage.name}@{digest}", len(self.referrers))
         self._found: dict[str, Evidence] = {}
-        self._memory = _Memory(MAX_TOTAL_BYTES)
+        self._ahead: dict[str, tuple[Manifest, bytes | None] | None] = {}
+        self._memory = StatementMemory(MAX_TOTAL_BYTES)
 
     def read(self, predicate_type: str = "") -> list[Evidence]:
         """What is attached, or the statements of one type; see :func:`read_evidence`."""
-        return [
-            evidence
+        wanted = [
+            referrer
             for referrer in self.referrers
             if not predicate_type or annotated_type(referrer.annotations) in ("", predicate_type)
-            if (evidence := self._evidence(referrer)).problem or predicate_type in ("", evidence.predicate_type)
         ]
+        found: list[Evidence] = []
+        for start in range(0, len(wanted), _AHEAD):
+            batch = wanted[start : start + _AHEAD]
+            tasks = [partial(self._fetch, one.digest) for one in batch if one.digest not in self._found]
+            self._ahead = dict(zip((task.args[0] for task in tasks), run_all(tasks, self._control), strict=True))
+            found += map(self._evidence, batch)  # counted in the list's order, whatever came first
+        return [one for one in found if one.problem or predicate_type in ("", one.predicate_type)]
+
+    def _fetch(self, digest: str, control: Control) -> tuple[Manifest, bytes | None] | None:
+        """A referrer's manifest, and its statement where that is small; ``None`` where it cannot be read."""
+        control.check()
+        try:
+            manifest = self._storage.manifest(digest)
+            kind = kind_of(manifest)
+            sizes = [layer.size for layer in manifest.layers if layer.media_type == kind]
+            small = len(manifest.raw) <= _MAX_KEPT_BYTES and sum(sizes) <= _MAX_KEPT_BYTES
+            if not small or kind not in (BUNDLE, PAYLOAD_TYPE) or len(sizes) != 1:
+                return manifest, None
+            return manifest, only_layer(self._storage, manifest, kind, digest, control)
+        except (NotFoundError, IntegrityError):
+            return None  # said by whoever asks for it
 
     def _evidence(self, referrer: Descriptor) -> Evidence:
         if referrer.digest not in self._found:
+            ahead = self._ahead.pop(referrer.digest, None)
             try:
-                manifest = self._storage.manifest(referrer.digest)
+                manifest = ahead[0] if ahead else self._storage.manifest(referrer.digest)
                 self._memory.take(manifest.raw, f"{self._storage.name}@{referrer.digest}")
             except (NotFoundError, IntegrityError) as error:
                 return Evidence(referrer.digest, self._digest, referrer.artifact_type, problem=str(error))
             if len(manifest.raw) <= _MAX_KEPT_BYTES:
                 self.manifests[manifest.digest] = manifest
-            self._found[referrer.digest] = _read(self._storage, manifest, self._digest, self._memory, self._control)
+            self._found[referrer.digest] = _read(
+                self._storage, manifest, self._digest, self._memory, self._control, ahead[1] if ahead else None
+            )
         return self._found[referrer.digest]
 
 
-class _Memory:
-    """What statements may still take: whoever can attach them writes what takes twenty times its length when read."""
-
-    def __init__(self, limit: int) -> None:
-        self._left = limit
-
-    def take(self, raw: bytes, where: str) -> None:
-        """Count JSON before it is read.
-
-        Raises:
-            IntegrityError: It would take more than is left.
-        """
-        size = 2 * len(raw) + _VALUE_BYTES * sum(map(raw.count, (b"{", b"[", b",")))
-        if size > self._left:
-            raise IntegrityError(
-                f"{where}: not read, for {MAX_TOTAL_BYTES} bytes of memory are the limit for all that is attached",
-                hint="remove what is no longer needed",
-            )
-        self._left -= size
-
-
-def _read(storage: Storage, manifest: Manifest, digest: str, memory: _Memory, control: Control) -> Evidence:
+def _read(
+    storage: Storage,
+    manifest: Manifest,
+    digest: str,
+    memory: StatementMemory,
+    control: Control,
+    raw: bytes | None = None,
+) -> Evidence:
     where = f"{storage.name}@{manifest.digest}"
-    kind = manifest.artifact_type or manifest.config.media_type
+    kind = kind_of(manifest)
     size = sum(layer.size for layer in manifest.layers)
     created = manifest.annotations.get(media_types.ANNOTATION_CREATED, "")
     bundle, statement, problem = None, None, ""
@@ -354,12 +368,12 @@ def _read(storage: Storage, manifest: Manifest, digest: str, memory: _Memory, co
         if manifest.subject is None or manifest.subject.digest != digest:
             raise IntegrityError(f"{where} is listed as attached to {digest}, and is attached to another manifest")
         if kind in (BUNDLE, PAYLOAD_TYPE):
-            raw = _only_layer(storage, manifest, kind, where, control)
+            raw = only_layer(storage, manifest, kind, where, control) if raw is None else raw
             memory.take(raw, where)
             bundle = parse_bundle(raw, where) if kind == BUNDLE else None
             if bundle is not None:
                 memory.take(bundle.envelope.payload, where)
-            statement = _statement(bundle, raw, where)
+            statement = statement_in(bundle, raw, where)
     except (NotFoundError, IntegrityError) as error:
         problem = str(error)
     return Evidence(
@@ -375,19 +389,3 @@ def _read(storage: Storage, manifest: Manifest, digest: str, memory: _Memory, co
         created=created,
         problem=problem,
     )
-
-
-def _only_layer(storage: Storage, manifest: Manifest, kind: str, where: str, control: Control) -> bytes:
-    layers = [layer for layer in manifest.layers if layer.media_type == kind]
-    if len(layers) != 1:
-        raise IntegrityError(f"{where}: one layer of type {kind} is expected, not {len(layers)}")
-    with storage.open_blob(layers[0], control) as reader:
-        return reader.read_all(MAX_BUNDLE_BYTES)
-
-
-def _statement(bundle: Bundle | None, raw: bytes, where: str) -> Statement:
-    if bundle is None:
-        return parse_statement(raw, where)
-    if bundle.envelope.payload_type != PAYLOAD_TYPE:
-        raise IntegrityError(f"{where}: the bundle signs no in-toto statement")
-    return parse_statement(bundle.envelope.payload, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -52,13 +53,18 @@ def list_kits(
 
 
 def _records(session: Session, storage: Storage, reference: Reference, indexes: bool) -> list[ModelKitRecord]:
+    known: dict[str, ModelKitRecord] = {}  # a kit may have thousands of tags
+
     def read(name: str, control: Control) -> ModelKitRecord | str | None:
         """The record of a tag's kit or index, the tag where it has neither, ``None`` for what is not asked for."""
         control.check()
         try:
             found = storage.read(name)
             if not isinstance(found, KitIndex):
-                return read_kit(storage, found).record(reference.with_tag(name))
+                named = reference.with_tag(name)
+                if (same := known.get(found.digest)) is None:
+                    same = known[found.digest] = read_kit(storage, found).record(named)
+                return replace(same, reference=str(named), tag=name, tags=(name,))
             if found.is_modelkit_index:
                 return index_record(found, reference.with_tag(name)) if indexes else None
         except (IntegrityError, NotFoundError):

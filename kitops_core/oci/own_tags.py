@@ -10,6 +10,7 @@ kits need not have a version, and two kits may have the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kitops_core.oci.referrers_tag import is_referrers_tag
@@ -54,15 +55,29 @@ def log_tag(tag: str, number: int, record: str) -> str:
         number: Which move of that tag it was; there may be several with one number.
         record: The record's digest.
     """
-    return f"{_PREFIX}log-{tag[:_LONGEST_TAG]}-{number}-{_short(record)}"
+    return f"{_PREFIX}log-{cut(tag)}-{number}-{_short(record)}"
 
 
 def logged(own_tag: str, tag: str) -> Logged | None:
     """What a log tag says, or ``None`` where it is another tag, or that of a move of another tag than ``tag``."""
     found = re.fullmatch(_LOGGED, own_tag)
-    if found is None or found["tag"] != tag[:_LONGEST_TAG]:
+    if found is None or found["tag"] != cut(tag):
         return None
     return Logged(own_tag, int(found["number"]), found["short"])
+
+
+def logs_of(own_tags: Iterable[str]) -> dict[str, list[Logged]]:
+    """What all log tags say, by the tag that was moved, as far as a log tag has it; see :func:`cut`."""
+    logs: dict[str, list[Logged]] = {}
+    for own in own_tags:
+        if found := re.fullmatch(_LOGGED, own):
+            logs.setdefault(found["tag"], []).append(Logged(own, int(found["number"]), found["short"]))
+    return logs
+
+
+def cut(tag: str) -> str:
+    """As much of a moved tag as its log tags have."""
+    return tag[:_LONGEST_TAG]
 
 
 def is_own_tag(tag: str) -> bool:

@@ -26,6 +26,7 @@ from kitops_core.promotion.policy_file import as_policy
 from kitops_core.promotion.records import PromotionRecord, record_before, records_of, walk_records
 from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session, digest_of
+from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey
@@ -60,6 +61,13 @@ class ChannelHistory:
     def recorded(self) -> str:
         """The digest that the newest record promoted, or an empty string where nothing was promoted."""
         return self.line[0].digest if self.line else ""
+
+    def rolled_back_from(self, digest: str) -> str:
+        """When and by whom the channel was last rolled back, where that was from this kit; else an empty string."""
+        last = self.records[0] if self.records and not self.drift else None
+        if last is None or last.action != "rollback" or last.previous_digest != digest:
+            return ""
+        return f"{self.channel} was rolled back from it ({timestamp_text(last.time)}, by {last.actor})"
 
     def standing(self) -> list[PromotionRecord]:
         """The promotions that were not rolled back, newest first: what a rollback goes back through."""

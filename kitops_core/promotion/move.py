@@ -86,7 +86,6 @@ _ASKED_AGAIN = ("signed", "provenance", "license", "required", "max_size", "comm
 _WITHOUT_EVIDENCE = ("license", "required", "max_size", "command", "upstream")
 """The gates that look at nothing attached to it, the last as long as the kit is upstream now."""
 
-
 T = TypeVar("T")
 
 
@@ -162,6 +161,8 @@ class Move:
         self._check_seen_together(past)
         if self.current == found.manifest.digest and past.records and not past.drift:
             return self._result("promote", candidate, ())
+        if self.terms.unasked and (why := past.rolled_back_from(candidate.digest)):
+            raise GateRefusedError(f"{why}: promote it by itself")
         return self._go("promote", candidate, evaluate_all(gates, candidate), past)
 
     def roll_back(self, past: ChannelHistory, to: str) -> Promotion:
@@ -228,10 +229,8 @@ class Move:
                 hint=f"{len(planned.refused)} of {len(planned.gates)} gates refused; nothing was changed",
             )
         self._check_key()
-        self.control.check()
         record: list[Manifest] = []
         said = self._record(planned, candidate.found, past)
-
         known = candidate.attached()
 
         def attach() -> list[Manifest]:
@@ -310,6 +309,7 @@ class Move:
             self.policy,
             open_channel=lambda name: self.places.find(self.policy.target(name)),
             control=self.control,
+            readings=self.places.readings,
         )
 
     def _version_tags(self, candidate: Candidate) -> tuple[tuple[str, ...], list[GateResult]]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import NotFoundError
+from kitops_core.promotion.gates.candidate import Readings
 from kitops_core.reference import Reference
 from kitops_core.session import Found, FoundAny, Session, digest_of
 
@@ -25,6 +26,9 @@ class Places:
 
     Args:
         session: What opens repositories.
+
+    Attributes:
+        readings: What was read of the kits in them.
     """
 
     def __init__(self, session: Session) -> None:
@@ -32,6 +36,8 @@ class Places:
         self._lock = threading.Lock()
         self._open: dict[str, Storage] = {}
         self._found: dict[Reference, FoundAny | None] = {}
+        self._digests: dict[Reference, str] = {}
+        self.readings = Readings()
         self._stack = ExitStack()
 
     def storage(self, reference: Reference) -> Storage:
@@ -44,6 +50,16 @@ class Places:
                 self._open[reference.name] = storage
             return storage
 
+    def digest(self, reference: Reference) -> str:
+        """What a tag or digest has, or an empty string; :meth:`find` then finds that very kit.
+
+        Raises:
+            DeniedError, RegistryError: It cannot be read.
+        """
+        if reference not in self._digests:
+            self._digests[reference] = digest_of(self.storage(reference), reference.target)
+        return self._digests[reference]
+
     def find(self, reference: Reference) -> FoundAny | None:
         """The kit or index ``reference`` names, pinned to its digest; ``None`` where there is none.
 
@@ -53,8 +69,18 @@ class Places:
             DeniedError, RegistryError, IntegrityError: It cannot be read.
         """
         if reference not in self._found:
-            self._found[reference] = self._find(reference)
+            known = None if reference.digest or reference.select else self._digests.get(reference)
+            if known is None:
+                self._found[reference] = self._find(reference)
+            else:
+                self._found[reference] = self.find(reference.with_digest(known)) if known else None
         return self._found[reference]
+
+    def forget(self) -> None:
+        """Forget what was read, for a tag has moved; what was opened stays open."""
+        self._found.clear()
+        self._digests.clear()
+        self.readings = Readings()
 
     def _find(self, reference: Reference) -> FoundAny | None:
         storage = self.storage(reference.whole)

@@ -29,9 +29,13 @@ def promote(
     loaded = as_policy(policy)
     terms = Terms.given(session, expect, dry_run, note)
     with Places(session) as places:
-        move = Move(loaded, to, places, terms, session.control)
-        found, _ = move.begin(lambda: find_candidate(loaded, to, reference, places), move.reader.read_log)
-        return move.promote(found)
+        return promote_by(Move(loaded, to, places, terms, session.control), reference)
+
+
+def promote_by(move: Move, reference: str) -> Promotion:
+    """Promote a kit by a move that was prepared; see :meth:`kitops_core.Client.promote`."""
+    found, _ = move.begin(lambda: find_candidate(move.policy, move.name, reference, move.places), move.reader.read_log)
+    return move.promote(found)
 
 
 def rollback(

@@ -2,7 +2,8 @@
 
 Most kits do not move, so this is what they cost: a look at each of their channels' tags, a list of their repository's
 tags, and a list of what is attached to the kit. Where upstream and channel have the same digest, and the channel's last
-log tag is of a record on that digest, a promotion would find nothing to do, and is not asked.
+log tag is of a record on that digest, a promotion would find nothing to do, and is not asked. What gates read of a kit,
+the next channel's gates do not read again, until something moves.
 """
 
 from __future__ import annotations
@@ -12,24 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from kitops_core.errors import CancelledError, GateRefusedError, KitOpsError, RegistryError
 from kitops_core.events import Control
-from kitops_core.oci.own_tags import logged
+from kitops_core.oci.own_tags import Logged, cut, logs_of
 from kitops_core.parallel import run_all
-from kitops_core.promotion.history import HistoryReader
+from kitops_core.promotion.move import Move
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policies
-from kitops_core.promotion.promote import promote
+from kitops_core.promotion.promote import promote_by
 from kitops_core.promotion.result import Promotion
+from kitops_core.promotion.terms import Terms
 from kitops_core.reference import Reference
-from kitops_core.session import Session, digest_of
-from kitops_core.wording import timestamp_text
-
-if TYPE_CHECKING:
-    from kitops_core.storage import Storage
+from kitops_core.session import Session
 
 Outcome = Literal["promoted", "unchanged", "empty", "refused", "failed"]
 
@@ -101,8 +99,8 @@ def promote_all(
     policies = as_policies(policy)
     for name in to:
         policies[0].channel(name)
-    away = _Away()
-    kits = [_Kit(session, one, to, away, partial(promote, session, dry_run=dry_run, note=note)) for one in policies]
+    away, terms = _Away(), Terms.given(session, "", dry_run, note, unasked=True)
+    kits = [_Kit(session, one, to, away, terms) for one in policies]
     found = run_all([kit.promote for kit in kits], session.control)
     return PromotedAll(tuple(one for outcomes in found for one in outcomes), dry_run)
 
@@ -128,17 +126,14 @@ class _Away:
 class _Kit:
     """One kit and its channels."""
 
-    def __init__(
-        self, session: Session, policy: PromotionPolicy, to: Sequence[str], away: _Away, move: partial[Promotion]
-    ) -> None:
+    def __init__(self, session: Session, policy: PromotionPolicy, to: Sequence[str], away: _Away, terms: Terms) -> None:
         self._session = session
         self._policy = policy
         self._to = to
         self._away = away
-        self._move = move
+        self._terms = terms
         self._digests: dict[str, str | KitOpsError] = {}
-        self._logs: dict[str, list[str]] = {}
-        self._attached: dict[tuple[str, str], set[str]] = {}
+        self._logs: dict[str, dict[str, list[Logged]]] = {}
 
     def promote(self, control: Control) -> list[ChannelOutcome]:
         """Promote into each channel what its upstream has, upstreams first."""
@@ -155,7 +150,7 @@ class _Kit:
         target = self._policy.target(name)
         try:
             self._away.check(target.registry)
-            return digest_of(places.storage(target), target.target)
+            return places.digest(target)
         except CancelledError:
             raise
         except KitOpsError as error:
@@ -175,45 +170,39 @@ class _Kit:
             return outcome("empty", before)
         try:
             target = self._policy.target(name)
-            if before == coming and self._is_recorded(places.storage(target), target, before):
+            if before == coming and self._is_recorded(places, target, before):
                 return outcome("unchanged", before)
-            if why := self._rolled_back(places, name, before, coming):
-                return outcome("refused", before, why, GateRefusedError.exit_code)
-            done = self._move(str(self._policy.target(upstream).with_digest(coming)), name, policy=self._policy)
+            move = Move(self._policy, name, places, self._terms, self._session.control)
+            done = promote_by(move, str(self._policy.target(upstream).with_digest(coming)))
         except CancelledError:
             raise
         except GateRefusedError as error:
-            return outcome("refused", before, _reasons(error.promotion), error.exit_code, error.promotion)
+            reason = _reasons(error.promotion) if error.promotion else error.message
+            return outcome("refused", before, reason, error.exit_code, error.promotion)
         except KitOpsError as error:
+            places.forget()  # it may have moved all the same
             return outcome("failed", before, error.message, error.exit_code)
         if done.refused:
             return outcome("refused", before, _reasons(done), GateRefusedError.exit_code, done)
         if not done.record and before == done.digest:
             return outcome("unchanged", done.digest)
-        self._digests[name] = before if done.dry_run else done.digest
+        if not done.dry_run:
+            self._digests[name] = done.digest
+            places.forget()
         return outcome("promoted", done.digest, promotion=done)
 
-    def _rolled_back(self, places: Places, name: str, before: str, coming: str) -> str:
-        """Why a kit that somebody rolled back is not promoted again by the next run; empty where nobody did."""
-        target = self._policy.target(name)
-        past = HistoryReader(places.storage(target), target, name, self._policy.trusted).newest(before)
-        last = past.records[0] if past.records and not past.drift else None
-        if last is None or last.action != "rollback" or last.previous_digest != coming:
-            return ""
-        return f"{name} was rolled back from it ({timestamp_text(last.time)}, by {last.actor}): promote it by itself"
-
-    def _is_recorded(self, storage: Storage, target: Reference, digest: str) -> bool:
+    def _is_recorded(self, places: Places, target: Reference, digest: str) -> bool:
         """Whether the last move of the tag that the log knows has its record on this digest."""
+        storage = places.storage(target)
         if storage.name not in self._logs:
-            self._logs[storage.name] = [*storage.own_tags()]
-        found = [one for tag in self._logs[storage.name] if (one := logged(tag, target.target))]
+            self._logs[storage.name] = logs_of(storage.own_tags())
+        found = self._logs[storage.name].get(cut(target.target), ())
         if not found:
             return False
-        at = (storage.name, digest)
-        if at not in self._attached:
-            self._attached[at] = {one.digest.partition(":")[2][:12] for one in storage.referrers(digest)}
         last = max(one.number for one in found)
-        return any(one.short in self._attached[at] for one in found if one.number == last)
+        attached = places.readings.reader(storage, digest, self._session.control).get().referrers
+        shorts = {one.digest.partition(":")[2][:12] for one in attached}
+        return any(one.short in shorts for one in found if one.number == last)
 
 
 def in_order(policy: PromotionPolicy) -> list[str]:

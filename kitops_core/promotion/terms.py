@@ -27,6 +27,7 @@ class Terms:
         actor: Who promotes.
         source: The pipeline run that promotes.
         note: A sentence for the record.
+        unasked: Whether nobody named the kit, so that one which was rolled back stays out.
     """
 
     expect: str
@@ -35,9 +36,10 @@ class Terms:
     actor: str
     source: Source
     note: str
+    unasked: bool = False
 
     @staticmethod
-    def given(session: Session, expect: str, dry_run: bool, note: str) -> Terms:
+    def given(session: Session, expect: str, dry_run: bool, note: str, *, unasked: bool = False) -> Terms:
         """What the caller said, and what the session says of who promotes.
 
         Raises:
@@ -49,4 +51,4 @@ class Terms:
             )
         actor = redact_text(session.run.actor or current_actor())
         run = replace(session.run, url=redact_text(session.run.url), actor="")  # the record has the actor itself
-        return Terms(expect, dry_run, session.signer, actor, run, redact_text(note))
+        return Terms(expect, dry_run, session.signer, actor, run, redact_text(note), unasked)

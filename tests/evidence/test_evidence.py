@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 
 import pytest
 from blob_tools import put_kit
-from fault_proxy import FaultProxy
+from fault_proxy import FaultProxy, delay
 from golden_cases import load_artifact
+from request_chain import in_a_row
 from signing_tools import KEY, OTHER_KEY, sign, trusting
 
 from kitops_core.errors import IntegrityError, InvalidInputError, VerificationError
@@ -196,3 +197,21 @@ def test_a_statement_is_about_exactly_the_digest_of_a_subject() -> None:
     assert not statement.about(digest.upper())
     assert not statement.about("")
     assert not statement.about("ab" * 32)
+
+
+@pytest.mark.usefixtures("quiet_processor")
+def test_what_is_attached_is_not_fetched_one_after_the_other(faults: FaultProxy) -> None:
+    """On a quiet machine 4 in a row of 27."""
+    registry, _, name = f"{faults.address}/{uuid.uuid4().hex[:8]}/kit".partition("/")
+    repository = RegistryRepository(registry, name)
+    kit = put_kit(repository, ("1.0",)).descriptor
+    for number in range(12):
+        attach_statement(repository, kit, statement_for(kit.digest, types.TEST_RESULT, {"number": number}))
+    faults.seen.clear()
+    faults.every = delay(0.1)
+    found = read_evidence(repository, kit.digest)
+    faults.every = None
+    repository.close()
+    assert len(faults.seen) >= 24
+    assert [one.statement.predicate["number"] for one in found if one.statement] == [*range(12)]
+    assert in_a_row(faults.seen) <= 10

@@ -154,6 +154,37 @@ def test_a_kit_that_stays_costs_a_request_for_each_tag_and_two_for_its_repositor
     assert asked == {"HEAD": 5 * len(chain), "tags": 5, "manifests": 5}
 
 
+def test_what_gates_read_of_a_kit_is_read_once_for_all_channels_that_refuse_it(
+    faults: FaultProxy, promoter: Client, tmp_path: Path
+) -> None:
+    chain = {"dev": Channel(), **{f"c{n}": Channel(from_=f"c{n - 1}" if n else "dev") for n in range(4)}}
+    closed = {f"closed-{n}": Channel(from_="c3", gates=[MIT]) for n in range(3)}
+    policy = policy_of(faults.address, 2, {**chain, **closed})
+    for kit in policy.kits:
+        pack(promoter, tmp_path, kit, kit, "GPL-3.0-only")
+    promoter.promote_all(policy)
+    with client(registries=Registries(others=QUICK)) as another:
+        faults.seen.clear()
+        done = another.promote_all(policy)
+    assert Counter(outcome for _, outcome in outcomes(done)) == {"unchanged": 8, "refused": 6}
+    asked = Counter((seen.method, seen.path) for seen in faults.seen if "/blobs/" in seen.path or "sha256" in seen.path)
+    asked.subtract([one for one in asked if "/referrers/" in one[1]])
+    assert max(asked.values()) == 1
+    own = Counter(seen.path.split("/")[4] for seen in faults.seen if seen.method == "GET")
+    assert own["tags"] == 2 * (1 + 3)  # to see what stays, and for each move that is tried
+    assert own["blobs"] == 2 * (1 + 4)  # the Kitfile, and how the kit came into each channel
+    assert len([seen for seen in faults.seen if seen.method == "HEAD"]) == 2 * (5 + 3 + 3)
+
+
+def test_what_was_read_before_a_move_does_not_hide_its_record_from_the_next_gate(
+    registry: str, promoter: Client, tmp_path: Path
+) -> None:
+    policy = policy_of(registry, 1, {"dev": Channel(), "closed": Channel(from_="dev", gates=[MIT]), **CHAIN})
+    pack(promoter, tmp_path, policy.kits[0], "1", "GPL-3.0-only")
+    moved = promoter.promote_all(policy)
+    assert outcomes(moved) == [("closed", "refused"), ("staging", "promoted"), ("prod", "promoted")]
+
+
 class TestPolicies:
     def test_targets_are_named_for_each_kit(self) -> None:
         channels = {"dev": Channel(), "prod": Channel(from_="dev", target="prod.example.com/{kit}:live")}

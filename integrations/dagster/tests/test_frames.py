@@ -12,6 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal, assert_series_equal
 
 from dagster_kitops.serializers import load_object, save_object, serializer_of
+from dagster_kitops.serializers.numbers_frame import read_numbers
 from kitops_core.errors import InvalidInputError
 
 
@@ -100,3 +101,35 @@ def test_a_file_that_something_else_wrote_is_a_frame_of_pandas(tmp_path: Path) -
     pl.DataFrame({"age": [31, 42]}).write_parquet(path)
     loaded = load_object(serializer_of("", path.name, where="a kit"), path, path=path.name, where="a kit")
     pd.testing.assert_frame_equal(loaded, pd.DataFrame({"age": [31, 42]}))
+
+
+NUMBERS = {
+    "floats": pd.DataFrame(np.random.default_rng(0).random((70_000, 3)), columns=[*"abc"]),
+    "not a number": pd.DataFrame({"a": [1.0, np.nan, 3.0]}),
+    "of several types": pd.DataFrame({"a": [1, 2], "b": [1.5, 2]}).astype({"a": "int8", "b": "float32"}),
+    "named range": pd.DataFrame({"a": [1, 2, 3]}, index=pd.RangeIndex(4, 10, 2, name="n")),
+    "numbered columns": pd.DataFrame(np.eye(3)),
+    "two levels": pd.DataFrame(np.eye(2), columns=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
+    "named columns": pd.DataFrame(np.eye(2), columns=pd.Index(["x", "y"], name="axis")),
+    "no rows": pd.DataFrame({"a": np.array([], "int64")}),
+}
+OTHERS = {
+    "texts": pd.DataFrame({"a": ["x", "y"]}),
+    "missing integers": pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}),
+    "truth": pd.DataFrame({"a": [True, False]}),
+    "index of texts": pd.DataFrame({"a": [1, 2]}, index=["p", "q"]),
+    "times": pd.DataFrame({"a": pd.to_datetime(["2026-01-01"])}),
+    "small floats": pd.DataFrame({"a": np.array([1, 2], "float16")}),
+    "nothing": pd.DataFrame(),
+}
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, *OTHERS])
+def test_a_frame_that_is_read_by_rows_is_the_one_that_pandas_reads(name: str, tmp_path: Path) -> None:
+    frame = {**NUMBERS, **OTHERS}[name]
+    loaded = through(frame, tmp_path, "parquet")
+    saved = next(path for path in tmp_path.iterdir() if path.suffix == ".parquet")
+    pd.testing.assert_frame_equal(loaded, pd.read_parquet(saved))
+    with saved.open("rb") as file:
+        assert (read_numbers(file) is not None) == (name in NUMBERS)
+    loaded.iloc[:1] = loaded.iloc[:1]  # it can be written to

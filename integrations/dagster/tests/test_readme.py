@@ -109,6 +109,14 @@ def test_the_first_example_packs_a_model_that_is_used_elsewhere_and_promoted(pag
     for schedule in repository.schedule_defs:
         assert dg.validate_run_config(page.names["defs"].resolve_job_def(schedule.job_name)) is not None
 
+    wine = f"{page.names['kitops'].registry}/wine"
+    (tmp_path / "kits.yaml").write_text(f"kits: [{wine}]\nchannels: {{latest: {{}}, live: {{from: latest}}}}\n")
+    page.run("promote_all")
+    (schedule,) = page.names["defs"].get_repository_def().schedule_defs
+    job = page.names["defs"].resolve_job_def(schedule.job_name)
+    assert job.execute_in_process(instance=page.instance, run_config=QUIET).success
+    assert page.digest("wine", "live") == page.digest("wine", "latest")
+
 
 def test_a_serializer_of_ones_own(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     class CatBoost:  # stands in for CatBoost's, which the snippet names and the tests have not

@@ -46,6 +46,24 @@ class _Once(Generic[_T]):
         return self._value
 
 
+class Readings:
+    """What was read of kits and of what is attached to them, by place and digest, for all candidates that share it."""
+
+    def __init__(self) -> None:
+        self.kits: dict[tuple[tuple[str, str], str], _Once[StoredKit]] = {}
+        self.readers: dict[tuple[tuple[str, str], str], _Once[EvidenceReader]] = {}
+        self.evidence: dict[tuple[tuple[str, str], str, str], _Once[list[Evidence]]] = {}
+
+    def reader(self, storage: Storage, digest: str, control: Control) -> _Once[EvidenceReader]:
+        """What reads what is attached to a digest: the list, and each part of it, once."""
+        from kitops_core.evidence.statements import EvidenceReader
+
+        where = (storage.place, digest)
+        if where not in self.readers:
+            self.readers[where] = _Once(lambda: EvidenceReader(storage, digest, control))
+        return self.readers[where]
+
+
 class Candidate:
     """A kit that is to enter a channel. A candidate is always a digest.
 
@@ -67,6 +85,7 @@ class Candidate:
         open_channel: OpenChannel,
         now: datetime | None = None,
         control: Control | None = None,
+        readings: Readings | None = None,
     ) -> None:
         self.found = found
         self.channel = channel
@@ -75,8 +94,7 @@ class Candidate:
         self.control = control or Control()
         self.of_kits: dict[str, Attached] = {}
         self._open_channel = open_channel
-        self._readers: dict[tuple[tuple[str, str], str], _Once[EvidenceReader]] = {}
-        self._evidence: dict[tuple[tuple[str, str], str, str], _Once[list[Evidence]]] = {}
+        self._readings = readings or Readings()
         self._channels: dict[str, _Once[Candidate | None]] = {}
 
     @property
@@ -111,8 +129,14 @@ class Candidate:
         """Whether :attr:`kits` were read already."""
         return "kits" in vars(self)
 
-    @cached_property
+    @property
     def _read(self) -> _Once[StoredKit]:
+        where = (self.storage.place, self.digest)
+        if where not in self._readings.kits:
+            self._readings.kits[where] = self._read_kit()
+        return self._readings.kits[where]
+
+    def _read_kit(self) -> _Once[StoredKit]:
         def read() -> StoredKit:
             if isinstance(self.manifest, KitIndex):
                 raise WrongKindError(f"{self.found.reference} is an index, and no kit")
@@ -143,12 +167,11 @@ class Candidate:
         Raises:
             KitOpsError: They cannot be read.
         """
-        where = (storage.place, digest)
-        reader = self._reader(storage, digest).get()
-        key = (*where, predicate_type)
-        if key not in self._evidence:
-            self._evidence[key] = _Once(lambda: reader.read(predicate_type))
-        return self._evidence[key].get()
+        reader = self._readings.reader(storage, digest, self.control).get()
+        key, known = (storage.place, digest, predicate_type), self._readings.evidence
+        if key not in known:
+            known[key] = _Once(lambda: reader.read(predicate_type))
+        return known[key].get()
 
     def read_ahead(self, *, evidence: bool, control: Control) -> None:
         """Read at once what gates and the record ask for one by one; what fails is said to whoever asks.
@@ -162,20 +185,12 @@ class Candidate:
         """
         reads: list[Callable[[Control], object]] = [lambda _: self._read]
         if evidence:
-            reads.append(lambda _: self._reader(self.storage, self.digest))
+            reads.append(lambda _: self._readings.reader(self.storage, self.digest, self.control))
         run_all(reads, control, at_once=True)
-
-    def _reader(self, storage: Storage, digest: str) -> _Once[EvidenceReader]:
-        from kitops_core.evidence.statements import EvidenceReader
-
-        where = (storage.place, digest)
-        if where not in self._readers:
-            self._readers[where] = _Once(lambda: EvidenceReader(storage, digest, self.control))
-        return self._readers[where]
 
     def attached(self) -> Attached | None:
         """What is known to be attached to the kit, if a gate has asked for any of it."""
-        reader = self._readers.get((self.storage.place, self.digest))
+        reader = self._readings.readers.get((self.storage.place, self.digest))
         if reader is None:
             return None
         read = reader.get()
@@ -195,8 +210,12 @@ class Candidate:
         found = self._open_channel(name)
         if found is None:
             return None
-        other = Candidate(
-            found, self.channel, self.policy, open_channel=self._open_channel, now=self.now, control=self.control
+        return Candidate(
+            found,
+            self.channel,
+            self.policy,
+            open_channel=self._open_channel,
+            now=self.now,
+            control=self.control,
+            readings=self._readings,
         )
-        other._readers, other._evidence = self._readers, self._evidence
-        return other

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dagster_kitops.modelkit import ModelKit as ModelKit
     from dagster_kitops.options import check_definitions as check_definitions
     from dagster_kitops.pipes import report_modelkit as report_modelkit
+    from dagster_kitops.promoting_all import promote_all_job as promote_all_job
     from dagster_kitops.promotion import PromotionConfig as PromotionConfig
     from dagster_kitops.promotion import RollbackConfig as RollbackConfig
     from dagster_kitops.promotion import promotion_asset as promotion_asset
@@ -62,6 +63,7 @@ _HOMES = {
     "modelkit": "ModelKit",
     "options": "check_definitions",
     "pipes": "report_modelkit",
+    "promoting_all": "promote_all_job",
     "promotion": "PromotionConfig RollbackConfig promotion_asset promotion_assets rollback_job",
     "resources": "KitOpsResource RegistryLogin",
     "scheduling": "promotion_schedule",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dagster_kitops.serializers.numbers_frame import read_numbers
 from kitops_core import InvalidInputError
 
 _INSTALL = "install dagster-kitops[parquet]"
@@ -48,8 +49,8 @@ def save(value: Any, file: Path) -> None:
 def load(file: Path, trusted: Sequence[str]) -> Any:
     """The data frame or series; a pandas data frame where the file says nothing else.
 
-    A frame of pandas is made of one of Arrow, and both are in memory for a moment: Arrow's pool gives nothing back
-    before, whatever it is told.
+    A frame of pandas that has more than numbers and texts is made of one of Arrow, and both are in memory for a moment:
+    Arrow's pool gives nothing back before, whatever it is told.
 
     Raises:
         InvalidInputError: What reads it is not installed.
@@ -66,7 +67,10 @@ def load(file: Path, trusted: Sequence[str]) -> Any:
         if kind.startswith("polars."):
             return _polars(file, kind)
         held.seek(0)
-        frame = pandas.read_parquet(held, engine="pyarrow")
+        frame = read_numbers(held)
+        if frame is None:
+            held.seek(0)
+            frame = pandas.read_parquet(held, engine="pyarrow")
     return frame.iloc[:, 0].rename(written["name"]) if kind == "pandas.Series" else frame
 
 
