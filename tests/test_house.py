@@ -17,7 +17,7 @@ MAX_LINES = 400
 ORDER = (
     *("errors", "lanes", "events", "version", "reference", "record", "wording", "parallel", "by_identity", "staged"),
     *("oci", "machine", "files", "objects", "kitfile", "layers", "storage", "registries", "signing", "session"),
-    *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
+    *("evidence", "openlineage", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
     *("catalogs", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),
 )
