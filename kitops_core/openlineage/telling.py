@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from kitops_core.errors import CancelledError, KitOpsError
+from kitops_core.errors import CancelledError, InvalidReferenceError, KitOpsError
 from kitops_core.evidence.secrets import redact_text
-from kitops_core.reference import Reference
+from kitops_core.reference import Reference, parse_reference
 from kitops_core.session import Session
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ class Telling:
         """
         if self.operation is None:
             return
-        from kitops_core.evidence.inputs import kit_input
         from kitops_core.evidence.predicate_types import TEST_RESULT
-        from kitops_core.reference import parse_reference
 
-        kits = [kit_input(parse_reference(parent)) for parent in record.parents]
+        kits = []
+        for parent in record.parents:
+            with suppress(InvalidReferenceError):  # who packs may say anything, and it is in the record as it is
+                kits.append(kit_of(parse_reference(parent)))
         figures = (said["metrics"] for predicate_type, said, _ in evidence.statements if predicate_type == TEST_RESULT)
         self.say(
             record=record,
@@ -68,6 +69,16 @@ class Telling:
             statements=tuple(predicate_type for predicate_type, _, _ in evidence.statements),
             signed=evidence.key is not None,
         )
+
+
+def kit_of(reference: Reference) -> Input:
+    """A kit that is there, wherever it is; a layout's is in a directory of this machine."""
+    from kitops_core.evidence.inputs import Input, kit_input
+
+    if not reference.layout:
+        return kit_input(reference)
+    algorithm, _, value = reference.digest.partition(":")
+    return Input(Path(reference.layout).absolute().as_uri(), {algorithm: value} if value else {})
 
 
 @contextmanager

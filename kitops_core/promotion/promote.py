@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from kitops_core.errors import GateRefusedError, InvalidInputError, NotFoundError
-from kitops_core.evidence.inputs import kit_input
-from kitops_core.openlineage.telling import Telling, telling
+from kitops_core.openlineage.telling import Telling, kit_of, telling
 from kitops_core.promotion.move import Move
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
@@ -38,7 +37,7 @@ def promote(
 
         def work(told: Telling) -> Promotion:
             found, _ = move.begin(lambda: find_candidate(loaded, to, reference, places), move.reader.read_log)
-            told.say(inputs=(kit_input(found.reference),))
+            told.say(inputs=(kit_of(found.reference),))
             return move.promote(found)
 
         return _told(session, "promote", move, work)
@@ -65,7 +64,7 @@ def rollback(
             promotion = move.roll_back(past, to)
             upstream = loaded.channel(channel).from_
             home = loaded.target(upstream) if upstream else parse_reference(loaded.kit)
-            told.say(inputs=(kit_input(home.with_digest(promotion.digest)),))
+            told.say(inputs=(kit_of(home.with_digest(promotion.digest)),))
             return promotion
 
         return _told(session, "rollback", move, work)

@@ -75,6 +75,29 @@ def test_parents_without_provenance_are_told_too(
     assert [item.uri for item in told[-1].inputs] == [f"oci://{parent}"]
 
 
+def test_a_parent_that_is_no_reference_is_passed_over(
+    listener: kitops.Client, told: list[kitops.Operation], model: Contents
+) -> None:
+    assert listener.pack(model, "churn:1", parents=["Not A Reference"]).digest
+    assert told[-1].inputs == ()
+
+
+def test_a_kit_in_a_layout_is_told_by_its_directory(
+    listener: kitops.Client, told: list[kitops.Operation], model: Contents, tmp_path: Path
+) -> None:
+    made = listener.pack(model, f"oci:{tmp_path}/layout:dev")
+    policy = kitops.PromotionPolicy(
+        kit="churn",
+        channels={
+            "dev": kitops.Channel(target=f"oci:{tmp_path}/layout:dev"),
+            "prod": kitops.Channel(from_="dev", target=f"oci:{tmp_path}/other:prod"),
+        },
+    )
+    listener.promote("", "prod", policy=policy)
+    (item,) = told[-1].inputs
+    assert (item.uri, item.digest) == (f"file://{tmp_path}/layout", {"sha256": made.digest.removeprefix("sha256:")})
+
+
 def test_a_signed_kit_is_told_as_signed(
     registry: str, told: list[kitops.Operation], model: Contents, tmp_path: Path
 ) -> None:

@@ -35,6 +35,8 @@ class KitOpsHook(BaseHook):
         keep_trying: Seconds a registry that is away is waited for, instead of what the connections say.
         on_event: Called with progress.
         cancel: A switch that stops between buffers.
+        on_lineage: Called with what the client makes, where Airflow's OpenLineage provider tells of this task; where
+            it does not, the engine tells OpenLineage itself, if that is configured.
     """
 
     conn_name_attr = "kitops_conn_id"
@@ -51,6 +53,7 @@ class KitOpsHook(BaseHook):
         keep_trying: float | None = None,
         on_event: Callable[[kitops.Event], None] | None = None,
         cancel: kitops.Cancel | None = None,
+        on_lineage: Callable[[kitops.Operation], None] | None = None,
     ) -> None:
         super().__init__()
         self.kitops_conn_id = kitops_conn_id
@@ -59,6 +62,7 @@ class KitOpsHook(BaseHook):
         self.keep_trying = keep_trying
         self.on_event = on_event
         self.cancel = cancel
+        self.on_lineage = on_lineage
         self._renews = True
 
     def get_conn(self) -> kitops.Client:
@@ -121,6 +125,7 @@ class KitOpsHook(BaseHook):
     @cached_property
     def _client(self) -> kitops.Client:
         from kitops_airflow.lineage import LineageClient
+        from kitops_airflow.openlineage import provider_tells
 
         return LineageClient(
             self,
@@ -129,6 +134,7 @@ class KitOpsHook(BaseHook):
             run=self.run,
             on_event=self.on_event,
             cancel=self.cancel,
+            on_lineage=(self.on_lineage or _told_by_the_provider) if provider_tells() else None,
         )
 
     def _registries(self) -> kitops.Registries:
@@ -180,3 +186,7 @@ class KitOpsHook(BaseHook):
     def _missing(self, conn_id: str) -> None:
         if conn_id != self.default_conn_name:
             raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+
+
+def _told_by_the_provider(operation: kitops.Operation) -> None:
+    """Nothing: the provider collects what the client read and wrote, and says so in the event of the task."""
