@@ -60,7 +60,7 @@ def pack(
             manifest, before = write_kit(kit, layers, storage, before, evidence, session.control)
         records = [layer.record() for layer in layers]
         record = kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
-        told.made(record, evidence, _further(source, description, local is None))
+        told.made(record, evidence, lambda: _further(source, description, local is None))
     return record
 
 

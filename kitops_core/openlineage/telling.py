@@ -44,13 +44,15 @@ class Telling:
         if self.operation is not None:
             self.operation = replace(self.operation, **known)
 
-    def made(self, record: ModelKitRecord, evidence: PackEvidence, further: Sequence[Input] = ()) -> None:
+    def made(
+        self, record: ModelKitRecord, evidence: PackEvidence, further: Callable[[], Sequence[Input]] = tuple
+    ) -> None:
         """A kit, and what is said of how it was made.
 
         Args:
             record: The kit.
             evidence: What was attached to it.
-            further: What it was made from beside the inputs that the evidence names.
+            further: Gives what it was made from beside the inputs that the evidence names; asked where it is told.
         """
         if self.operation is None:
             return
@@ -64,7 +66,7 @@ class Telling:
         self.say(
             record=record,
             run=evidence.source,
-            inputs=(*evidence.inputs, *kits, *further),
+            inputs=(*evidence.inputs, *kits, *further()),
             metrics=next(figures, {}),
             statements=tuple(predicate_type for predicate_type, _, _ in evidence.statements),
             signed=evidence.key is not None,
