@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kitops_core.errors import IntegrityError, InvalidInputError, InvalidReferenceError, NotFoundError, StoreError
 from kitops_core.events import Cancel, Control, Event
@@ -41,10 +41,12 @@ class Session:
         run: The pipeline run that works.
         on_event: Called with progress.
         cancel: A switch that stops what is under way.
+        on_lineage: Called with what verbs make, instead of sending that as OpenLineage's configuration says.
 
     Attributes:
         registries: How to talk to registries.
         control: Progress and cancelling.
+        at_close: What is done once when the session is closed.
     """
 
     def __init__(
@@ -56,10 +58,13 @@ class Session:
         run: Source | None = None,
         on_event: Callable[[Event], None] | None = None,
         cancel: Cancel | None = None,
+        on_lineage: Callable[[Any], None] | None = None,
     ) -> None:
         self.registries = registries or Registries()
         self._run = run
         self.control = Control(on_event, cancel)
+        self.on_lineage = on_lineage
+        self.at_close: list[Callable[[], None]] = []
         self._store = Path(store) if store is not None else None
         self._signer = signer
         self._lock = threading.RLock()
@@ -273,24 +278,10 @@ class Session:
         reference = parse_reference(text)
         return self.find(reference, _of_subject(reference, where))
 
-    def ping(self, registry: str) -> None:
-        """Ask a registry whether it is there and takes our credentials, once and without trying again.
-
-        Raises:
-            DeniedError: It wants credentials, or other ones.
-            RegistryError: It cannot be reached, or is not a registry.
-        """
-        from kitops_core.storage.registry.ping import ping
-        from kitops_core.storage.registry.transport import Transport
-
-        transport = Transport(replace(self.registries.options(registry), keep_trying=0))
-        try:
-            ping(transport, registry, self.control, authenticated=True)
-        finally:
-            transport.close()
-
     def close(self) -> None:
         """Close the connections. The session can still be used, and opens them again."""
+        while self.at_close:
+            self.at_close.pop()()
         with self._lock:
             if self._process == os.getpid():  # a forked child leaves its parent's connections alone
                 for transport in self._transports.values():

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from kitops_core.objects.location import Location as Location
     from kitops_core.oci.manifest import Descriptor as Descriptor
     from kitops_core.oci.manifest import Manifest as Manifest
+    from kitops_core.openlineage.operation import Operation as Operation
     from kitops_core.promotion.channel_models import Channel as Channel
     from kitops_core.promotion.channels import ChannelState as ChannelState
     from kitops_core.promotion.gate_result import GateResult as GateResult
@@ -100,6 +101,7 @@ _HOMES = {
     "events": "Cancel Event",
     "evidence.attach": "Attached",
     "evidence.inputs": "Input",
+    "openlineage.operation": "Operation",
     "signing.keys": "PublicKey SigningKey",
     "evidence.referrers": "Referrer Referrers",
     "evidence.slsa": "Provenance",

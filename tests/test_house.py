@@ -29,7 +29,7 @@ ORDER = (
         "found",
         "session",
     ),
-    *("evidence", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
+    *("evidence", "openlineage", "sources", "kits", "indexes", "sbom", "lineages", "promotion"),
     *("catalogs", "importing", "serving", "orchestrate"),
     *("types", "client", "api", "", "cli"),
 )

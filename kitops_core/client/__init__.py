@@ -39,6 +39,8 @@ class Client(
         run: The pipeline run that works, and who started it, for records and provenance.
         on_event: Called with progress.
         cancel: A switch that stops what is under way.
+        on_lineage: Called with what verbs make and of what, when they begin and when they end, instead of sending that
+            as OpenLineage's configuration says.
 
     Example:
         >>> client = Client(store="/tmp/kits")
@@ -55,9 +57,16 @@ class Client(
         run: types.Source | None = None,
         on_event: Callable[[types.Event], None] | None = None,
         cancel: types.Cancel | None = None,
+        on_lineage: Callable[[types.Operation], None] | None = None,
     ) -> None:
         self._session = Session(
-            store=store, registries=registries, signer=signer, run=run, on_event=on_event, cancel=cancel
+            store=store,
+            registries=registries,
+            signer=signer,
+            run=run,
+            on_event=on_event,
+            cancel=cancel,
+            on_lineage=on_lineage,
         )
 
     @property

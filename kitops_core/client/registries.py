@@ -58,4 +58,13 @@ class RegistryVerbs:
             DeniedError: It wants credentials, or other ones.
             RegistryError: It cannot be reached, or is not a registry.
         """
-        self._session.ping(registry)
+        from dataclasses import replace
+
+        from kitops_core.storage.registry.ping import ping
+        from kitops_core.storage.registry.transport import Transport
+
+        transport = Transport(replace(self._session.registries.options(registry), keep_trying=0))
+        try:
+            ping(transport, registry, self._session.control, authenticated=True)
+        finally:
+            transport.close()

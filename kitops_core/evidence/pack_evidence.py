@@ -39,6 +39,7 @@ class PackEvidence:
         key: What to sign with, if anything.
         created: The time to stamp on what is attached; now where nobody says.
         statements: Predicate types and predicates, each with how to find one that says the same.
+        inputs: What the provenance says it was made from, kits pinned to their digests.
     """
 
     source: Source
@@ -46,6 +47,7 @@ class PackEvidence:
     key: SigningKey | None = None
     created: datetime | None = None
     statements: tuple[tuple[str, Mapping[str, Any], FindSame], ...] = ()
+    inputs: tuple[Input, ...] = ()
 
     def missing(self, storage: Storage, subject: Descriptor, control: Control) -> list[Statement]:
         """What is not attached yet; nothing has to be there."""
@@ -115,7 +117,7 @@ def prepare_evidence(
         measured = metrics_predicate(provenance.metrics, time=provenance.finished, url=source.url)
         statements.append((TEST_RESULT, measured, says_metrics))
     parents = dict.fromkeys(str(item.kit.with_digest(item.kit.digest)) for item in pinned if item.kit is not None)
-    return PackEvidence(source, tuple(parents), signer, provenance.finished, tuple(statements))
+    return PackEvidence(source, tuple(parents), signer, provenance.finished, tuple(statements), tuple(pinned))
 
 
 def says_anything(said: Sequence[Mapping[str, Any]], predicate: Mapping[str, Any]) -> int | None:

@@ -14,6 +14,7 @@ from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.pack import parse_target
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import Layer, kit_record, write_kit
+from kitops_core.openlineage.telling import telling
 from kitops_core.record import ModelKitRecord
 from kitops_core.session import Session, digest_of
 
@@ -51,16 +52,19 @@ class Destination:
             default_name: What to call the kit where the user did not say.
         """
         target, tags = parse_target(self.reference or default_name, self.tags)
-        kit = KitToPack(kitfile, Packing(layer_format="raw"))
-        kit.check(where)
-        layers = plan(kit)
-        kit.config_and_manifest([layer.finished() for layer in layers])  # too many layers are found here
-        evidence = prepare_evidence(self.session, provenance, kitfile, None)
-        with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
-            before = {tag: digest_of(storage, tag) for tag in tags}
-            manifest, before = write_kit(kit, layers, storage, before, evidence, self.session.control)
-        records = [layer.record() for layer in layers]
-        return kit_record(target, tags, manifest, kitfile, records, before, evidence, origin=origin)
+        with telling(self.session, "import", target) as told:
+            kit = KitToPack(kitfile, Packing(layer_format="raw"))
+            kit.check(where)
+            layers = plan(kit)
+            kit.config_and_manifest([layer.finished() for layer in layers])  # too many layers are found here
+            evidence = prepare_evidence(self.session, provenance, kitfile, None)
+            with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
+                before = {tag: digest_of(storage, tag) for tag in tags}
+                manifest, before = write_kit(kit, layers, storage, before, evidence, self.session.control)
+            records = [layer.record() for layer in layers]
+            record = kit_record(target, tags, manifest, kitfile, records, before, evidence, origin=origin)
+            told.made(record, evidence)
+        return record
 
 
 def load_kitfile(kitfile: str | os.PathLike[str] | Kitfile) -> tuple[KitfileData, str]:

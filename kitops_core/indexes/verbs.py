@@ -11,10 +11,12 @@ from typing import Any
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, NotFoundError, WrongKindError
 from kitops_core.events import Control, Event
 from kitops_core.evidence.attest import sign
+from kitops_core.evidence.predicate_types import COSIGN_SIGN
 from kitops_core.indexes.edit import Edits, build_index, edit, new_entry
 from kitops_core.kits.copy_index import index_record, keeping_kits
 from kitops_core.kits.stored_kit import read_kit
 from kitops_core.oci.kit_index import IndexEntry, KitIndex
+from kitops_core.openlineage.telling import telling
 from kitops_core.parallel import run_all
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, Where, parse_name
@@ -43,21 +45,24 @@ def index_kits(
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.index_kits`."""
     target = _named(reference)
-    edits = [Edits.given(variant.labels, variant.annotations) for variant in variants]
-    kits = [_member(target, variant.kit) for variant in variants]
-    tasks = [partial(_entry, session, kit, one, push) for kit, one in zip(kits, edits, strict=True)]
-    entries = run_all(tasks, session.control)
-    first: dict[str, Reference] = {}
-    for kit, entry in zip(kits, entries, strict=True):
-        if first.setdefault(entry.digest, kit) is not kit:
-            raise InvalidInputError(
-                f"{first[entry.digest]} and {kit} are one kit, {entry.digest}, and an index has each kit once",
-                hint="leave one of them out, or see why both were packed of the same files",
-            )
-    with closing(_home(session, target, push)) as storage:
-        made = _put(storage, build_index(entries), target, session.control)
-    if session.signer is not None:
-        sign(session, str(target.with_digest(made.digest)), where="registry" if push else "any")
+    with telling(session, "index", target) as told:
+        edits = [Edits.given(variant.labels, variant.annotations) for variant in variants]
+        kits = [_member(target, variant.kit) for variant in variants]
+        tasks = [partial(_entry, session, kit, one, push) for kit, one in zip(kits, edits, strict=True)]
+        entries = run_all(tasks, session.control)
+        first: dict[str, Reference] = {}
+        for kit, entry in zip(kits, entries, strict=True):
+            if first.setdefault(entry.digest, kit) is not kit:
+                raise InvalidInputError(
+                    f"{first[entry.digest]} and {kit} are one kit, {entry.digest}, and an index has each kit once",
+                    hint="leave one of them out, or see why both were packed of the same files",
+                )
+        with closing(_home(session, target, push)) as storage:
+            made = _put(storage, build_index(entries), target, session.control)
+        if session.signer is not None:
+            sign(session, str(target.with_digest(made.digest)), where="registry" if push else "any")
+        signed = (COSIGN_SIGN,) if session.signer is not None else ()
+        told.say(record=made, statements=signed, signed=bool(signed))
     return made
 
 

@@ -25,6 +25,7 @@ from kitops_core.layers.context import clean_path
 from kitops_core.objects.location import Location, local_path
 from kitops_core.oci.manifest import Descriptor
 from kitops_core.oci.media_types import LayerType, parse_layer_type
+from kitops_core.openlineage.telling import telling
 from kitops_core.parallel import run_all
 from kitops_core.record import LayerRecord, ModelKitRecord
 from kitops_core.reference import is_digest
@@ -96,19 +97,22 @@ def assemble(
     from kitops_core.kitfile import load_given
 
     target, all_tags = parse_target(reference, tags)
-    description, where = load_given(kitfile)
-    directory = Path(kitfile).parent if isinstance(kitfile, (str, os.PathLike)) else Path()
-    kit = KitToPack(description, how or Packing())
-    kit.check(where)
-    entries = description.entries()
-    records = _in_order([_read(layer) for layer in layers], entries, where)
-    finished = _finished(records, entries, kit.how.model_pack, where)
-    evidence = prepare_evidence(session, provenance, description, directory)
-    config, manifest = kit.config_and_manifest(finished)
-    with closing(session.storage(target, "registry" if push else "store")) as storage:
-        _check_blobs(storage, records, session.control)
-        before = store_kit(config, manifest, storage, all_tags, evidence, session.control)
-    return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
+    with telling(session, "assemble", target) as told:
+        description, where = load_given(kitfile)
+        directory = Path(kitfile).parent if isinstance(kitfile, (str, os.PathLike)) else Path()
+        kit = KitToPack(description, how or Packing())
+        kit.check(where)
+        entries = description.entries()
+        records = _in_order([_read(layer) for layer in layers], entries, where)
+        finished = _finished(records, entries, kit.how.model_pack, where)
+        evidence = prepare_evidence(session, provenance, description, directory)
+        config, manifest = kit.config_and_manifest(finished)
+        with closing(session.storage(target, "registry" if push else "store")) as storage:
+            _check_blobs(storage, records, session.control)
+            before = store_kit(config, manifest, storage, all_tags, evidence, session.control)
+        record = kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
+        told.made(record, evidence)
+    return record
 
 
 def _read(layer: LayerRecord | Mapping[str, Any]) -> LayerRecord:

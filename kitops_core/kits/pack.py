@@ -15,6 +15,7 @@ from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.packing import Packing
 from kitops_core.kits.write_kit import kit_record, write_kit
 from kitops_core.objects.location import Location, local_path
+from kitops_core.openlineage.telling import telling
 from kitops_core.record import ModelKitRecord
 from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_name
 from kitops_core.session import Session, digest_of
@@ -22,6 +23,7 @@ from kitops_core.sources.contents import Contents
 from kitops_core.sources.generate import generate_kitfile
 
 if TYPE_CHECKING:
+    from kitops_core.evidence.inputs import Input
     from kitops_core.evidence.slsa import Provenance
     from kitops_core.kitfile import Kitfile, KitfileData
     from kitops_core.layers.plan import Context
@@ -43,20 +45,36 @@ def pack(
     target, all_tags = parse_target(reference, tags)
     # A person's directory is called as the project; a pipeline's is called bundle, or anything.
     name = target.repository.rpartition("/")[2] if session.run.orchestrator else ""
-    context, description, where = load_contents(source, kitfile, name)
-    kit = KitToPack(description, how or Packing())
-    kit.check(where)
-    check_chain(session, target, all_tags, description, push)
-    local = "" if isinstance(source, Contents) else local_path(source)
-    directory = None if local is None else Path(local)
-    evidence = prepare_evidence(session, provenance, description, directory)
-    layers = kit.plan(context, session.layer_cache(), session.control)
-    kit.check_room(layers)
-    with closing(session.storage(target, "registry" if push else "store")) as storage:
-        before = {tag: digest_of(storage, tag) for tag in all_tags}
-        manifest, before = write_kit(kit, layers, storage, before, evidence, session.control)
-    records = [layer.record() for layer in layers]
-    return kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
+    with telling(session, "pack", target) as told:
+        context, description, where = load_contents(source, kitfile, name)
+        kit = KitToPack(description, how or Packing())
+        kit.check(where)
+        check_chain(session, target, all_tags, description, push)
+        local = "" if isinstance(source, Contents) else local_path(source)
+        directory = None if local is None else Path(local)
+        evidence = prepare_evidence(session, provenance, description, directory)
+        layers = kit.plan(context, session.layer_cache(), session.control)
+        kit.check_room(layers)
+        with closing(session.storage(target, "registry" if push else "store")) as storage:
+            before = {tag: digest_of(storage, tag) for tag in all_tags}
+            manifest, before = write_kit(kit, layers, storage, before, evidence, session.control)
+        records = [layer.record() for layer in layers]
+        record = kit_record(target, all_tags, manifest, description, records, before, evidence, parents)
+        told.made(record, evidence, lambda: _further(source, description, local is None))
+    return record
+
+
+def _further(source: Location | Contents, kitfile: KitfileData, remote: bool) -> list[Input]:
+    """What a kit is made from though no provenance says so: an object store's directory, data that stays there."""
+    from kitops_core.evidence.inputs import Input
+    from kitops_core.kitfile.entries import is_modelkit_reference
+
+    found = [
+        Input(path, {"etag": str(dataset.get("remote_hash"))})
+        for dataset in kitfile.values.get("datasets") or ()
+        if (path := dataset.get("remote_path")) and not is_modelkit_reference(path)
+    ]
+    return [Input(str(source)), *found] if remote else found
 
 
 def parse_target(reference: str, tags: Sequence[str]) -> tuple[Reference, tuple[str, ...]]:

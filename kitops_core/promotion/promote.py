@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from kitops_core.errors import InvalidInputError, NotFoundError
+from kitops_core.errors import GateRefusedError, InvalidInputError, NotFoundError
+from kitops_core.openlineage.telling import Telling, kit_of, telling
 from kitops_core.promotion.move import Move
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
@@ -29,13 +33,20 @@ def promote(
     loaded = as_policy(policy)
     terms = Terms.given(session, expect, dry_run, note)
     with Places(session) as places:
-        return promote_by(Move(loaded, to, places, terms, session.control), reference)
+        return promote_by(session, Move(loaded, to, places, terms, session.control), reference)
 
 
-def promote_by(move: Move, reference: str) -> Promotion:
+def promote_by(session: Session, move: Move, reference: str) -> Promotion:
     """Promote a kit by a move that was prepared; see :meth:`kitops_core.Client.promote`."""
-    found, _ = move.begin(lambda: find_candidate(move.policy, move.name, reference, move.places), move.reader.read_log)
-    return move.promote(found)
+
+    def work(told: Telling) -> Promotion:
+        found, _ = move.begin(
+            lambda: find_candidate(move.policy, move.name, reference, move.places), move.reader.read_log
+        )
+        told.say(inputs=(kit_of(found.reference),))
+        return move.promote(found)
+
+    return _told(session, "promote", move, work)
 
 
 def rollback(
@@ -53,8 +64,40 @@ def rollback(
     terms = Terms.given(session, expect, dry_run, note)
     with Places(session) as places:
         move = Move(loaded, channel, places, terms, session.control)
-        (past,) = move.begin(lambda: move.reader.all(earlier=to))
-        return move.roll_back(past, to)
+
+        def work(told: Telling) -> Promotion:
+            (past,) = move.begin(lambda: move.reader.all(earlier=to))
+            promotion = move.roll_back(past, to)
+            upstream = loaded.channel(channel).from_
+            home = loaded.target(upstream) if upstream else parse_reference(loaded.kit)
+            told.say(inputs=(kit_of(home.with_digest(promotion.digest)),))
+            return promotion
+
+        return _told(session, "rollback", move, work)
+
+
+def _told(
+    session: Session, verb: Literal["promote", "rollback"], move: Move, work: Callable[[Telling], Promotion]
+) -> Promotion:
+    """Do the work, and tell lineage of it unless it is a dry run, which does nothing."""
+    if move.terms.dry_run:
+        return work(Telling())
+    with telling(session, verb, move.target, move.name) as told:
+        try:
+            promotion = work(told)
+        except GateRefusedError as error:
+            if error.promotion is not None:
+                told.say(promotion=error.promotion.to_dict())
+            raise
+        record = replace(
+            promotion.kit,
+            reference=promotion.reference,
+            tags=(move.target.tag, *promotion.tags),
+            changed=promotion.changed,
+            previous_digest=promotion.previous_digest,
+        )
+        told.say(record=record, promotion=promotion.to_dict())
+    return promotion
 
 
 def find_candidate(policy: PromotionPolicy, to: str, reference: str, places: Places) -> FoundAny:

@@ -173,7 +173,7 @@ class _Kit:
             if before == coming and self._is_recorded(places, target, before):
                 return outcome("unchanged", before)
             move = Move(self._policy, name, places, self._terms, self._session.control)
-            done = promote_by(move, str(self._policy.target(upstream).with_digest(coming)))
+            done = promote_by(self._session, move, str(self._policy.target(upstream).with_digest(coming)))
         except CancelledError:
             raise
         except GateRefusedError as error:

@@ -25,7 +25,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home directory of this test, with the local store in ``kits`` below it."""
     home = tmp_path / "home"
     (home / "dagster").mkdir(parents=True)
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"):
+    for name in (
+        "DOCKER_CONFIG",
+        "REGISTRY_AUTH_FILE",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+        "SOURCE_DATE_EPOCH",
+        "OPENLINEAGE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("KITOPS_HOME", str(home / "kits"))

@@ -33,7 +33,14 @@ os.environ.update(
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the stores and credentials of whoever runs it."""
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"):
+    for name in (
+        "DOCKER_CONFIG",
+        "REGISTRY_AUTH_FILE",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+        "SOURCE_DATE_EPOCH",
+        "OPENLINEAGE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KITOPS_HOME", str(tmp_path / "home" / "kits"))

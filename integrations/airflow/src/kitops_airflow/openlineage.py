@@ -1,15 +1,24 @@
-"""Kits as OpenLineage datasets: namespace ``oci://registry``, name the repository, version the digest."""
+"""Kits in the events of Airflow's OpenLineage provider, called as the engine calls them everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from kitops_core import parse_reference
+from kitops_airflow.uris import reference_of
+from kitops_core import Operation
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
+
+
+def provider_tells() -> bool:
+    """Whether Airflow's OpenLineage provider tells of tasks; then the engine does not tell the same once more."""
+    try:
+        from airflow.providers.openlineage.conf import is_disabled
+    except ImportError:
+        return False
+    return not is_disabled()
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
@@ -19,30 +28,23 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
         asset: The asset; its ``extra`` may name the digest.
         lineage_context: What the asset was used by.
     """
-    parts = urlsplit(asset.uri)
-    return _dataset(f"oci://{parts.netloc}", parts.path.strip("/"), str((asset.extra or {}).get("digest") or ""))
+    from kitops_core.orchestrate.openlineage import kit_dataset
+
+    reference = reference_of(asset)
+    digest = str((asset.extra or {}).get("digest") or "")
+    return kit_dataset(f"{reference.name}@{digest}" if digest else reference.name)
 
 
-def operator_lineage(inputs: Iterable[str], outputs: Iterable[str]) -> Any:
-    """What an operator read and wrote, as ``OperatorLineage``.
+def operator_lineage(operations: Sequence[Operation], read: Iterable[str]) -> Any:
+    """What an operator made and read, as ``OperatorLineage``.
 
     Args:
-        inputs: References of kits, pinned to their digests.
-        outputs: References of kits, pinned to their digests.
+        operations: What the engine told of the operator's work.
+        read: References of kits that it read, pinned to their digests.
     """
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    return OperatorLineage(inputs=[_of(text) for text in inputs], outputs=[_of(text) for text in outputs])
+    from kitops_core.orchestrate.openlineage import task_lineage
 
-
-def _of(text: str) -> Any:
-    reference = parse_reference(text)
-    return _dataset(f"oci://{reference.registry.lower()}", reference.repository, reference.digest)
-
-
-def _dataset(namespace: str, name: str, digest: str) -> Any:
-    from openlineage.client.event_v2 import Dataset
-    from openlineage.client.generated.dataset_version_dataset import DatasetVersionDatasetFacet
-
-    facets: dict[str, Any] = {"version": DatasetVersionDatasetFacet(datasetVersion=digest)} if digest else {}
-    return Dataset(namespace=namespace, name=name, facets=facets)
+    found = task_lineage(operations, read)
+    return OperatorLineage(inputs=found.inputs, outputs=found.outputs, run_facets=found.run_facets)

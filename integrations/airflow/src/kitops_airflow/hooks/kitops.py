@@ -37,6 +37,8 @@ class KitOpsHook(BaseHook):
         cancel: A switch that stops between buffers.
         lineage: Whether Airflow's lineage is told what the client reads and writes. Operators say that themselves, and
             Airflow loads every plugin and provider for it, which takes longer than a small push.
+        on_lineage: Called with what the client makes, where Airflow's OpenLineage provider tells of this task; where
+            it does not, the engine tells OpenLineage itself, if that is configured.
     """
 
     conn_name_attr = "kitops_conn_id"
@@ -54,6 +56,7 @@ class KitOpsHook(BaseHook):
         on_event: Callable[[kitops.Event], None] | None = None,
         cancel: kitops.Cancel | None = None,
         lineage: bool = True,
+        on_lineage: Callable[[kitops.Operation], None] | None = None,
     ) -> None:
         super().__init__()
         self.kitops_conn_id = kitops_conn_id
@@ -63,6 +66,7 @@ class KitOpsHook(BaseHook):
         self.on_event = on_event
         self.cancel = cancel
         self.lineage = lineage
+        self.on_lineage = on_lineage
         self._renews = True
 
     def get_conn(self) -> kitops.Client:
@@ -124,6 +128,8 @@ class KitOpsHook(BaseHook):
 
     @cached_property
     def _client(self) -> kitops.Client:
+        from kitops_airflow.openlineage import provider_tells
+
         make: Callable[..., kitops.Client] = kitops.Client
         if self.lineage:
             from kitops_airflow.lineage import LineageClient
@@ -135,6 +141,7 @@ class KitOpsHook(BaseHook):
             run=self.run,
             on_event=self.on_event,
             cancel=self.cancel,
+            on_lineage=(self.on_lineage or _told_by_the_provider) if provider_tells() else None,
         )
 
     def _registries(self) -> kitops.Registries:
@@ -188,3 +195,7 @@ class KitOpsHook(BaseHook):
             raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
         # A secrets backend that fails is the same to Airflow as one that has no such connection.
         self.log.info("there is no connection '%s': the credentials of docker login and kitops login are used", conn_id)
+
+
+def _told_by_the_provider(operation: kitops.Operation) -> None:
+    """Nothing: the provider collects what the client read and wrote, and says so in the event of the task."""

@@ -48,7 +48,7 @@ class KitOpsOperator(BaseOperator):
         self._hook: KitOpsHook | None = None
         self.linked_kit: dict[str, str] = {}
         self._read: list[str] = []
-        self._written: list[str] = []
+        self._operations: list[kitops.Operation] = []
 
     def execute(self, context: Any) -> Any:
         """Run the operator; see each operator's ``run``."""
@@ -76,6 +76,7 @@ class KitOpsOperator(BaseOperator):
                 on_event=logged(self.log),
                 cancel=self._cancel,
                 lineage=False,
+                on_lineage=self._operations.append,
             )
         return self._hook
 
@@ -107,7 +108,7 @@ class KitOpsOperator(BaseOperator):
         """
         from kitops_core.orchestrate.metadata import record_metadata
 
-        self._written.append(self._link(f"{record.registry}/{record.repository}@{record.digest}"))
+        self._link(f"{record.registry}/{record.repository}@{record.digest}")
         if self.outlets and (partition := partition_of(context)):
             self.log.info(
                 "this run is of the partition %s, and so are its events: they start no DAG that is scheduled on the "
@@ -143,10 +144,10 @@ class KitOpsOperator(BaseOperator):
         return pinned
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """The kits this run read and wrote, for OpenLineage."""
+        """The kits this run read and made, and what they were made from, for OpenLineage."""
         from kitops_airflow.openlineage import operator_lineage
 
-        return operator_lineage(self._read, self._written)
+        return operator_lineage(self._operations, self._read)
 
 
 class KitReader(KitOpsOperator):
