@@ -211,6 +211,7 @@ def test_reading_the_examples_opens_no_store() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.usefixtures("s3")
 def test_the_example_over_two_workers_hands_on_a_url_and_a_digest(
     registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
