@@ -15,7 +15,7 @@ from kitops_core.events import Cancel, Control, Event
 from kitops_core.oci.kit_index import AnyManifest, KitIndex
 from kitops_core.oci.manifest import Manifest
 from kitops_core.record import Source
-from kitops_core.reference import Reference, Where, parse_reference
+from kitops_core.reference import Place, Reference, Where, parse_reference, places_of
 from kitops_core.registries import Registries
 from kitops_core.storage import Storage
 
@@ -110,7 +110,7 @@ class Session:
         return LocalStore(self._store, control=self.control)
 
     def layer_cache(self) -> LayerCache:
-        """What was packed before. Where there is no home that it could be in, nothing was: packing needs no store."""
+        """What was packed before; nothing, where there is no home that it could be in."""
         from kitops_core.storage.local.layer_cache import LayerCache
 
         try:
@@ -149,8 +149,8 @@ class Session:
             raise InvalidInputError(f"there is no key to sign {what} with", hint="give the client one: signer=...")
         return signer
 
-    def storage(self, reference: Reference, where: Literal["store", "registry"]) -> Storage:
-        """The layout directory, the registry or the local store that a reference names; to be closed after use.
+    def storage(self, reference: Reference, where: Place, control: Control | None = None) -> Storage:
+        """The layout directory, registry (asked under ``control``) or local store of a reference; close it after use.
 
         Raises:
             InvalidReferenceError: The registry is asked for, and the name has none; or the name chooses of an index.
@@ -171,9 +171,9 @@ class Session:
         if reference.is_local_name:
             raise InvalidReferenceError(
                 f"'{reference}' names no registry, so it only ever means the local store",
-                hint="write the registry's host first: registry.example.com/" + str(reference),
+                hint=f"write the registry's host first: registry.example.com/{reference}",
             )
-        return self._repository(reference.registry, reference.repository)
+        return self._repository(reference.registry, reference.repository, control)
 
     def find(self, text: str | Reference, where: Where = "any") -> FoundKit:
         """The one kit a reference names; with ``any`` in the local store first, then in its registry.
@@ -265,9 +265,9 @@ class Session:
                 storage.close()
         raise _not_found(reference, where)
 
-    def _places(self, reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
+    def _places(self, reference: Reference, where: Where) -> list[Place]:
         """Which storages to look in for a kit, in this order. A worker may have no local store that it could read."""
-        places = _places(reference, where)
+        places = places_of(reference, where)
         return places if len(places) < 2 or self._has_store() else places[1:]
 
     def _has_store(self) -> bool:
@@ -356,17 +356,19 @@ class Session:
             self._transports[registry] = Transport(self.registries.options(registry))
         return self._transports[registry]
 
-    def _repository(self, registry: str, name: str) -> RegistryRepository:
+    def _repository(self, registry: str, name: str, control: Control | None = None) -> RegistryRepository:
         with self._lock:
             transport = self._transport(registry)
+            if control is not None:
+                return self._new_repository(registry, name, transport, control)
             if (registry, name) not in self._repositories:
-                self._repositories[registry, name] = self._new_repository(registry, name, transport)
+                self._repositories[registry, name] = self._new_repository(registry, name, transport, self.control)
             return self._repositories[registry, name]
 
-    def _new_repository(self, registry: str, name: str, transport: Transport) -> RegistryRepository:
+    def _new_repository(self, registry: str, name: str, transport: Transport, control: Control) -> RegistryRepository:
         from kitops_core.storage.registry import RegistryRepository
 
-        return RegistryRepository(registry, name, control=self.control, transport=transport)
+        return RegistryRepository(registry, name, control=control, transport=transport)
 
 
 def digest_of(storage: Storage, target: str) -> str:
@@ -377,19 +379,12 @@ def digest_of(storage: Storage, target: str) -> str:
         return ""
 
 
-def _places(reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
-    """Which storages to look in for a kit, in this order."""
-    if where != "any":
-        return [where]
-    return ["store", "registry"] if reference.in_registry else ["store"]
-
-
 def _of_subject(reference: Reference, where: Where) -> Where:
     return "registry" if where == "any" and reference.in_registry else where
 
 
 def _not_found(reference: Reference, where: Where) -> NotFoundError:
-    places = _places(reference, where)
+    places = places_of(reference, where)
     names = {"registry": reference.layout or reference.registry, "store": reference.layout or "the local store"}
     listed = f" {reference.name}" if places[-1] == "registry" else ""
     return NotFoundError(

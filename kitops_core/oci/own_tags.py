@@ -1,4 +1,4 @@
-"""Tags of our own that are no versions: a name for every kit that was handed out, and one for every move of a channel.
+"""Tags of our own that are no versions: names for every kit that was handed out, and for every move of a channel.
 
 Registries drop what has no tag: some at once (zot, when a manifest's last tag moves), others when a clean-up runs (the
 retention of Harbor, ECR, ACR, GAR, GitLab, Artifactory; the garbage collection of distribution). So what was handed out
@@ -16,16 +16,16 @@ from kitops_core.oci.referrers_tag import is_referrers_tag
 
 _PREFIX = "kitops-"
 _KEPT = f"{_PREFIX}kept-"
-_LOGGED = _PREFIX + r"log-(?P<tag>.+)-(?P<number>[1-9][0-9]{0,17})-(?P<short>[0-9a-f]{12})"
+_OF_A_MOVE = _PREFIX + r"(?P<kind>log|claim)-(?P<tag>.+)-(?P<number>[1-9][0-9]{0,17})-(?P<short>[0-9a-f]{12})"
 _LONGEST_HEX = 100
 _LONGEST_TAG = 80
 
 
 class Logged(NamedTuple):
-    """What a log tag says by its name.
+    """What a log tag or a claim says by its name.
 
     Attributes:
-        tag: The log tag.
+        tag: The log tag, or the claim.
         number: Which move it was.
         short: The first digits of the record's digest.
     """
@@ -47,7 +47,7 @@ def kept_digest(tag: str) -> str:
 
 
 def log_tag(tag: str, number: int, record: str) -> str:
-    """The tag of the record of a move.
+    """The tag of the record of a move that was made.
 
     Args:
         tag: The tag that was moved.
@@ -57,22 +57,36 @@ def log_tag(tag: str, number: int, record: str) -> str:
     return f"{_PREFIX}log-{tag[:_LONGEST_TAG]}-{number}-{_short(record)}"
 
 
+def claim_tag(tag: str, number: int, record: str) -> str:
+    """The tag of the record of a move that is about to be made; see :func:`log_tag`."""
+    return f"{_PREFIX}claim-{tag[:_LONGEST_TAG]}-{number}-{_short(record)}"
+
+
 def logged(own_tag: str, tag: str) -> Logged | None:
     """What a log tag says, or ``None`` where it is another tag, or that of a move of another tag than ``tag``."""
-    found = re.fullmatch(_LOGGED, own_tag)
-    if found is None or found["tag"] != tag[:_LONGEST_TAG]:
-        return None
-    return Logged(own_tag, int(found["number"]), found["short"])
+    return _of_a_move("log", own_tag, tag)
+
+
+def claimed(own_tag: str, tag: str) -> Logged | None:
+    """What a claim says; see :func:`logged`."""
+    return _of_a_move("claim", own_tag, tag)
 
 
 def is_own_tag(tag: str) -> bool:
     """Whether a tag is one of ours."""
-    return tag.startswith(_KEPT) or re.fullmatch(_LOGGED, tag) is not None
+    return tag.startswith(_KEPT) or re.fullmatch(_OF_A_MOVE, tag) is not None
 
 
 def is_listed(tag: str) -> bool:
     """Whether lists show a tag: not those of our own, and not those that only hold what is attached to something."""
     return not is_own_tag(tag) and not is_referrers_tag(tag)
+
+
+def _of_a_move(kind: str, own_tag: str, tag: str) -> Logged | None:
+    found = re.fullmatch(_OF_A_MOVE, own_tag)
+    if found is None or found["kind"] != kind or found["tag"] != tag[:_LONGEST_TAG]:
+        return None
+    return Logged(own_tag, int(found["number"]), found["short"])
 
 
 def _short(digest: str) -> str:

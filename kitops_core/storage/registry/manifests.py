@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from kitops_core.errors import ConflictError, IntegrityError, NotFoundError
+from kitops_core.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci import media_types
+from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, sha256_digest
 from kitops_core.reference import is_digest
 from kitops_core.storage.registry.endpoint import DELETE, PULL, PUSH, Endpoint
@@ -46,6 +47,20 @@ class RawManifest(NamedTuple):
     raw: bytes
     digest: str
     media_type: str
+
+    @staticmethod
+    def of(manifest: AnyManifest, where: str) -> RawManifest:
+        """One that is to be stored.
+
+        Raises:
+            InvalidInputError: It is larger than registries take.
+        """
+        if len(manifest.raw) > MAX_MANIFEST_BYTES:
+            raise InvalidInputError(
+                f"{where}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
+                hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
+            )
+        return RawManifest(manifest.raw, manifest.digest, manifest.media_type)
 
 
 class ManifestApi:

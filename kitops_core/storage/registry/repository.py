@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
-from kitops_core.errors import ConflictError, DeniedError, IntegrityError, InvalidInputError, NotFoundError
+from kitops_core.errors import ConflictError, DeniedError, IntegrityError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.oci.blob import BlobReader, BlobSource
 from kitops_core.oci.kit_index import AnyManifest, parse_any
-from kitops_core.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
+from kitops_core.oci.manifest import Descriptor, Manifest, parse_manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
 from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
@@ -116,10 +116,10 @@ class RegistryRepository:
         found = self._manifests.fetch(target)
         return parse_any(found.raw, self._manifests.where(target), found.media_type)
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
-        One without is kept first; see :meth:`keep`.
+        One without is kept first, see :meth:`keep`, unless it was ``kept`` just now.
 
         Raises:
             InvalidInputError: A tag does not follow the grammar, or the manifest is too large for a registry.
@@ -130,7 +130,7 @@ class RegistryRepository:
         """
         for tag in tags:
             check_tag(tag)
-        if manifest.subject is None:
+        if manifest.subject is None and not kept:
             self.keep(manifest)
         self._put(manifest, tags)
         if isinstance(manifest, Manifest) and manifest.subject is not None:
@@ -142,7 +142,7 @@ class RegistryRepository:
 
         Args:
             manifest: The manifest.
-            tag: A log tag; by default the one that says the manifest's digest.
+            tag: A log tag or a claim; by default the one that says the manifest's digest.
 
         Raises:
             InvalidInputError, IntegrityError, ConflictError, DeniedError, RegistryError: As for :meth:`put_manifest`.
@@ -184,12 +184,12 @@ class RegistryRepository:
                 back raises ``UnlistedError`` and the latter two.
         """
         for manifest in manifests:
-            _raw(manifest, self.name)
+            RawManifest.of(manifest, self.name)
         return self._referrers.put_unlisted(manifests)
 
     def _put(self, manifest: AnyManifest, tags: Sequence[str]) -> None:
         for tag in tags:
-            self._manifests.put(_raw(manifest, self.name), tag)
+            self._manifests.put(RawManifest.of(manifest, self.name), tag)
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here; the registry is trusted to have its blobs then.
@@ -213,7 +213,13 @@ class RegistryRepository:
         return BlobReader(download_blob(self._endpoint, descriptor, control), descriptor, self.name)
 
     def write_blob(
-        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+        self,
+        source: BlobSource,
+        control: Control,
+        *,
+        mount_from: Sequence[str] = (),
+        fresh: bool = False,
+        learned: Callable[[Descriptor], None] = lambda _: None,
     ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
@@ -224,13 +230,14 @@ class RegistryRepository:
                 other registries are passed over.
             fresh: Whether the blob is likely not here, so that a small one is better sent than asked for. What is in
                 memory counts as fresh.
+            learned: Called with its descriptor once all bytes were sent, before the registry says that it has them.
 
         Raises:
             IntegrityError: The bytes are not those the source announced, or the registry got others.
             DeniedError, RegistryError: The registry refused or failed.
             CancelledError: The switch was flipped.
         """
-        return self._uploader.write(source, control, mount_from, fresh)
+        return self._uploader.write(source, control, mount_from, fresh, learned)
 
     def tags(self) -> Iterator[str]:
         """Every tag, sorted, without the tags that only hold referrers, and our own.
@@ -295,11 +302,12 @@ class RegistryRepository:
         control: Control | None = None,
         writing: Callable[[], None] = lambda: None,
         written: Callable[[], None] = lambda: None,
+        alone: Callable[[], bool] | None = None,
     ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
 
         Registries have no such operation; what is promised instead, :mod:`~kitops_core.storage.registry.swap` says.
-        It takes ``settle`` seconds of the options.
+        It takes ``settle`` seconds of the options, unless the writer is ``alone``.
 
         Args:
             manifest: What the tag shall point at.
@@ -309,6 +317,7 @@ class RegistryRepository:
                 the tag may have moved.
             writing: Called when the tag was looked at and is about to be written.
             written: Called as soon as the tag was written, before it is watched.
+            alone: Says whether nobody else is about to write the tag; see :meth:`kitops_core.storage.Storage.swap_tag`.
 
         Raises:
             LostRaceError: The tag is elsewhere, before or just after; or writing took longer than ``settle``.
@@ -316,17 +325,16 @@ class RegistryRepository:
             RegistryError: The registry failed; the message says so where the tag may have moved.
             DeniedError: The registry refused.
         """
-        raw = _raw(manifest, self.name)
-        settle = self._transport.options.settle
         swap(
             self._manifests,
-            raw,
+            RawManifest.of(manifest, self.name),
             check_tag(tag),
             expected,
-            settle,
+            self._transport.options.settle,
             control or self._control,
             writing=writing,
             written=written,
+            alone=alone,
         )
 
     def untag(self, tag: str) -> None:
@@ -386,13 +394,3 @@ class RegistryRepository:
         """Let go of the connections, unless they are shared."""
         if not self._shared:
             self._transport.close()
-
-
-def _raw(manifest: AnyManifest, name: str) -> RawManifest:
-    """A manifest as it is stored, after a look at its size."""
-    if len(manifest.raw) > MAX_MANIFEST_BYTES:
-        raise InvalidInputError(
-            f"{name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
-            hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
-        )
-    return RawManifest(manifest.raw, manifest.digest, manifest.media_type)
