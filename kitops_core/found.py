@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from kitops_core.errors import NotFoundError
-from kitops_core.reference import Reference, Where
+from kitops_core.reference import Place, Reference
 
 if TYPE_CHECKING:
     from kitops_core.oci.kit_index import AnyManifest, KitIndex
@@ -52,14 +52,7 @@ else:  # naming the manifests would import them
     FoundKit = FoundAny = Found
 
 
-def places_of(reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
-    """Which storages to look in for a kit, in this order."""
-    if where != "any":
-        return [where]
-    return ["store", "registry"] if reference.in_registry else ["store"]
-
-
-def not_found(reference: Reference, places: list[Literal["store", "registry"]]) -> NotFoundError:
+def not_found(reference: Reference, places: list[Place]) -> NotFoundError:
     """The error where a kit is in none of these."""
     names = {"registry": reference.layout or reference.registry, "store": reference.layout or "the local store"}
     listed = f" {reference.name}" if places[-1] == "registry" else ""

@@ -2,8 +2,8 @@
 
 On loopback two transfers keep two cores busy, and more only get in each other's way. On a link with a round trip, or
 with a limit for each connection, the processor waits, and what is moved grows with the connections. So the number is
-not set but found: it is doubled while the processor waits, kept where more did not help, halved where a registry says
-that there are too many requests.
+not set but found: while the processor waits it grows to eight, and is then doubled; it is kept where more did not help,
+and halved where a registry says that there are too many requests.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ class Lanes:
     def _grow(self, now: float) -> None:
         elapsed, moved = now - self._changed, self._moved - self._moved_then
         finished = self._finished - self._finished_then
-        limit = self._limit * 2
+        limit = max(self._limit * 2, _UNPROVEN)  # what begins a few looks later ends as much later
         if self._refused:
             if now - max(self._refused, self._changed) < _REFUSED_SECONDS:
                 return

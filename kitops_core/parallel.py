@@ -6,7 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 from kitops_core.errors import CancelledError
 from kitops_core.events import Cancel, Control
@@ -31,6 +32,54 @@ def run_all(tasks: Sequence[Callable[[Control], T]], control: Control, *, at_onc
         with lanes.one():  # nested in a task, it is the task's own
             return [task(control) for task in tasks]
     return _Run(tasks, control, at_once).run()
+
+
+class Beside(Generic[T]):
+    """One task that runs in a thread of its own while the block goes on; a context manager.
+
+    It is no lane: it asks little, and waits most of the time. Where the block raises, it is told to stop, and what
+    became of it is nobody's business.
+
+    Args:
+        task: What to do.
+        control: Progress and cancelling.
+    """
+
+    def __init__(self, task: Callable[[Control], T], control: Control) -> None:
+        self._task = task
+        self._control = control
+        self._stop = Cancel()
+        self._linked = control.linked(self._stop)
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=copy_context().run, args=(self._work,), name="kitops", daemon=True)
+
+    def __enter__(self) -> Beside[T]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is not None:
+            self._stop.cancel()
+        self._thread.join()
+
+    def result(self) -> T:
+        """What it returned, once it has; raises what it raised."""
+        try:
+            self._thread.join()
+        except BaseException:
+            self._stop.cancel()
+            raise
+        self._control.check()
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
+
+    def _work(self) -> None:
+        try:
+            self._results.append(self._task(self._linked))
+        except BaseException as error:
+            self._error = error
 
 
 class _Run:

@@ -16,6 +16,8 @@ from urllib.parse import quote, unquote
 
 from kitops_core.errors import InvalidReferenceError
 
+Place = Literal["store", "registry"]
+"""Where kits are: in the local store, or in their registry."""
 Where = Literal["any", "store", "registry"]
 """Which storage a kit is looked for in: the local store, its registry, or any that the verb looks in by itself."""
 
@@ -215,6 +217,13 @@ def _parse_layout(text: str) -> Reference:
     if tag:
         check_tag(tag)
     return Reference("", "", tag, digest, layout=head)
+
+
+def places_of(reference: Reference, where: Where) -> list[Place]:
+    """Which storages to look in for a kit, in this order."""
+    if where != "any":
+        return [where]
+    return ["store", "registry"] if reference.in_registry else ["store"]
 
 
 def _shorten(text: str) -> str:

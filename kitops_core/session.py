@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError, InvalidReferenceError, NotFoundError, StoreError
 from kitops_core.events import Cancel, Control, Event
 from kitops_core.found import Found as Found
 from kitops_core.found import FoundAny as FoundAny
 from kitops_core.found import FoundKit as FoundKit
-from kitops_core.found import not_found, places_of
-from kitops_core.reference import Reference, Where, parse_reference
+from kitops_core.found import not_found
+from kitops_core.reference import Place, Reference, Where, parse_reference, places_of
 from kitops_core.registries import Registries
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Session:
         return LocalStore(self._store, control=self.control)
 
     def layer_cache(self) -> LayerCache:
-        """What was packed before. Where there is no home that it could be in, nothing was: packing needs no store."""
+        """What was packed before; nothing, where there is no home that it could be in."""
         from kitops_core.storage.local.layer_cache import LayerCache
 
         try:
@@ -126,8 +126,8 @@ class Session:
             raise InvalidInputError(f"there is no key to sign {what} with", hint="give the client one: signer=...")
         return signer
 
-    def storage(self, reference: Reference, where: Literal["store", "registry"]) -> Storage:
-        """The layout directory, the registry or the local store that a reference names; to be closed after use.
+    def storage(self, reference: Reference, where: Place, control: Control | None = None) -> Storage:
+        """The layout directory, registry (asked under ``control``) or local store of a reference; close it after use.
 
         Raises:
             InvalidReferenceError: The registry is asked for, and the name has none; or the name chooses of an index.
@@ -148,9 +148,9 @@ class Session:
         if reference.is_local_name:
             raise InvalidReferenceError(
                 f"'{reference}' names no registry, so it only ever means the local store",
-                hint="write the registry's host first: registry.example.com/" + str(reference),
+                hint=f"write the registry's host first: registry.example.com/{reference}",
             )
-        return self._repository(reference.registry, reference.repository)
+        return self._repository(reference.registry, reference.repository, control)
 
     def find(self, text: str | Reference, where: Where = "any") -> FoundKit:
         """The one kit a reference names; with ``any`` in the local store first, then in its registry.
@@ -244,7 +244,7 @@ class Session:
                 storage.close()
         raise not_found(reference, places_of(reference, where))
 
-    def _places(self, reference: Reference, where: Where) -> list[Literal["store", "registry"]]:
+    def _places(self, reference: Reference, where: Where) -> list[Place]:
         """Which storages to look in for a kit, in this order. A worker may have no local store that it could read."""
         places = places_of(reference, where)
         return places if len(places) < 2 or self._has_store() else places[1:]
@@ -321,17 +321,19 @@ class Session:
             self._transports[registry] = Transport(self.registries.options(registry))
         return self._transports[registry]
 
-    def _repository(self, registry: str, name: str) -> RegistryRepository:
+    def _repository(self, registry: str, name: str, control: Control | None = None) -> RegistryRepository:
         with self._lock:
             transport = self._transport(registry)
+            if control is not None:
+                return self._new_repository(registry, name, transport, control)
             if (registry, name) not in self._repositories:
-                self._repositories[registry, name] = self._new_repository(registry, name, transport)
+                self._repositories[registry, name] = self._new_repository(registry, name, transport, self.control)
             return self._repositories[registry, name]
 
-    def _new_repository(self, registry: str, name: str, transport: Transport) -> RegistryRepository:
+    def _new_repository(self, registry: str, name: str, transport: Transport, control: Control) -> RegistryRepository:
         from kitops_core.storage.registry import RegistryRepository
 
-        return RegistryRepository(registry, name, control=self.control, transport=transport)
+        return RegistryRepository(registry, name, control=control, transport=transport)
 
 
 def digest_of(storage: Storage, target: str) -> str:

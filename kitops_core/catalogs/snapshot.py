@@ -45,8 +45,8 @@ class SnapshotSession(Session):
         assert isinstance(found, SnapshotRepository)  # noqa: S101 - what _new_repository makes
         return found
 
-    def _new_repository(self, registry: str, name: str, transport: Transport) -> SnapshotRepository:
-        return SnapshotRepository(registry, name, control=self.control, transport=transport, cache=self._cache)
+    def _new_repository(self, registry: str, name: str, transport: Transport, control: Control) -> SnapshotRepository:
+        return SnapshotRepository(registry, name, control=control, transport=transport, cache=self._cache)
 
 
 class SnapshotRepository(RegistryRepository):

@@ -51,11 +51,11 @@ class PackEvidence:
 
     def missing(self, storage: Storage, subject: Descriptor, control: Control) -> list[Statement]:
         """What is not attached yet; nothing has to be there."""
+        if not self.statements:
+            return []
         from kitops_core.evidence.statement import statement_for
         from kitops_core.evidence.statements import EvidenceReader
 
-        if not self.statements:
-            return []
         reader = EvidenceReader(storage, subject.digest, control)
         return [
             statement_for(subject.digest, predicate_type, predicate)
@@ -65,9 +65,9 @@ class PackEvidence:
 
     def attach(self, storage: Storage, subject: Descriptor, statements: Sequence[Statement], control: Control) -> None:
         """Attach statements, listed by one write."""
-        from kitops_core.evidence.statements import write_statements
-
         if statements:
+            from kitops_core.evidence.statements import write_statements
+
             written = write_statements(
                 storage, subject, statements, key=self.key, control=control, created=self.created
             )

@@ -13,10 +13,10 @@ from kitops_core.evidence.pack_evidence import prepare_evidence
 from kitops_core.kits.kit_to_pack import KitToPack
 from kitops_core.kits.pack import parse_target
 from kitops_core.kits.packing import Packing
-from kitops_core.kits.write_kit import Layer, kit_record, write_kit
+from kitops_core.kits.write_kit import Layer, kit_record, tags_now, write_kit
 from kitops_core.openlineage.telling import telling
 from kitops_core.record import ModelKitRecord
-from kitops_core.session import Session, digest_of
+from kitops_core.session import Session
 
 if TYPE_CHECKING:
     from kitops_core.evidence.slsa import Provenance
@@ -59,7 +59,7 @@ class Destination:
             kit.config_and_manifest([layer.finished() for layer in layers])  # too many layers are found here
             evidence = prepare_evidence(self.session, provenance, kitfile, None)
             with closing(self.session.storage(target, "registry" if self.push else "store")) as storage:
-                before = {tag: digest_of(storage, tag) for tag in tags}
+                before = tags_now(storage, tags, self.session.control)
                 manifest, before = write_kit(kit, layers, storage, before, evidence, self.session.control)
             records = [layer.record() for layer in layers]
             record = kit_record(target, tags, manifest, kitfile, records, before, evidence, origin=origin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import SourceError
@@ -90,14 +90,22 @@ class ImportedLayer:
         if self.known is None and self.size == size_before:
             self.known = self._hashed(control)
 
-    def write(self, storage: Storage, size_before: int, control: Control) -> None:
+    def write(
+        self, storage: Storage, size_before: int, control: Control, learned: Callable[[], None] = lambda: None
+    ) -> None:
         """Write the layer, unless the storage has it, and remember its digest.
 
         Args:
             storage: Where to.
             size_before: See :meth:`learn`.
             control: Progress and cancelling.
+            learned: Called when :meth:`finished` says what is final, perhaps several times.
         """
+
+        def know(descriptor: Descriptor) -> None:
+            self.known = descriptor
+            learned()
+
         small = self.known is None and self._file is not None and self.size <= IN_MEMORY_BYTES
         data = b"".join(bytes(piece) for piece in self._stream(control)) if small else None
         if data is not None:
@@ -105,8 +113,11 @@ class ImportedLayer:
         else:
             self.learn(size_before, control)
         source = _Source(self, data, control)
-        written = storage.write_blob(source, control, mount_from=self._mount_from)
-        self.known, self.outcome = written.descriptor, written.outcome
+        if self.known is not None:
+            learned()
+        written = storage.write_blob(source, control, mount_from=self._mount_from, learned=know)
+        know(written.descriptor)
+        self.outcome = written.outcome
         self.remember(storage)
 
     def remember(self, storage: Storage) -> None:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitops_core.errors import InvalidInputError, InvalidReferenceError, SourceError
-from kitops_core.evidence.pack_evidence import prepare_evidence
+from kitops_core.events import Control
+from kitops_core.evidence.pack_evidence import PackEvidence, prepare_evidence
 from kitops_core.kits.chain import check_chain
 from kitops_core.kits.kit_to_pack import KitToPack
+from kitops_core.kits.packed_layer import PackedLayer
 from kitops_core.kits.packing import Packing
-from kitops_core.kits.write_kit import kit_record, write_kit
+from kitops_core.kits.write_kit import kit_record, tags_now, write_kit
 from kitops_core.objects.location import Location, local_path
 from kitops_core.openlineage.telling import telling
+from kitops_core.parallel import Beside
 from kitops_core.record import ModelKitRecord
-from kitops_core.reference import DEFAULT_TAG, Reference, check_tag, parse_name
-from kitops_core.session import Session, digest_of
+from kitops_core.reference import DEFAULT_TAG, Place, Reference, check_tag, parse_name
+from kitops_core.session import Session
 from kitops_core.sources.contents import Contents
 from kitops_core.sources.generate import generate_kitfile
 
@@ -43,20 +46,35 @@ def pack(
 ) -> ModelKitRecord:
     """See :meth:`kitops_core.Client.pack`."""
     target, all_tags = parse_target(reference, tags)
+    destination: Place = "registry" if push else "store"
     # A person's directory is called as the project; a pipeline's is called bundle, or anything.
     name = target.repository.rpartition("/")[2] if session.run.orchestrator else ""
     with telling(session, "pack", target) as told:
         context, description, where = load_contents(source, kitfile, name)
         kit = KitToPack(description, how or Packing())
         kit.check(where)
-        check_chain(session, target, all_tags, description, push)
+
+        def look(control: Control) -> dict[str, str]:
+            with closing(session.storage(target, destination, control)) as storage:
+                return tags_now(storage, all_tags, control)
+
         local = "" if isinstance(source, Contents) else local_path(source)
-        directory = None if local is None else Path(local)
-        evidence = prepare_evidence(session, provenance, description, directory)
-        layers = kit.plan(context, session.layer_cache(), session.control)
-        kit.check_room(layers)
-        with closing(session.storage(target, "registry" if push else "store")) as storage:
-            before = {tag: digest_of(storage, tag) for tag in all_tags}
+
+        def prepare() -> tuple[PackEvidence, list[PackedLayer]]:
+            check_chain(session, target, all_tags, description, push)
+            evidence = prepare_evidence(session, provenance, description, None if local is None else Path(local))
+            layers = kit.plan(context, session.layer_cache(), session.control)
+            kit.check_room(layers)
+            return evidence, layers
+
+        if destination == "registry" and target.in_registry:
+            with Beside(look, session.control) as asked:  # the files are looked at meanwhile
+                evidence, layers = prepare()
+                before = asked.result()
+        else:
+            evidence, layers = prepare()
+            before = look(session.control)
+        with closing(session.storage(target, destination)) as storage:
             manifest, before = write_kit(kit, layers, storage, before, evidence, session.control)
         records = [layer.record() for layer in layers]
         record = kit_record(target, all_tags, manifest, description, records, before, evidence, parents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -102,23 +103,37 @@ class PackedLayer:
             self.known = self._hashed(control)
             self.diff_id = self.known.digest
 
-    def write(self, storage: Storage, size_before: int, control: Control) -> None:
+    def write(
+        self, storage: Storage, size_before: int, control: Control, learned: Callable[[], None] = lambda: None
+    ) -> None:
         """Write the layer, unless the storage has it, and remember its digest.
 
         Args:
             storage: Where to.
             size_before: See :meth:`learn`.
             control: Progress and cancelling.
+            learned: Called when :meth:`finished` says what is final, perhaps several times.
         """
         self.learn(size_before, control)
         self.started = self.started or time.time_ns()
         source = self._source(control)
-        written = storage.write_blob(self._in_memory(control) or source, control, mount_from=self.mount_from)
-        if self.type.compression == "none":
-            self.diff_id = written.descriptor.digest
-        elif source.diff_id:  # else nothing was read, and the cache knew it
-            self.diff_id = source.diff_id
-        self.known, self.outcome = written.descriptor, written.outcome
+
+        def know(descriptor: Descriptor) -> None:
+            self.known = descriptor
+            if self.type.compression == "none":
+                self.diff_id = descriptor.digest
+            elif source.diff_id:  # else nothing was read, and the cache knew it
+                self.diff_id = source.diff_id
+            learned()
+
+        if self.known is not None:
+            know(self.known)
+        small = self._in_memory(control)
+        if small is not None:
+            know(small.descriptor)
+        written = storage.write_blob(small or source, control, mount_from=self.mount_from, learned=know)
+        know(written.descriptor)
+        self.outcome = written.outcome
         self.remember(storage)
 
     def remember(self, storage: Storage) -> None:

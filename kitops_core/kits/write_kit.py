@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +15,7 @@ from kitops_core.kits.packed_layer import FinishedLayer
 from kitops_core.oci import media_types
 from kitops_core.oci.blob import BytesSource
 from kitops_core.oci.manifest import Descriptor, Manifest
-from kitops_core.parallel import run_all
+from kitops_core.parallel import Beside, run_all
 from kitops_core.record import LayerRecord, ModelKitRecord
 from kitops_core.reference import Reference
 from kitops_core.session import digest_of
@@ -22,6 +23,10 @@ from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
     from kitops_core.kitfile import KitfileData
+
+
+_LOOK_SECONDS = 0.02
+"""How often whoever waits for digests looks whether it was cancelled."""
 
 
 class Layer(Protocol):
@@ -49,8 +54,13 @@ class Layer(Protocol):
     def remember(self, storage: Storage) -> None:
         """Keep what was learned for the next time, and that the storage has it."""
 
-    def write(self, storage: Storage, size_before: int, control: Control) -> None:
-        """Write it, unless the storage has it; ``size_before`` is its size in the kit that is replaced, or -1."""
+    def write(
+        self, storage: Storage, size_before: int, control: Control, learned: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write it, unless the storage has it; ``size_before`` is its size in the kit that is replaced, or -1.
+
+        ``learned`` is called when :meth:`finished` says what is final, before the storage says that it has it.
+        """
 
     def finished(self) -> FinishedLayer:
         """What the config and the manifest say of it."""
@@ -88,17 +98,27 @@ def write_kit(
                 control.emit(Event("finish", layer.path, layer.size, layer.size, "present"))
             attach_missing(storage, manifest, evidence, control)
             return manifest, dict(before)
-    run_all([partial(_write, group, storage, was) for group in _apart(layers)], control)
-    config, manifest = kit.config_and_manifest([layer.finished() for layer in layers])
+    known = _Known(layers)
+
+    def write_config(linked: Control) -> Manifest:
+        known.wait(linked)
+        config, manifest = kit.config_and_manifest([layer.finished() for layer in layers])
+        if set(before.values()) != {manifest.digest}:
+            storage.write_blob(config, linked)
+        return manifest
+
+    with Beside(write_config, control) as config_written:  # it names the layers, and need not wait for their answers
+        run_all([partial(_write, group, storage, was, known) for group in _apart(layers)], control)
+        manifest = config_written.result()
     if set(before.values()) == {manifest.digest}:
         attach_missing(storage, manifest, evidence, control)
     else:
-        before = store_kit(config, manifest, storage, before, evidence, control)
+        before = store_kit(None, manifest, storage, before, evidence, control)
     return manifest, dict(before)
 
 
 def store_kit(
-    config: BytesSource,
+    config: BytesSource | None,
     manifest: Manifest,
     storage: Storage,
     tags: Iterable[str],
@@ -110,7 +130,7 @@ def store_kit(
     Returns the tags as they were when they moved: another writer may have moved one since they were first looked at.
 
     Args:
-        config: The config blob.
+        config: The config blob, where it is not there yet.
         manifest: The manifest, whose layers are there.
         storage: Where to.
         tags: The tags.
@@ -119,20 +139,35 @@ def store_kit(
     """
 
     def store(linked: Control) -> None:
-        storage.write_blob(config, linked)
+        if config is not None:
+            storage.write_blob(config, linked)
         if evidence.statements:
             storage.put_manifest(manifest)
 
     # Whoever finds the kit by its tag finds its evidence too: a gate must not see one without the other.
     tasks: list[Callable[[Control], Any]] = [store, partial(evidence.missing, storage, manifest.descriptor)]
-    _, missing = run_all(tasks, control)
+    _, missing = run_all(tasks, control, at_once=True)
     control.check()
     evidence.attach(storage, manifest.descriptor, missing, control)
-    replaced = {tag: digest_of(storage, tag) for tag in tags}
+    replaced: dict[str, str] = {}
+
+    def look(_: Control) -> None:
+        replaced.update(tags_now(storage, tags, control))
+
+    # Once more where it was stored for its evidence: a clean-up may have come in between.
+    run_all([lambda _: storage.keep(manifest), look], control, at_once=True)
     for digest in {*replaced.values()} - {"", manifest.digest}:
         storage.keep_present(digest)
-    storage.put_manifest(manifest, [tag for tag, digest in replaced.items() if digest != manifest.digest])
+    moved = [tag for tag, digest in replaced.items() if digest != manifest.digest]
+    storage.put_manifest(manifest, moved, kept=True)
     return replaced
+
+
+def tags_now(storage: Storage, tags: Iterable[str], control: Control) -> dict[str, str]:
+    """The tags, each with the digest it has, or an empty string."""
+    names = [*tags]
+    asked: list[Callable[[Control], str]] = [lambda _, tag=tag: digest_of(storage, tag) for tag in names]  # type: ignore[misc]
+    return dict(zip(names, run_all(asked, control, at_once=True), strict=True))
 
 
 def attach_missing(storage: Storage, manifest: Manifest, evidence: PackEvidence, control: Control) -> None:
@@ -219,6 +254,29 @@ def _apart(layers: Sequence[Layer]) -> list[list[Layer]]:
     return list(groups.values())
 
 
-def _write(group: Sequence[Layer], storage: Storage, was: Mapping[str, Descriptor], control: Control) -> None:
+def _write(
+    group: Sequence[Layer], storage: Storage, was: Mapping[str, Descriptor], known: _Known, control: Control
+) -> None:
     for layer in group:
-        layer.write(storage, size_before(layer.path, was), control)
+        layer.write(storage, size_before(layer.path, was), control, partial(known.add, layer))
+
+
+class _Known:
+    """Of which layers the digest is known."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._left = {id(layer) for layer in layers}
+        self._all = threading.Event()
+        if not layers:
+            self._all.set()
+
+    def add(self, layer: Layer) -> None:
+        """Take note that it is of one."""
+        self._left.discard(id(layer))
+        if not self._left:
+            self._all.set()
+
+    def wait(self, control: Control) -> None:
+        """Wait until it is of all."""
+        while not self._all.wait(_LOOK_SECONDS):
+            control.check()

@@ -1,4 +1,4 @@
-"""Tags of our own that are no versions: a name for every kit that was handed out, and one for every move of a channel.
+"""Tags of our own that are no versions: names for every kit that was handed out, and for every move of a channel.
 
 Registries drop what has no tag: some at once (zot, when a manifest's last tag moves), others when a clean-up runs (the
 retention of Harbor, ECR, ACR, GAR, GitLab, Artifactory; the garbage collection of distribution). So what was handed out
@@ -17,16 +17,16 @@ from kitops_core.oci.referrers_tag import is_referrers_tag
 
 _PREFIX = "kitops-"
 _KEPT = f"{_PREFIX}kept-"
-_LOGGED = _PREFIX + r"log-(?P<tag>.+)-(?P<number>[1-9][0-9]{0,17})-(?P<short>[0-9a-f]{12})"
+_OF_A_MOVE = _PREFIX + r"(?P<kind>log|claim)-(?P<tag>.+)-(?P<number>[1-9][0-9]{0,17})-(?P<short>[0-9a-f]{12})"
 _LONGEST_HEX = 100
 _LONGEST_TAG = 80
 
 
 class Logged(NamedTuple):
-    """What a log tag says by its name.
+    """What a log tag or a claim says by its name.
 
     Attributes:
-        tag: The log tag.
+        tag: The log tag, or the claim.
         number: Which move it was.
         short: The first digits of the record's digest.
     """
@@ -48,7 +48,7 @@ def kept_digest(tag: str) -> str:
 
 
 def log_tag(tag: str, number: int, record: str) -> str:
-    """The tag of the record of a move.
+    """The tag of the record of a move that was made.
 
     Args:
         tag: The tag that was moved.
@@ -58,19 +58,26 @@ def log_tag(tag: str, number: int, record: str) -> str:
     return f"{_PREFIX}log-{cut(tag)}-{number}-{_short(record)}"
 
 
+def claim_tag(tag: str, number: int, record: str) -> str:
+    """The tag of the record of a move that is about to be made; see :func:`log_tag`."""
+    return f"{_PREFIX}claim-{cut(tag)}-{number}-{_short(record)}"
+
+
 def logged(own_tag: str, tag: str) -> Logged | None:
     """What a log tag says, or ``None`` where it is another tag, or that of a move of another tag than ``tag``."""
-    found = re.fullmatch(_LOGGED, own_tag)
-    if found is None or found["tag"] != cut(tag):
-        return None
-    return Logged(own_tag, int(found["number"]), found["short"])
+    return _of_a_move("log", own_tag, tag)
+
+
+def claimed(own_tag: str, tag: str) -> Logged | None:
+    """What a claim says; see :func:`logged`."""
+    return _of_a_move("claim", own_tag, tag)
 
 
 def logs_of(own_tags: Iterable[str]) -> dict[str, list[Logged]]:
     """What all log tags say, by the tag that was moved, as far as a log tag has it; see :func:`cut`."""
     logs: dict[str, list[Logged]] = {}
     for own in own_tags:
-        if found := re.fullmatch(_LOGGED, own):
+        if (found := re.fullmatch(_OF_A_MOVE, own)) and found["kind"] == "log":
             logs.setdefault(found["tag"], []).append(Logged(own, int(found["number"]), found["short"]))
     return logs
 
@@ -82,12 +89,19 @@ def cut(tag: str) -> str:
 
 def is_own_tag(tag: str) -> bool:
     """Whether a tag is one of ours."""
-    return tag.startswith(_KEPT) or re.fullmatch(_LOGGED, tag) is not None
+    return tag.startswith(_KEPT) or re.fullmatch(_OF_A_MOVE, tag) is not None
 
 
 def is_listed(tag: str) -> bool:
     """Whether lists show a tag: not those of our own, and not those that only hold what is attached to something."""
     return not is_own_tag(tag) and not is_referrers_tag(tag)
+
+
+def _of_a_move(kind: str, own_tag: str, tag: str) -> Logged | None:
+    found = re.fullmatch(_OF_A_MOVE, own_tag)
+    if found is None or found["kind"] != kind or found["tag"] != cut(tag):
+        return None
+    return Logged(own_tag, int(found["number"]), found["short"])
 
 
 def _short(digest: str) -> str:

@@ -184,6 +184,11 @@ class HistoryReader:
         """Read the log tags now."""
         self._logged()
 
+    @property
+    def log_tags(self) -> frozenset[str]:
+        """The channel's log tags as they were when they were read."""
+        return frozenset(entry.tag for entry in self._logged())
+
     def newest(self, digest: str | None = None) -> ChannelHistory:
         """The last record only, which the log shows to be the last.
 

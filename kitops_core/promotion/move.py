@@ -7,26 +7,34 @@ A registry moves a tag without a condition, may drop what has no tag, and knows 
 - the *records*, each attached to its kit. A record names what the tag had before, the record of how that had come
   there, and a number, one more than that record's. It is written before the tag: who finds the kit finds the record;
 - the *log tags*, one for each record whose tag was written. The name is the record's own: it is written once, no writer
-  can overwrite another's, and tags that are immutable bear it.
+  can overwrite another's, and tags that are immutable bear it;
+- the *claims*, tags of the same kind, one for each record whose tag is about to be written.
 
-A promotion, after the gates: (1) copies what is missing and keeps the kit, (2) attaches the record, (3) looks whether
-the tag is still where it was when it was decided, and writes it, (4) writes the log tag, (5) waits until all who may
-have looked before it wrote have written (``settle``), and looks again. While it waits the record is put into the list
-that other tools read, where a registry has no API for that: we find it by its own tag. What became of it:
+A promotion, after the gates: (1) copies what is missing and keeps the kit, (2) attaches the record and claims the tag,
+(3) looks whether the tag is still where it was when it was decided, and who else claims it, (4) writes the tag, (5)
+writes the log tag, and puts the record into the list that other tools read, where a registry has no API for that: we
+find it by its own tag.
+
+Who finds no other claim is alone, and done after another look: whoever claims the tag later looks later, and finds
+ours. Who finds another one, of somebody who may be about to write or was killed, first waits until all who may be alone
+have written (``settle``), looks again, and after (5) waits as long once more and looks whether it was overwritten by
+one who waited likewise. So does who took longer than ``settle`` from (3) to (4), as the others may have stopped
+waiting. Of two at once at least one finds the other's claim, as each claims before it looks. What became of it:
 
 - *done*: the tag is ours. Or the record of what it has instead leads back to ours: somebody promoted after us, knowing
   of us, as might have been a second later;
-- *lost*, exit code 10: the tag was not where it was expected, and was not written. The record is withdrawn; that is
-  tidiness only, for without a log tag, and with nothing that leads to it, nobody reads it;
+- *lost*, exit code 10: the tag was not where it was expected, or the log tells of a move since it was decided, and the
+  tag was not written. The record is withdrawn; that is tidiness only, for without a log tag, and with nothing that
+  leads to it, nobody reads it, and its claim costs the next who moves the tag the time to wait;
 - *overwritten*, exit code 10 as well: the tag was written, and a writer that had not seen it wrote after us. Somebody
   may have pulled the kit, so the record and the log tag stay, and the history shows it, marked;
 - *cannot tell*, exit code 7: the registry went away in between. The record stays.
 
-Killed before (3) nothing has happened: a record that nothing leads to. Killed before (4) the tag leads to the record,
-and the next record to it. After (4) all is there.
+Killed before (4) nothing has happened: a record that nothing leads to. Killed before (5) the tag leads to the record,
+and the next record to it. After (5) all is there.
 
 A history is the line that the records' links give, from the record of what the tag has now, and what else is logged.
-So whatever clocks say, however lists are overwritten, and however long a writer sleeps between (3) and (4), *exit code
+So whatever clocks say, however lists are overwritten, and however long a writer sleeps between (3) and (5), *exit code
 0 means a log tag, and a log tag is found*. Only which of two writers at once is told that it lost rests on ``settle``.
 Where the tag's kit has no record, or an earlier move's while the log has one that followed it, something else moved the
 tag: drift. The log is read before the tag, so that a move in between is not taken for that; a promotion reads both at
@@ -50,18 +58,15 @@ from kitops_core.errors import (
     KitOpsError,
     LostRaceError,
     NotFoundError,
-    RegistryError,
     WrongKindError,
 )
-from kitops_core.events import Control, Event
+from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.statement import statement_for
 from kitops_core.evidence.statements import write_statements
 from kitops_core.kits.copy_graph import Attached
-from kitops_core.oci.kit_index import AnyManifest
 from kitops_core.oci.manifest import Manifest
 from kitops_core.oci.media_types import EMPTY_DIGEST
-from kitops_core.oci.own_tags import log_tag
 from kitops_core.parallel import run_all
 from kitops_core.promotion.gate_result import GateResult
 from kitops_core.promotion.gates.candidate import Candidate
@@ -73,6 +78,7 @@ from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.records import PromotionRecord
 from kitops_core.promotion.result import Promotion
+from kitops_core.promotion.tag_move import TagMove
 from kitops_core.promotion.terms import ABSENT, Terms
 from kitops_core.promotion.wholes import check_whole, copy_whole, keep_whole, kits_ahead, kits_of, record_of, tags_of
 from kitops_core.session import FoundAny, digest_of
@@ -116,7 +122,6 @@ class Move:
         self.terms = terms
         self.control = control
         self.target = policy.target(name)
-        self.stage: Literal["preparing", "writing", "written"] = "preparing"
         self.storage = places.storage(self.target)
         self.current = ""
         self.held: bool | None = None
@@ -242,58 +247,28 @@ class Move:
         def put(written: Sequence[Manifest]) -> None:
             to_list.append(self.storage.put_unlisted(written))
 
+        move = TagMove(self.storage, self.target, self.current, self.reader, self.control)
+        last: list[Callable[[Control], Any]] = [lambda _: move.claim(record[0], said.number)]
+        if self.current and self.current != past.recorded:
+            last.append(lambda _: self.storage.keep_present(self.current))
         try:
             if candidate.storage.place == self.storage.place:
                 keep_whole(candidate, self.storage, self.control, attach)
-                put(record)
+                last.append(lambda _: put(record))
             else:
                 copy_whole(candidate, self.storage, self.control, known, attach, put, held=self.held)
-            if self.current and self.current != past.recorded:
-                self.storage.keep_present(self.current)
+            run_all(last, self.control, at_once=True)
             for tag in tags:
                 if digest_of(self.storage, tag) != manifest.digest:
                     self.storage.swap_tag(manifest, tag, "", control=self.control)
             self.control.check()
-            self._swap(manifest, record[0], said, to_list)
+            move.swap(manifest, record[0], said, to_list, self._built_on)
         except BaseException:
-            for written in record if self.stage == "preparing" else ():
+            for written in record if move.stage == "preparing" else ():
                 with suppress(KitOpsError):
                     self.storage.delete(written.digest)
             raise
         return replace(planned, record=record[0].digest, changed=self.current != manifest.digest)
-
-    def _swap(
-        self, manifest: AnyManifest, record: Manifest, said: PromotionRecord, to_list: Sequence[Callable[[], None]]
-    ) -> None:
-        """Move the tag and log that it was moved; while it is watched, list the record for other tools."""
-
-        def writing() -> None:
-            self.stage = "writing"
-
-        def written() -> None:
-            self.stage = "written"
-            try:
-                self.storage.keep(record, log_tag(self.target.target, said.number, record.digest))
-            except KitOpsError as error:
-                raise RegistryError(
-                    f"{self.target} was moved to {manifest.digest}, and that could not be logged: {error.message}",
-                    hint=error.hint or "the next promotion finds it all the same, unless something else moves the tag",
-                ) from error
-            try:
-                for list_record in to_list:
-                    list_record()
-            except KitOpsError as error:  # other tools do not see it in their list; we find it all the same
-                self.control.emit(Event("warning", str(self.target), detail=error.message))
-
-        try:
-            self.storage.swap_tag(
-                manifest, self.target.target, self.current, control=self.control, writing=writing, written=written
-            )
-        except LostRaceError as error:
-            if self.stage != "written" or not self._built_on(error.found, replace(said, record=record.digest)):
-                raise
-            detail = f"was promoted, and then {error.found}, at almost the same time"
-            self.control.emit(Event("warning", f"{self.target}@{manifest.digest}", detail=detail))
 
     def _built_on(self, digest: str, record: PromotionRecord) -> bool:
         """Whether what the channel has instead was promoted by somebody who knew of our record."""

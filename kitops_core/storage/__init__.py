@@ -70,8 +70,14 @@ class Storage(Protocol):
             IntegrityError: The bytes have another digest, or are neither.
         """
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
-        """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer."""
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
+        """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
+
+        Args:
+            manifest: The manifest.
+            tags: The tags.
+            kept: Whether :meth:`keep` was called just now, which else is part of it.
+        """
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them with as few writes as there are subjects."""
@@ -93,7 +99,13 @@ class Storage(Protocol):
         """
 
     def write_blob(
-        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+        self,
+        source: BlobSource,
+        control: Control,
+        *,
+        mount_from: Sequence[str] = (),
+        fresh: bool = False,
+        learned: Callable[[Descriptor], None] = lambda _: None,
     ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
@@ -103,6 +115,7 @@ class Storage(Protocol):
             mount_from: Names (``registry/repository``) of other repositories that may hold the blob.
             fresh: Whether the blob is likely not here, so that a small one is better sent than asked for. What is in
                 memory counts as fresh.
+            learned: Called with its descriptor where that is known before the blob is here, perhaps several times.
         """
 
     def tags(self) -> Iterator[str]:
@@ -115,7 +128,7 @@ class Storage(Protocol):
 
         Args:
             manifest: The manifest.
-            tag: A log tag; by default the one that says the manifest's digest.
+            tag: A log tag or a claim; by default the one that says the manifest's digest.
         """
 
     def keep_present(self, digest: str) -> None:
@@ -139,11 +152,13 @@ class Storage(Protocol):
         control: Control | None = None,
         writing: Callable[[], None] = lambda: None,
         written: Callable[[], None] = lambda: None,
+        alone: Callable[[], bool] | None = None,
     ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
 
         In the local store and in layouts that is atomic. Registries cannot do it: there the tag is looked at before
-        and after, and watched for ``settle`` seconds, so that of two writers at once the one that lost is told.
+        and after, and watched for ``settle`` seconds, so that of two writers at once the one that lost is told. Who can
+        tell that there is no other writer need not watch.
 
         Args:
             manifest: What the tag shall point at.
@@ -153,6 +168,9 @@ class Storage(Protocol):
                 may have moved.
             writing: Called when the tag was looked at and is about to be written; from here on it may have moved.
             written: Called as soon as the tag was written, before it is watched.
+            alone: Says whether nobody else is about to write the tag; called beside the look at it, and again after
+                ``settle`` seconds where there may be somebody. What it raises ends the swap. Not called where a swap
+                is atomic.
 
         Raises:
             LostRaceError: The tag is elsewhere, before or just after.

@@ -19,8 +19,8 @@ from kitops_core.events import Control
 from kitops_core.kitfile import Kitfile
 from kitops_core.layers import readahead
 from kitops_core.layers.plan import Context, LayerPlan, Part, plan
-from kitops_core.layers.sources import LayerSource
-from kitops_core.oci.blob import BUFFER_BYTES, BlobSource
+from kitops_core.layers.sources import READ_BYTES, LayerSource
+from kitops_core.oci.blob import BlobSource
 from kitops_core.oci.manifest import Descriptor, sha256_digest
 from kitops_core.oci.media_types import LayerType
 
@@ -101,8 +101,8 @@ def test_many_small_files_fill_one_reused_buffer(context: Path) -> None:
         buffers.add(id(view.obj))
         digest.update(view)
     assert len(buffers) == 1
-    assert max(sizes) <= BUFFER_BYTES
-    assert min(sizes[:-1]) > BUFFER_BYTES - 4096
+    assert max(sizes) <= READ_BYTES
+    assert min(sizes[:-1]) > READ_BYTES - 4096
     assert digest.hexdigest() == hashlib.sha256(read(layer)).hexdigest()
 
 
@@ -149,7 +149,7 @@ def test_a_sparse_file_of_more_than_8_gib_has_its_size_in_a_pax_header(context: 
     layer = plan_one(context, "big.bin")
     assert layer.size == 3 * 512 + size + 507 + 1024
     first = bytes(next(source(layer).stream()))
-    assert len(first) == BUFFER_BYTES
+    assert len(first) == READ_BYTES
     assert b"19 size=8589934597\n" in first[512:1024]
     assert not any(first[1536:])
 

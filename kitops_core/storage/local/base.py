@@ -47,7 +47,7 @@ class DirectoryStorage(ABC):
         """The manifest's descriptor behind a tag or digest."""
 
     @abstractmethod
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it."""
 
     def keep(self, manifest: AnyManifest, tag: str = "") -> None:  # noqa: B027 - nothing is to be done
@@ -138,12 +138,18 @@ class DirectoryStorage(ABC):
         return self._blobs.open(descriptor)
 
     def write_blob(
-        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+        self,
+        source: BlobSource,
+        control: Control,
+        *,
+        mount_from: Sequence[str] = (),
+        fresh: bool = False,
+        learned: Callable[[Descriptor], None] = lambda _: None,
     ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
-        ``mount_from`` and ``fresh`` change nothing here: all repositories of a store share its blobs, and asking for
-        one costs nothing.
+        ``mount_from``, ``fresh`` and ``learned`` change nothing here: all repositories of a store share its blobs, and
+        asking for one costs nothing.
 
         Raises:
             IntegrityError: The bytes are not those the source announced.

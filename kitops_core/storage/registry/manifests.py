@@ -50,19 +50,19 @@ class RawManifest(NamedTuple):
     digest: str
     media_type: str
 
+    @staticmethod
+    def of(manifest: AnyManifest, where: str) -> RawManifest:
+        """One that is to be stored.
 
-def raw_manifest(manifest: AnyManifest, name: str) -> RawManifest:
-    """A manifest as it is stored in the repository ``name``.
-
-    Raises:
-        InvalidInputError: It is too large for a registry.
-    """
-    if len(manifest.raw) > MAX_MANIFEST_BYTES:
-        raise InvalidInputError(
-            f"{name}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
-            hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
-        )
-    return RawManifest(manifest.raw, manifest.digest, manifest.media_type)
+        Raises:
+            InvalidInputError: It is larger than registries take.
+        """
+        if len(manifest.raw) > MAX_MANIFEST_BYTES:
+            raise InvalidInputError(
+                f"{where}: the manifest has {len(manifest.raw)} bytes, registries take {MAX_MANIFEST_BYTES}",
+                hint="put files that belong together into one directory of the Kitfile, so that they share a layer",
+            )
+        return RawManifest(manifest.raw, manifest.digest, manifest.media_type)
 
 
 class ManifestApi:

@@ -39,9 +39,9 @@ class RegistryOptions:
             now (408, 429, 5xx); 0 asks once.
         backoff: Upper bound of the first wait in between, in seconds; it doubles each time, up to 10 s. A registry
             that asks for longer waits (``Retry-After``) gets them.
-        settle: Seconds a tag is watched after it was swapped, so that of two writers at once the one that was
-            overwritten is told. Every writer of a tag must use about the same, and more than it takes from looking
-            at a tag to having written it.
+        settle: Seconds to leave a tag to another writer who claims it too, and to watch it after it was written
+            likewise, so that of two writers at once the one that lost is told. Every writer of a tag must use about
+            the same, and more than it takes from looking at a tag to having written it.
     """
 
     plain_http: bool | None = None

@@ -17,7 +17,7 @@ from kitops_core.oci.own_tags import is_listed, is_own_tag, kept_tag
 from kitops_core.oci.referrers_tag import subject_of
 from kitops_core.reference import check_tag
 from kitops_core.storage.registry.endpoint import Endpoint
-from kitops_core.storage.registry.manifests import ManifestApi, raw_manifest
+from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
 from kitops_core.storage.registry.options import RegistryOptions
 from kitops_core.storage.registry.parts import Parts
 from kitops_core.storage.registry.ping import ping
@@ -122,10 +122,10 @@ class RegistryRepository:
 
         return parse_any(found.raw, self._manifests.where(target), found.media_type)
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
-        One without is kept first; see :meth:`keep`.
+        One without is kept first, see :meth:`keep`, unless it was ``kept`` just now.
 
         Raises:
             InvalidInputError: A tag does not follow the grammar, or the manifest is too large for a registry.
@@ -136,7 +136,7 @@ class RegistryRepository:
         """
         for tag in tags:
             check_tag(tag)
-        if manifest.subject is None:
+        if manifest.subject is None and not kept:
             self.keep(manifest)
         self._put(manifest, tags)
         from kitops_core.oci.manifest import Manifest
@@ -150,7 +150,7 @@ class RegistryRepository:
 
         Args:
             manifest: The manifest.
-            tag: A log tag; by default the one that says the manifest's digest.
+            tag: A log tag or a claim; by default the one that says the manifest's digest.
 
         Raises:
             InvalidInputError, IntegrityError, ConflictError, DeniedError, RegistryError: As for :meth:`put_manifest`.
@@ -192,12 +192,12 @@ class RegistryRepository:
                 back raises ``UnlistedError`` and the latter two.
         """
         for manifest in manifests:
-            raw_manifest(manifest, self.name)
+            RawManifest.of(manifest, self.name)
         return self._parts.referrers.put_unlisted(manifests)
 
     def _put(self, manifest: AnyManifest, tags: Sequence[str]) -> None:
         for tag in tags:
-            self._manifests.put(raw_manifest(manifest, self.name), tag)
+            self._manifests.put(RawManifest.of(manifest, self.name), tag)
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here; the registry is trusted to have its blobs then.
@@ -221,24 +221,29 @@ class RegistryRepository:
         return self._parts.read(descriptor, control)
 
     def write_blob(
-        self, source: BlobSource, control: Control, *, mount_from: Sequence[str] = (), fresh: bool = False
+        self,
+        source: BlobSource,
+        control: Control,
+        *,
+        mount_from: Sequence[str] = (),
+        fresh: bool = False,
+        learned: Callable[[Descriptor], None] = lambda _: None,
     ) -> Written:
         """Write a blob in one pass and learn its digest; nothing is moved where it is known and already there.
 
         Args:
             source: The bytes.
             control: Progress and cancelling; emits ``start``, ``advance`` and ``finish`` events.
-            mount_from: Names (``registry/repository``) of other repositories that may hold the blob; those in
-                other registries are passed over.
-            fresh: Whether the blob is likely not here, so that a small one is better sent than asked for. What is in
-                memory counts as fresh.
+            mount_from: Names (``registry/repository``) of repositories that may hold it; of other registries, in vain.
+            fresh: Whether the blob is likely not here: a small one is then sent unasked, as is what is in memory.
+            learned: Called with its descriptor once all bytes were sent, before the registry says that it has them.
 
         Raises:
             IntegrityError: The bytes are not those the source announced, or the registry got others.
             DeniedError, RegistryError: The registry refused or failed.
             CancelledError: The switch was flipped.
         """
-        return self._parts.uploader.write(source, control, mount_from, fresh)
+        return self._parts.uploader.write(source, control, mount_from, fresh, learned)
 
     def tags(self) -> Iterator[str]:
         """Every tag, sorted, without the tags that only hold referrers, and our own.
@@ -254,9 +259,7 @@ class RegistryRepository:
         """The tags of our own, sorted; see :mod:`kitops_core.oci.own_tags`.
 
         Raises:
-            NotFoundError: There is no such repository.
-            IntegrityError: There are too many tags.
-            DeniedError, RegistryError: The registry refused or failed.
+            NotFoundError, IntegrityError, DeniedError, RegistryError: As for :meth:`tags`.
         """
         at = time.monotonic()
         try:
@@ -303,11 +306,12 @@ class RegistryRepository:
         control: Control | None = None,
         writing: Callable[[], None] = lambda: None,
         written: Callable[[], None] = lambda: None,
+        alone: Callable[[], bool] | None = None,
     ) -> None:
         """Point ``tag`` at a manifest that is already here, only if it points at ``expected`` now.
 
         Registries have no such operation; what is promised instead, :mod:`~kitops_core.storage.registry.swap` says.
-        It takes ``settle`` seconds of the options.
+        It takes ``settle`` seconds of the options, unless the writer is ``alone``.
 
         Args:
             manifest: What the tag shall point at.
@@ -317,6 +321,7 @@ class RegistryRepository:
                 the tag may have moved.
             writing: Called when the tag was looked at and is about to be written.
             written: Called as soon as the tag was written, before it is watched.
+            alone: Says whether nobody else is about to write the tag; see :meth:`kitops_core.storage.Storage.swap_tag`.
 
         Raises:
             LostRaceError: The tag is elsewhere, before or just after; or writing took longer than ``settle``.
@@ -324,17 +329,16 @@ class RegistryRepository:
             RegistryError: The registry failed; the message says so where the tag may have moved.
             DeniedError: The registry refused.
         """
-        raw = raw_manifest(manifest, self.name)
-        settle = self._transport.options.settle
         swap(
             self._manifests,
-            raw,
+            RawManifest.of(manifest, self.name),
             check_tag(tag),
             expected,
-            settle,
+            self._transport.options.settle,
             control or self._control,
             writing=writing,
             written=written,
+            alone=alone,
         )
 
     def untag(self, tag: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from kitops_core.errors import IntegrityError, KitOpsError, RegistryError, SourceError
 from kitops_core.events import Control, Event
@@ -80,12 +80,21 @@ class UploadAttempt:
         least: Bytes that a chunk must have at least, as the registry says.
     """
 
-    def __init__(self, endpoint: Endpoint, source: BlobSource, control: Control, location: str, way: Way) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        source: BlobSource,
+        control: Control,
+        location: str,
+        way: Way,
+        learned: Callable[[Descriptor], None],
+    ) -> None:
         self._endpoint = endpoint
         self._transport = endpoint.transport
         self._source = source
         self._control = control
         self._way = way
+        self._learned = learned
         self._access = endpoint.access(PUSH)
         self._doing = f"send '{source.name}' to {endpoint.name}"
         self._sent = 0
@@ -326,6 +335,8 @@ class UploadAttempt:
             raise IntegrityError(f"'{source.name}' ends {size - self._sent} bytes short of {size}")
         self._complete = True
         control.emit(Event("advance", source.name, self._sent, size))
+        if not trusted:
+            self._learned(Descriptor(source.media_type, f"{self._algorithm}:{self._hash.hexdigest()}", self._sent))
 
     def _unreadable(self, error: OSError) -> SourceError:
         return SourceError(f"cannot read '{self._source.name}': {error.strerror or error}")

@@ -8,7 +8,7 @@ sent others (:mod:`~kitops_core.storage.registry.upload_ways`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -44,7 +44,14 @@ class Uploader:
         self._transport = endpoint.transport
         self.present: set[str] = set()
 
-    def write(self, source: BlobSource, control: Control, mount_from: Sequence[str], fresh: bool = False) -> Written:
+    def write(
+        self,
+        source: BlobSource,
+        control: Control,
+        mount_from: Sequence[str],
+        fresh: bool = False,
+        learned: Callable[[Descriptor], None] = lambda _: None,
+    ) -> Written:
         """Write a blob, or find that nothing needs to be sent."""
         control.check()
         control.emit(Event("start", source.name, 0, source.size))
@@ -54,7 +61,8 @@ class Uploader:
         if known is not None:
             fresh = (fresh or isinstance(source, BytesSource)) and is_small(source) and known.digest != EMPTY_DIGEST
             outcome, session = self._find(known, mount_from, control, fresh)
-        descriptor = known if known is not None and outcome != "written" else self._send(source, session, control)
+        is_here = known is not None and outcome != "written"
+        descriptor = known if known is not None and is_here else self._send(source, session, control, learned)
         self.present.add(descriptor.digest)
         control.emit(Event("finish", source.name, descriptor.size, descriptor.size, outcome))
         return Written(descriptor, outcome)
@@ -113,10 +121,12 @@ class Uploader:
             session = follow(answer.url, answer.headers["location"]) if opened else ""
         return False, session
 
-    def _send(self, source: BlobSource, session: str, control: Control) -> Descriptor:
+    def _send(
+        self, source: BlobSource, session: str, control: Control, learned: Callable[[Descriptor], None]
+    ) -> Descriptor:
         plan = _Plan(self._endpoint, source, control)
         while True:
-            attempt = UploadAttempt(self._endpoint, source, control, session, plan.way)
+            attempt = UploadAttempt(self._endpoint, source, control, session, plan.way, learned)
             session = ""
             try:
                 descriptor = attempt.run()
