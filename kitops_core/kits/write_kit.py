@@ -131,7 +131,8 @@ def store_kit(
     replaced = {tag: digest_of(storage, tag) for tag in tags}
     for digest in {*replaced.values()} - {"", manifest.digest}:
         storage.keep_present(digest)
-    storage.put_manifest(manifest, [tag for tag, digest in replaced.items() if digest != manifest.digest])
+    moved = [tag for tag, digest in replaced.items() if digest != manifest.digest]
+    storage.put_manifest(manifest, moved, kept=bool(evidence.statements))
     return replaced
 
 

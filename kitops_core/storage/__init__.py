@@ -71,8 +71,14 @@ class Storage(Protocol):
             IntegrityError: The bytes have another digest, or are neither.
         """
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
-        """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer."""
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
+        """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
+
+        Args:
+            manifest: The manifest.
+            tags: The tags.
+            kept: Whether the caller has just put it without a tag, so that it need not be kept again; see :meth:`keep`.
+        """
 
     def put_referrers(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them with as few writes as there are subjects."""

@@ -47,7 +47,7 @@ class DirectoryStorage(ABC):
         """The manifest's descriptor behind a tag or digest."""
 
     @abstractmethod
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it."""
 
     def keep(self, manifest: AnyManifest, tag: str = "") -> None:  # noqa: B027 - nothing is to be done

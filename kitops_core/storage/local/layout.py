@@ -62,7 +62,7 @@ class LayoutRepository(DirectoryStorage):
             hint=f"its tags are {', '.join(tags[:8])}{' ...' if len(tags) > 8 else ''}" if tags else "",
         )
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
         Raises:

@@ -83,7 +83,7 @@ class LocalRepository(DirectoryStorage):
             )
         return Descriptor.from_dict(entry, self._name)
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
         Raises:

@@ -116,10 +116,10 @@ class RegistryRepository:
         found = self._manifests.fetch(target)
         return parse_any(found.raw, self._manifests.where(target), found.media_type)
 
-    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = ()) -> Descriptor:
+    def put_manifest(self, manifest: AnyManifest, tags: Sequence[str] = (), *, kept: bool = False) -> Descriptor:
         """Store a manifest's exact bytes, then point each tag at it. A manifest with a subject becomes a referrer.
 
-        One without is kept first; see :meth:`keep`.
+        One without is kept first, unless the caller has just done so; see :meth:`keep`.
 
         Raises:
             InvalidInputError: A tag does not follow the grammar, or the manifest is too large for a registry.
@@ -130,7 +130,7 @@ class RegistryRepository:
         """
         for tag in tags:
             check_tag(tag)
-        if manifest.subject is None:
+        if manifest.subject is None and not kept:
             self.keep(manifest)
         self._put(manifest, tags)
         if isinstance(manifest, Manifest) and manifest.subject is not None:
