@@ -263,3 +263,15 @@ def test_where_the_tags_were_just_seen_a_list_is_read_with_one_request_and_no_fu
     assert [one.digest for one in repository.referrers(kit.digest)] == [attached.digest]
     assert "kitops" not in begun
     assert [seen.path.rpartition("/")[2] for seen in faults.seen] == [fallback_tag(kit.digest)]
+
+
+def test_the_kit_itself_under_the_tag_of_the_list_is_no_list_and_makes_room_for_one(
+    repository: RegistryRepository, kit: Manifest
+) -> None:
+    """As ``cosign copy`` leaves it at its target."""
+    put(repository, fallback_tag(kit.digest), kit.raw, kit.media_type)
+    assert repository.referrers(kit.digest) == []
+    attached = attach(repository, kit, b"1")
+    assert [one.digest for one in repository.referrers(kit.digest)] == [attached.digest]
+    assert listed(repository, kit) == [attached.digest]
+    assert [*repository.tags()] == ["v1"]
