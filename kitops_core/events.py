@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
 from kitops_core.errors import CancelledError
-from kitops_core.lanes import Lanes
+from kitops_core.lanes import MOST_ASKING, Lanes
 
 Phase = Literal["start", "advance", "finish", "retry", "warning"]
 Outcome = Literal["", "written", "present", "mounted", "unpacked"]
@@ -116,6 +116,12 @@ class Control:
         linked.lanes = self.lanes
         linked._reminded = self._reminded
         return linked
+
+    def asking(self) -> Control:
+        """A control that reports to the same place and stops with this one, for many requests of little things."""
+        asking = self.linked(Cancel())
+        asking.lanes = Lanes(MOST_ASKING)
+        return asking
 
     def emit(self, event: Event) -> None:
         """Hand an event to the callback; calls from several threads come one at a time."""

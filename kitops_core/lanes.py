@@ -18,13 +18,15 @@ from contextvars import ContextVar
 
 MOST_LANES = 32
 """How many connections an operation uses at most."""
+MOST_ASKING = 64
+"""How many one uses at most that only asks for little things: each costs a server little, and waits a round trip."""
 PART_BYTES = 4 * 1024 * 1024
 """How much of a large blob one connection fetches at a time."""
 _PARTS = 14
 """How many parts are in memory at most."""
 _LOOK_SECONDS = 0.02
 _SELDOM_SECONDS = 0.1
-"""How often it is looked when there are as many lanes as there may be: each look asks every thread."""
+"""How often it is looked when there are many lanes, or as many as there may be: each look asks every thread."""
 _WAITING = 0.35
 """Share of the cores in use, up to one for each lane, below which the processor is said to wait."""
 _WEIGHT, _UNKNOWN_SHARE = 0.6, 0.7
@@ -61,12 +63,15 @@ def at_most(count: int | None) -> Iterator[None]:
 class Lanes:
     """The lanes of one operation, used by all of its transfers; safe to use from several threads.
 
+    Args:
+        most: How many there may be, where nobody wants fewer.
+
     Attributes:
         most: How many there may be.
     """
 
-    def __init__(self) -> None:
-        self.most = _most.get() or MOST_LANES
+    def __init__(self, most: int = MOST_LANES) -> None:
+        self.most = min(_most.get() or most, most)
         self._lock = threading.Lock()
         self._limit = min(4, os.cpu_count() or 1)
         self._used = 0
@@ -184,7 +189,8 @@ class Lanes:
 
     def look(self) -> None:
         """See whether the processor waits, and grow; cheap enough to be called with every buffer."""
-        now, pause = time.monotonic(), _LOOK_SECONDS if self._limit < self.most else _SELDOM_SECONDS
+        few = self._limit < min(self.most, MOST_LANES)
+        now, pause = time.monotonic(), _LOOK_SECONDS if few else _SELDOM_SECONDS
         if now - self._looked < pause:
             return
         with self._lock:
@@ -227,7 +233,7 @@ class Lanes:
             if rate < self._rate * _HELPS:  # the last step did not help
                 limit, rate, self._hold = max(self._limit // 2, _UNPROVEN), 0.0, now + _HOLD_SECONDS
             self._rate = rate
-        self._limit = min(limit, MOST_LANES)
+        self._limit = min(limit, self.most)
         self._changed, self._moved_then, self._finished_then = now, self._moved, self._finished
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,20 @@ from kitops_core.catalogs.write import site_folder, write_site
 from kitops_core.errors import CancelledError, DeniedError, InvalidInputError, KitOpsError, RegistryError
 from kitops_core.events import Control
 from kitops_core.kits.diff import KitDiff, compare
+from kitops_core.kits.stored_kit import StoredKit, read_kit
 from kitops_core.lineages.claims import key_name
+from kitops_core.oci.manifest import Manifest
 from kitops_core.parallel import run_all
 from kitops_core.promotion.policy import PromotionPolicy
 from kitops_core.promotion.policy_file import as_policy
 from kitops_core.reference import parse_reference
-from kitops_core.session import Session
+from kitops_core.session import FoundAny, Session
+from kitops_core.storage import Storage
 
 if TYPE_CHECKING:
     from kitops_core.signing.keys import PublicKey
+
+_KITS_AT_HAND = 4
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def catalog(
         reader = Reader(snapshot, cache, known)
         kits = reader.read([references[name] for name in sorted(references)])
         _check_something_read(kits, named.problems)
-        boards = run_all([partial(_board, snapshot, policy) for policy in loaded], session.control)
+        boards = run_all([partial(_board, snapshot, policy) for policy in loaded], snapshot.control)
         site = Site(kits, boards, reader.graph, [key_name(key) for key in known], named.problems)
         titles = tuple(places) or tuple(policy.kit for policy in loaded)
         pages = [*_pages(site, titles, _comparer(snapshot))]
@@ -139,13 +144,24 @@ def _comparer(session: SnapshotSession) -> Compare:
     """Compares two digests of a repository by what is known of them, once each."""
     known: dict[tuple[str, str, str], KitDiff | None] = {}
 
+    @lru_cache(maxsize=_KITS_AT_HAND)  # a version is compared with the one before, then the one after with it
+    def find(repository: str, digest: str) -> FoundAny:
+        return session.find_any(parse_reference(repository).with_digest(digest), "registry")
+
+    kits: dict[str, StoredKit] = {}
+
+    def read(storage: Storage, manifest: Manifest) -> StoredKit:
+        if manifest.digest not in kits:
+            if len(kits) == _KITS_AT_HAND:
+                del kits[next(iter(kits))]
+            kits[manifest.digest] = read_kit(storage, manifest)
+        return kits[manifest.digest]
+
     def differ(repository: str, before: str, after: str) -> KitDiff | None:
         key = (repository, before, after)
         if key not in known:
-            home = parse_reference(repository)
             try:
-                first, second = (session.find_any(home.with_digest(one), "registry") for one in (before, after))
-                known[key] = compare(first, second)
+                known[key] = compare(find(repository, before), find(repository, after), read=read)
             except CancelledError:
                 raise
             except KitOpsError:

@@ -36,7 +36,7 @@ class SnapshotSession(Session):
 
     def __init__(self, session: Session, cache: Cache) -> None:
         super().__init__(store=session.home, registries=session.registries)
-        self.control = session.control
+        self.control = session.control.asking()
         self._cache = cache
 
     def repository(self, registry: str, name: str) -> SnapshotRepository:

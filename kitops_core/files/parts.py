@@ -17,11 +17,12 @@ from itertools import pairwise
 from typing import Literal
 
 from kitops_core.files.gguf import MAX_HEADER_BYTES, GgufHeader
+from kitops_core.files.onnx import read_onnx
 from kitops_core.files.safetensors import read_header
 
-Format = Literal["safetensors", "gguf", "zip", ""]
+Format = Literal["safetensors", "gguf", "onnx", "zip", ""]
 _SUFFIXES: dict[str, Format] = {
-    **{"safetensors": "safetensors", "gguf": "gguf"},
+    **{"safetensors": "safetensors", "gguf": "gguf", "onnx": "onnx"},
     **dict.fromkeys(("zip", "npz", "keras", "skops", "pt", "pth", "mar", "bin"), "zip"),
 }
 _IN_MEMORY = 64 * 1024 * 1024
@@ -39,12 +40,14 @@ class FileParts:
         digest: Of the whole file.
         said: What it says besides its parts, in words: metadata by name, dates of members.
         parts: Tensors or members by name: a hash of each with its type and shape.
+        nodes: What is computed with them, of ONNX: nodes by name, a hash of each.
     """
 
     format: Format
     digest: str
     said: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_parts(name: str, size: int, chunks: Iterable[memoryview]) -> FileParts:
@@ -66,14 +69,19 @@ def read_parts(name: str, size: int, chunks: Iterable[memoryview]) -> FileParts:
     stream = hashed()
     said: dict[str, str] | None = {}
     parts: dict[str, str] = {}
-    if kind == "zip":
+    nodes: dict[str, str] = {}
+    if kind == "onnx":
+        read = read_onnx(stream, size)
+        said, parts, nodes = (read.said, read.tensors, read.nodes) if read is not None else (None, {}, {})
+        said = {_short(name): _short(text) for name, text in said.items()} if said is not None else None
+    elif kind == "zip":
         said = _zip(stream, parts)
     elif kind:
         said = _tensors(stream, size, _safetensors if kind == "safetensors" else _gguf, parts)
     for _ in stream:  # what follows
         pass
     digest = f"sha256:{whole.hexdigest()}"
-    return FileParts("", digest) if said is None else FileParts(kind, digest, said, parts)
+    return FileParts("", digest) if said is None else FileParts(kind, digest, said, parts, nodes)
 
 
 def differences(before: FileParts, after: FileParts) -> list[str]:
@@ -83,23 +91,31 @@ def differences(before: FileParts, after: FileParts) -> list[str]:
     if not before.format or before.format != after.format:
         return ["other bytes"]
     what = "members" if before.format == "zip" else "tensors"
-    lines = []
-    for change, names in (
-        ("added", [name for name in after.parts if name not in before.parts]),
-        ("removed", [name for name in before.parts if name not in after.parts]),
-        ("changed", [name for name in after.parts if before.parts.get(name, after.parts[name]) != after.parts[name]]),
-    ):
-        if names:
-            lines.append(f"{len(names)} of {len(after.parts)} {what} {change}: {_some(names)}")
-    if not lines:
-        lines.append(f"the same {len(after.parts)} {what}")
+    lines = [*_named(before.parts, after.parts, what)]
+    if before.nodes or after.nodes:
+        lines += _named(before.nodes, after.nodes, "nodes")
     for name in dict.fromkeys([*before.said, *after.said]):
         was, now = before.said.get(name, "(none)"), after.said.get(name, "(none)")
         if was != now:
             lines.append(f"{name}: {was} → {now}")
-    if len(lines) == 1 and lines[0].startswith("the same"):
+    if all(line.startswith("the same") for line in lines):
         lines.append("another order or layout")
     return lines
+
+
+def _named(before: Mapping[str, str], after: Mapping[str, str], what: str) -> Iterator[str]:
+    """What was added, removed and changed, by name; or that nothing was."""
+    same = True
+    for change, names in (
+        ("added", [name for name in after if name not in before]),
+        ("removed", [name for name in before if name not in after]),
+        ("changed", [name for name in after if before.get(name, after[name]) != after[name]]),
+    ):
+        if names:
+            same = False
+            yield f"{len(names)} of {len(after)} {what} {change}: {_some(names)}"
+    if same:
+        yield f"the same {len(after)} {what}"
 
 
 def _some(names: list[str], most: int = 5) -> str:

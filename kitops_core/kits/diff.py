@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,8 @@ from kitops_core.wording import count_text, plain_value, size_text
 if TYPE_CHECKING:
     from kitops_core.events import Control
     from kitops_core.kits.diff_files import FileChange
+    from kitops_core.oci.manifest import Manifest
+    from kitops_core.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,20 @@ def diff(
             return compare(first, second, files=session.control if files else None)
 
 
-def compare(first: FoundAny, second: FoundAny, *, files: Control | None = None) -> KitDiff:
+def compare(
+    first: FoundAny,
+    second: FoundAny,
+    *,
+    files: Control | None = None,
+    read: Callable[[Storage, Manifest], StoredKit] = read_kit,
+) -> KitDiff:
     """Compare two kits, or two indexes, that were found; see :func:`diff`.
 
     Args:
         first: The first.
         second: The second.
         files: Read the layers that changed, too, with this progress and cancelling.
+        read: How a kit is read: who compares many may have some at hand.
 
     Raises:
         WrongKindError: One is a kit and the other an index.
@@ -150,7 +159,7 @@ def compare(first: FoundAny, second: FoundAny, *, files: Control | None = None) 
             f"{index.reference} is an index, and the other is one kit",
             hint=f"say which of its kits is meant: {index.reference}?quantization=q4_0",
         )
-    one, two = read_kit(first.storage, before), read_kit(second.storage, after)
+    one, two = read(first.storage, before), read(second.storage, after)
     layers = tuple(_layer_changes(one, two))
     moved = {(change.section, change.path) for change in layers}
     inside: list[FileChange] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from kitops_core.wording import printable
@@ -29,17 +30,18 @@ def element(name: str, /, *children: Child, **attributes: object) -> Markup:
         *children: What is in it.
         **attributes: Its attributes; ``None`` is left out, a trailing ``_`` goes and other ``_`` become ``-``.
     """
-    written = "".join(
-        f' {_attribute(key)}="{_escape(value)}"' for key, value in attributes.items() if value is not None
-    )
+    written = ""  # a catalogue has millions of elements
+    for key, value in attributes.items():
+        if value is not None:
+            written += f' {_attribute(key)}="{_escape(value)}"'
     if name in _VOID:
         return Markup(f"<{name}{written}/>" if name in ("path", "rect") else f"<{name}{written}>")
-    return Markup(f"<{name}{written}>{join(*children)}</{name}>")
+    return Markup(f"<{name}{written}>{_written(children)}</{name}>")
 
 
 def join(*children: Child) -> Markup:
     """Several children after each other."""
-    return Markup("".join(_child(child) for child in children if child is not None))
+    return Markup(_written(children))
 
 
 def lines(text: str) -> Markup:
@@ -59,8 +61,8 @@ def link(text: str, url: str) -> Markup:
     return element("a", text, href=url, rel="noreferrer noopener nofollow")
 
 
-def _child(child: str) -> str:
-    return child if isinstance(child, Markup) else _escape(child)
+def _written(children: Sequence[Child]) -> str:
+    return "".join([child if isinstance(child, Markup) else _escape(child) for child in children if child is not None])
 
 
 @cache

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kitops_core.errors import IntegrityError, InvalidInputError, WrongKindError
@@ -90,7 +91,7 @@ class Manifest:
     annotations: Mapping[str, str] = field(default_factory=dict)
     subject: Descriptor | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """``sha256:<hex>`` of the bytes."""
         return sha256_digest(self.raw)

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from kitops_core.evidence.metrics import NOT_FINITE as NOT_FINITE  # the names that plain_json gives, for integrations
 from kitops_core.wording import timestamp_text
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from cli_runner import ok
 from hypothesis import given
 from hypothesis import strategies as st
 from layer_files import write_files
-from weight_files import Tensors, archive, gguf, safetensors
+from weight_files import Tensors, archive, gguf, onnx, safetensors
 
 import kitops_core as kitops
 from kitops_core.errors import IntegrityError
@@ -34,6 +34,7 @@ def parts(name: str, data: bytes, step: int = 7) -> FileParts:
 WRITERS = {
     "w.safetensors": lambda tensors, said: safetensors(tensors, {"epoch": str(said)}),
     "w.gguf": lambda tensors, said: gguf(tensors, {"general.name": f"run {said}", "general.epoch": said}),
+    "w.onnx": lambda tensors, said: onnx(dict(sorted(tensors.items())), {"run": f"run {said}"}),
     "w.npz": lambda tensors, said: archive(tensors, 2020 + said),
 }
 NAMES = st.text("abc.0", min_size=1, max_size=6)
@@ -49,7 +50,8 @@ def test_only_the_tensor_that_changed_is_named_however_the_file_is_read(
     other = {**tensors, changed: bytes([tensors[changed][0] ^ 1]) + tensors[changed][1:]}
     one, two = (parts(name, WRITERS[name](content, 1), step) for content in (tensors, other))
     what = "members" if name.endswith("npz") else "tensors"
-    assert differences(one, two) == [f"1 of {len(tensors)} {what} changed: {changed}"]
+    same_nodes = ["the same 1 nodes"] if name.endswith("onnx") else []
+    assert differences(one, two) == [f"1 of {len(tensors)} {what} changed: {changed}", *same_nodes]
     assert set(one.parts) == set(tensors)
 
 
@@ -63,6 +65,7 @@ def test_the_same_tensors_are_said_to_be_the_same_whatever_else_differs(name: st
         == {
             "w.safetensors": ["epoch: 1 → 2"],
             "w.gguf": ["general.name: run 1 → run 2", "general.epoch: 1 → 2"],
+            "w.onnx": ["the same 1 nodes", "run: run 1 → run 2"],
             "w.npz": ["dates of members: 2021-01-02 03:04:06 → 2022-01-02 03:04:06"],
         }[name]
     )
@@ -83,7 +86,7 @@ def test_what_is_added_and_what_goes_is_named_and_long_lists_are_cut() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["w.safetensors", "w.gguf", "w.npz", "w.bin", "w.txt"])
+@pytest.mark.parametrize("name", ["w.safetensors", "w.gguf", "w.onnx", "w.npz", "w.bin", "w.txt"])
 @given(data=st.binary(max_size=300))
 def test_what_only_has_a_formats_name_is_only_hashed(name: str, data: bytes) -> None:
     assert parts(name, data).format == ""

@@ -235,3 +235,13 @@ def test_what_is_said_of_a_kit_waits_for_each_other_no_longer_than_one_statement
         signing.pack(bundle, f"{faults.address}/said/{uuid.uuid4().hex}:1", push=True, provenance=how)
         faults.every = None
     assert 10 < in_a_row(faults.seen) <= 20
+
+
+def test_a_kit_of_which_something_is_said_is_given_the_tag_that_keeps_it_once(bundle: Path, faults: FaultProxy) -> None:
+    repository = f"{faults.address}/kept/{uuid.uuid4().hex}"
+    kitops.pack(bundle, f"{repository}:1", push=True, provenance=kitops.Provenance(metrics={"accuracy": 0.9}))
+    written = [
+        seen.path.rpartition("/")[2] for seen in faults.seen if seen.method == "PUT" and "/manifests/" in seen.path
+    ]
+    assert [tag.startswith("kitops-kept-") for tag in written].count(True) == 1
+    assert written[-1] == "1"

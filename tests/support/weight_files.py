@@ -50,3 +50,24 @@ def archive(members: Tensors, year: int) -> bytes:
         for name, content in members.items():
             written.writestr(zipfile.ZipInfo(name, (year, 1, 2, 3, 4, 6)), content)
     return file.getvalue()
+
+
+def onnx(tensors: Tensors, values: dict[str, str | int]) -> bytes:
+    """A model whose only node adds its first initializer to the input; written as protobuf writes it."""
+
+    def number(value: int) -> bytes:
+        low = bytes([value & 0x7F | (0x80 if value > 0x7F else 0)])
+        return low + number(value >> 7) if value > 0x7F else low
+
+    def entry(field: int, content: bytes | str | int) -> bytes:
+        if isinstance(content, int):
+            return number(field << 3) + number(content)
+        raw = content.encode() if isinstance(content, str) else content
+        return number(field << 3 | 2) + number(len(raw)) + raw
+
+    node = entry(1, "x") + entry(1, next(iter(tensors))) + entry(2, "y") + entry(4, "Add")
+    graph = entry(1, node) + entry(2, "main")
+    for name, content in tensors.items():
+        graph += entry(5, entry(1, len(content)) + entry(2, 2) + entry(8, name) + entry(9, content))
+    said = b"".join(entry(14, entry(1, name) + entry(2, str(value))) for name, value in values.items())
+    return entry(1, 9) + entry(7, graph) + entry(8, entry(2, 17)) + said

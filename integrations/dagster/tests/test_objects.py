@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 import kitops_core as kitops
 from dagster_kitops import ModelKitContents, ModelKitRef, Serializer, register_serializer
 from dagster_kitops.serializers import json_data, registry
+from dagster_kitops.serializers import onnx as onnx_serializer
 from kitops_core.errors import InvalidInputError, NotFoundError
 
 X, Y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
@@ -265,3 +266,30 @@ def test_all_that_json_takes_comes_back_as_it_was(value: Any) -> None:
 @pytest.mark.parametrize("value", [{1: 2}, {"a": (1,)}, [float("nan")], {"a": {1, 2}}, "text", 3, None])
 def test_what_json_would_change_it_does_not_take(value: Any) -> None:
     assert not json_data.takes(value)
+
+
+@pytest.mark.parametrize("name", ["in Fortran's order", "transposed", "every other"])
+def test_arrays_come_out_as_they_went_in_however_they_lie_in_memory(name: str, instance: dg.DagsterInstance) -> None:
+    numbers = np.arange(12.0).reshape(3, 4)
+    array = {"in Fortran's order": np.asfortranarray(numbers), "transposed": numbers.T, "every other": numbers[:, ::2]}
+    loaded = through({"a": array[name]}, dict[str, np.ndarray], instance)
+    assert np.array_equal(loaded["a"], array[name])
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["in the graph", "in a branch of a node"])
+def test_an_onnx_model_whose_weights_are_in_another_file_is_refused(within: bool, tmp_path: Path) -> None:
+    """As ``onnx.save`` with external data leaves it, also for weights that only one branch has."""
+    weights = onnx.numpy_helper.from_array(np.ones(600, np.float32), "w")
+    inner = helper.make_graph([helper.make_node("Identity", ["w"], ["z"])], "inner", [], [], [weights])
+    inner.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [600]))
+    model = graph()
+    if within:
+        node = helper.make_node("If", ["c"], ["z"], then_branch=inner, else_branch=inner)
+        model.graph.node.append(node)
+    else:
+        model.graph.initializer.append(weights)
+    onnx_serializer.save(model, tmp_path / "whole.onnx")
+    onnx.external_data_helper.convert_model_to_external_data(model, location="m.data", size_threshold=0)
+    onnx.save(model, str(tmp_path / "parts.onnx"))  # which writes the weights, and leaves the model without them
+    with pytest.raises(InvalidInputError, match="'w' of this ONNX model is in another file"):
+        onnx_serializer.save(model, tmp_path / "again.onnx")

@@ -41,13 +41,12 @@ from kitops_core.storage.limits import MAX_REFERRERS_BYTES, check_referrers
 from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.failures import RETRY_STATUSES, read_problem
 from kitops_core.storage.registry.manifests import ManifestApi, RawManifest
-from kitops_core.storage.registry.tags_list import list_tags
+from kitops_core.storage.registry.tags_list import NEVER, SeenTags, list_tags
 
 _NO_API = (400, 404, 405, 406, 501)
 _INDEXES = (media_types.IMAGE_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _ATTEMPTS = 20
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 4.0  # of the options' backoff: a list is soon replaced, and soon right again
-_TAGS_LAST = 1.0  # seconds; what is attached to a kit is read with what is attached to that, as one look
 
 _turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _taking = threading.Lock()
@@ -65,8 +64,7 @@ class Referrers:
         self._without_api = endpoint.transport.without_referrers
         self._lists: bool | None = None  # whether the registry lists what is put; None until something was
         self._entries: dict[str, Entry] = {}
-        self._tags: frozenset[str] = frozenset()
-        self._tags_at = -_TAGS_LAST
+        self._tags = SeenTags((), NEVER)
         self._looks = 0
         self._looking = threading.Lock()
         self._warned: set[str] = set()
@@ -97,12 +95,12 @@ class Referrers:
             at: When they began to be listed, by :func:`time.monotonic`.
         """
         with self._looking:
-            self._tags, self._tags_at = frozenset(tags), at
+            self._tags = SeenTags(tags, at)
 
     @property
     def seen_tags(self) -> frozenset[str] | None:
         """All tags of the repository when it was last looked at them; ``None`` where it was not."""
-        return None if self._tags_at < 0 else self._tags
+        return None if self._tags.at == NEVER else self._tags.all
 
     def put(self, manifests: Sequence[Manifest]) -> None:
         """Store manifests that have a subject, and list them where the registry does not do that itself.
@@ -193,7 +191,10 @@ class Referrers:
         """What the list and the own tags name together."""
         # Of one that was put, both are there; of one that is being put, whatever is found.
         reads: list[Callable[[Control], list[Any]]] = [lambda _: self._from_list(digest), lambda _: self._own(digest)]
-        listed, tagged = run_all(reads, self._control, at_once=True)
+        if self._tags.are_current:  # with one request to make, another thread would only cost
+            listed, tagged = (read(self._control) for read in reads)
+        else:
+            listed, tagged = run_all(reads, self._control, at_once=True)
         named = {entry.get("digest") for entry in listed}
         own = [referrer for referrer in tagged if referrer not in named]
         check_referrers(self._manifests.where(digest), len(listed) + len(own))
@@ -222,23 +223,22 @@ class Referrers:
         begun = self._looks
         with self._looking:
             # Who waited for another's look has seen what was there when it came, if that look began after it came.
-            if self._looks == begun if afresh else time.monotonic() - self._tags_at > _TAGS_LAST:
+            if self._looks == begun if afresh else not self._tags.are_current:
                 at, self._looks = time.monotonic(), self._looks + 1
-                self._tags, self._tags_at = self._all_tags(), at
+                self._tags = self._all_tags(at)
             tags = self._tags
-        prefix = f"{fallback_tag(digest)}."
-        return sorted(referrer for tag in tags if tag.startswith(prefix) and (referrer := referrer_of(tag, digest)))
+        return sorted(referrer for tag in tags.of(digest) if (referrer := referrer_of(tag, digest)))
 
-    def _all_tags(self) -> frozenset[str]:
+    def _all_tags(self, at: float) -> SeenTags:
         try:
-            return frozenset(list_tags(self._endpoint, self._control))
+            return SeenTags(list_tags(self._endpoint, self._control), at)
         except NotFoundError:  # there is no such repository yet
-            return frozenset()
+            return SeenTags((), at)
         except (DeniedError, RegistryError) as error:
             if not _refused(error):
                 raise
             self._warn(f"what the list of referrers leaves out cannot be found: {error.message}")
-            return frozenset()
+            return SeenTags((), at)
 
     def _read_entries(self, digest: str, referrers: Iterable[str]) -> list[Entry]:
         """What the list should say of referrers, without those that are gone or attached to something else."""

@@ -14,8 +14,8 @@ from blob_tools import Bytes, fast, some_bytes
 from fault_proxy import FaultProxy, answer, delay
 
 from kitops_core.errors import CancelledError
-from kitops_core.events import Cancel, Control
-from kitops_core.lanes import Lanes, at_most
+from kitops_core.events import Cancel, Control, Event
+from kitops_core.lanes import MOST_ASKING, MOST_LANES, Lanes, at_most
 from kitops_core.parallel import run_all
 from kitops_core.storage.registry import RegistryRepository
 
@@ -227,3 +227,22 @@ def test_blobs_are_sent_though_the_registry_refuses_many_at_a_time(faults: Fault
     assert len(set(digests)) == len(blobs)
     assert control.lanes.limit < 32
     repository.close()
+
+
+@pytest.mark.usefixtures("quiet_processor")
+def test_who_only_asks_for_little_things_gets_more_lanes_unless_fewer_are_wanted() -> None:
+    crowd = Crowd(partial(wait, seconds=0.3))
+    run_all([crowd] * 400, Control().asking())
+    assert MOST_LANES < crowd.most <= MOST_ASKING
+    with at_most(3):
+        assert Control().asking().lanes.most == 3
+
+
+def test_a_control_for_asking_stops_and_reports_with_its_own() -> None:
+    told: list[Event] = []
+    switch = Cancel()
+    asking = Control(told.append, switch).asking()
+    asking.emit(Event("warning", "x"))
+    assert [event.name for event in told] == ["x"]
+    switch.cancel()
+    assert asking.cancelled

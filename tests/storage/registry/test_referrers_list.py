@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,3 +247,31 @@ def test_a_referrer_costs_one_request_to_store_and_four_to_list(
     faults.seen.clear()
     repository.referrers(kit.digest)
     assert faults.count("GET") <= 3  # the API, the list, the tags
+
+
+def test_where_the_tags_were_just_seen_a_list_is_read_with_one_request_and_no_further_thread(
+    repository: RegistryRepository, kit: Manifest, faults: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for each of the versions of a catalogue: a thread costs more than what it would wait for."""
+    begun: list[str] = []
+    attached = attach(repository, kit, b"1")
+    assert [one.digest for one in repository.referrers(kit.digest)] == [attached.digest]
+    list(repository.own_tags())
+    faults.seen.clear()
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.append(thread.name) or start(thread))
+    assert [one.digest for one in repository.referrers(kit.digest)] == [attached.digest]
+    assert "kitops" not in begun
+    assert [seen.path.rpartition("/")[2] for seen in faults.seen] == [fallback_tag(kit.digest)]
+
+
+def test_the_kit_itself_under_the_tag_of_the_list_is_no_list_and_makes_room_for_one(
+    repository: RegistryRepository, kit: Manifest
+) -> None:
+    """As ``cosign copy`` leaves it at its target."""
+    put(repository, fallback_tag(kit.digest), kit.raw, kit.media_type)
+    assert repository.referrers(kit.digest) == []
+    attached = attach(repository, kit, b"1")
+    assert [one.digest for one in repository.referrers(kit.digest)] == [attached.digest]
+    assert listed(repository, kit) == [attached.digest]
+    assert [*repository.tags()] == ["v1"]

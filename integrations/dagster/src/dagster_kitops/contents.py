@@ -11,9 +11,9 @@ from typing import Any
 
 import kitops_core as kitops
 from dagster_kitops.card import model_card
-from dagster_kitops.identity import NOT_FINITE
 from dagster_kitops.serializers import save_object
 from kitops_core import InvalidInputError
+from kitops_core.orchestrate.metadata import NOT_FINITE
 
 CARD = "README.md"
 TRUSTED_TYPES = "trusted_types"

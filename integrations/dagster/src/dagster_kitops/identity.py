@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitops_core import Kitfile, ModelKitRecord, parse_reference
+from kitops_core.orchestrate.metadata import NOT_FINITE
 
 DIGEST_KEY = "kitops/digest"
 """The metadata key that carries a kit's digest."""
@@ -15,9 +16,6 @@ REFERENCE_KEY = "kitops/reference"
 
 METRIC = "kitops/metric/"
 """The metadata keys of what was measured begin so."""
-
-NOT_FINITE = ("nan", "inf", "-inf")
-"""How a metric that is no finite number is written."""
 
 VERDICTS_KEY = "kitops/verdicts"
 """The metadata key of a check that looked at several kits: by digest, whether it passed."""

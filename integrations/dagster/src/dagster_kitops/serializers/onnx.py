@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,16 @@ def save(value: Any, file: Path) -> None:
     """Write the ONNX file, with maps in a fixed order. A protocol buffer is made in memory before it is written.
 
     Raises:
-        InvalidInputError: It is no ``onnx.ModelProto``, or larger than a protocol buffer may be.
+        InvalidInputError: It is no ``onnx.ModelProto``, larger than a protocol buffer may be, or its weights are in
+            another file: ``onnx.save`` with external data takes them out of the model in memory, too.
     """
     if not takes(value):
         raise InvalidInputError("onnx takes an onnx.ModelProto", hint="name another serializer")
+    if name := next(_elsewhere(value.graph), ""):
+        raise InvalidInputError(
+            f"the tensor '{name}' of this ONNX model is in another file, which would not be in the kit",
+            hint="read that file with onnx.load, which takes its tensors in, or give its directory as the model",
+        )
     try:
         file.write_bytes(value.SerializeToString(deterministic=True))
     except OSError:
@@ -35,6 +41,17 @@ def save(value: Any, file: Path) -> None:
             f"this ONNX model cannot be one file: {error}",
             hint="save it with external data (onnx.save) and give its directory as the model",
         ) from error
+
+
+def _elsewhere(graph: Any) -> Iterator[str]:
+    """The names of tensors whose numbers are in another file, those within nodes among them."""
+    tensors = [*graph.initializer]
+    for node in graph.node:
+        for attribute in node.attribute:
+            tensors += [attribute.t, *attribute.tensors]
+            for inner in ([attribute.g] if attribute.HasField("g") else []) + [*attribute.graphs]:
+                yield from _elsewhere(inner)
+    yield from (tensor.name or "without a name" for tensor in tensors if tensor.data_location == tensor.EXTERNAL)
 
 
 def load(file: Path, trusted: Sequence[str]) -> Any:
