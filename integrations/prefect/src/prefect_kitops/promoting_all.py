@@ -47,10 +47,11 @@ def _promote_all(
     """
     connection = connect(registry)
     channels = connection.policy(policy)
-    kits = sorted(each.kit for each in channels.each())
+    first, *others = sorted(each.kit for each in channels.each())
+    kits = f"{first} and {len(others)} more" if others else first
     with (
         connection.client(actor=actor) as client,
-        modelkit_lock(f"all of {' '.join(kits)}") if in_run() else nullcontext(),
+        modelkit_lock(f"all channels of {kits}") if in_run() else nullcontext(),
     ):
         done = client.promote_all(channels, to=[to] if isinstance(to, str) else to, note=note)
     moved = [announce("promoted", one.promotion) for one in done.having("promoted") if one.promotion]
@@ -94,15 +95,15 @@ def modelkit_promotion_all(
 modelkit_promotion_all.description = description_of(modelkit_promotion_all.fn)
 
 
-def _publish(kits: Sequence[str], done: PromotedAll) -> None:
+def _publish(kits: str, done: PromotedAll) -> None:
     """Publish what became of all kits as an artifact of the run; none of it is undone for that."""
     if not in_run():
         return
     try:
         create_markdown_artifact(
             promoted_text(done),
-            key=artifact_key("modelkit-promotion-all", " ".join(kits)),
-            description=f"Promotion of all kits of a policy: {len(kits)}",
+            key=artifact_key("modelkit-promotion-all", kits),
+            description=f"Promotion of {kits}",
             _sync=True,  # type: ignore[call-arg]
         )
     except Exception as error:
