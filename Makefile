@@ -139,10 +139,12 @@ test-dagster-floor-quick: dagster-floor
 	$(DAGSTER_FLOOR) $(addprefix integrations/dagster/tests/test_,inputs.py parents.py partitions.py external.py)
 
 # Real executors with two workers each that share nothing, as docs/cluster.md configures them.
-.PHONY: test-engines test-engines-airflow test-engines-dagster
-test-engines: test-engines-airflow test-engines-dagster ## Real executors, with workers that share nothing
+.PHONY: test-engines test-engines-airflow test-engines-prefect test-engines-dagster
+test-engines: test-engines-airflow test-engines-prefect test-engines-dagster ## Real executors, with workers that share nothing
 test-engines-airflow: $(UV) registry engines
 	$(AIRFLOW) --group engines pytest -c integrations/airflow/pyproject.toml integrations/airflow/tests/engines
+test-engines-prefect: $(UV) registry engines
+	$(PREFECT) --group engines pytest -c integrations/prefect/pyproject.toml integrations/prefect/tests/engines
 test-engines-dagster: $(UV) registry engines
 	$(DAGSTER) --extra demo --group engines pytest -c integrations/dagster/pyproject.toml integrations/dagster/tests/engines
 

@@ -38,7 +38,7 @@ def test_nothing_that_users_call_takes_more_than_nine_parameters(name: str) -> N
     assert isinstance(called, type) or len(inspect.signature(called).parameters) <= 9
 
 
-@pytest.mark.parametrize("name", [*TWINS, "modelkit_promotion"])
+@pytest.mark.parametrize("name", [*TWINS, "modelkit_promotion", "modelkit_promotion_all"])
 def test_what_prefects_pages_say_is_markdown_without_arguments(name: str) -> None:
     description = getattr(prefect_kitops, name).description
     assert description.endswith(".")

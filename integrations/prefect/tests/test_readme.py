@@ -17,7 +17,7 @@ from registry_fixture import PASSWORD, USERNAME, Served
 from runs import repository
 
 import kitops_core as kitops
-from prefect_kitops import OCIRegistry
+from prefect_kitops import OCIRegistry, modelkit_promotion_all
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 README = "integrations/prefect/README.md"
@@ -103,13 +103,17 @@ def test_the_blocks_are_saved_and_used(project: str, tmp_path: Path, monkeypatch
         assert kitops.verify(f"{project}:dev", keys=[tmp_path / "release.pub"]).digest == kit.digest
 
 
+def served(text: str) -> Any:
+    """The deployment that a snippet serves."""
+    flow, _, call = text.partition('if __name__ == "__main__":')[2].partition(".serve(")
+    names = run(text)
+    return names[flow.strip()].to_deployment(**eval(f"dict({call.rpartition(')')[0]})", names))
+
+
 def test_the_automation_is_made(project: str) -> None:
-    names = run(shown("automation", project))
-    call = shown("automation", project).partition("serve(")[2].rpartition(")")[0]
-    given = eval(f"dict({call})", names)
-    deployment = names["modelkit_promotion"].to_deployment(**given)
+    deployment = served(shown("automation", project))
     assert deployment.triggers[0].match.root["prefect.resource.id"] == f"oci://{project}"
-    assert set(deployment.parameters) <= set(names["modelkit_promotion"].parameters.properties)
+    assert set(deployment.parameters) <= set(deployment._parameter_openapi_schema.properties)
 
 
 def test_the_promotion_goes_through_the_gates(project: str) -> None:
@@ -117,6 +121,15 @@ def test_the_promotion_goes_through_the_gates(project: str) -> None:
         "my-model", f"{project}:dev", push=True, provenance=kitops.Provenance(metrics={"accuracy": 0.95})
     ).digest
     assert run(shown("promotion", project))["release"]().digest == digest
+
+
+def test_the_nightly_job_promotes_all(project: str) -> None:
+    metrics = kitops.Provenance(metrics={"accuracy": 0.95})
+    digest = kitops.pack("my-model", f"{project}:dev", push=True, provenance=metrics).digest
+    deployment = served(snippet("promotion_all", README))
+    assert deployment.schedules[0].schedule.cron == "0 3 * * *"
+    moved = modelkit_promotion_all(**deployment.parameters)
+    assert [(kit.tag, kit.digest) for kit in moved] == [("staging", digest), ("prod", digest)]
 
 
 def test_the_deployment_file_packs_pulls_and_is_triggered(

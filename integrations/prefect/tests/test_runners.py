@@ -51,7 +51,7 @@ RUNNERS = {
 @pytest.fixture(scope="session")
 def ray_cluster(prefect_server: None) -> Iterator[None]:
     """One cluster for all tests: in one process Ray does not start a second one."""
-    pytest.importorskip("prefect_ray", reason="the dependency group ray is not installed")
+    pytest.importorskip("prefect_ray", reason="the dependency group engines is not installed")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")  # a loaded machine takes its time
     import ray
 

@@ -2,7 +2,6 @@
 
 # Dagster reads the annotations of contexts when a function is decorated, so they are not postponed here.
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dagster_kitops.promotion import channels_of, run_source
 from dagster_kitops.resources import KitOpsResource
 from dagster_kitops.versioning import input_versions
 from kitops_core import ChannelOutcome, parse_reference
+from kitops_core.orchestrate.promoted import outcome_text, promoted_metadata, promoted_wrong
 
 
 def promote_all_job(
@@ -65,14 +65,14 @@ def promote_all_job(
                 root = known.get(one.kit) or _candidate_of(one.kit, resource)
                 yield _moved(context, root, upstream[one.channel], one.promotion)
             elif one.outcome in ("refused", "failed"):
-                context.log.warning(_told(one))
-        counts = Counter(one.outcome for one in done.outcomes)
-        context.log.info(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-        failed, refused = done.having("failed"), () if skip_refused else done.having("refused")
-        if wrong := (*failed, *refused):
-            listed = "\n".join([f"{len(wrong)} of {len(done.outcomes)} channels went wrong", *map(_told, wrong)])
-            raise dg.Failure(listed, metadata={"kitops/outcomes": _table(wrong)}, allow_retries=bool(failed))
-        yield dg.Output(None, metadata={"kitops/outcomes": dict(counts)})
+                context.log.warning(outcome_text(one))
+        found = promoted_metadata(done)
+        context.log.info(", ".join(f"{count} {outcome}" for outcome, count in found["counts"].items()))
+        if wrong := promoted_wrong(found, refused_too=not skip_refused):
+            failed, refused = done.having("failed"), () if skip_refused else done.having("refused")
+            outcomes = _table([*failed, *refused])
+            raise dg.Failure(wrong, metadata={"kitops/outcomes": outcomes}, allow_retries=bool(failed))
+        yield dg.Output(None, metadata={"kitops/outcomes": found["counts"]})
 
     @dg.job(name=name, description="Promotes all kits of a policy, as far as gates let them.")
     def job() -> None:
@@ -96,10 +96,6 @@ def _candidate_of(kit: str, resource: KitOpsResource) -> dg.AssetKey:
     namespace = f"{resource.registry.rstrip('/')}/"
     path = kit.removeprefix(namespace) if kit.startswith(namespace) else parse_reference(kit).repository
     return dg.AssetKey(path.split("/"))
-
-
-def _told(one: ChannelOutcome) -> str:
-    return f"{one.channel} of {one.kit} {one.outcome}: {one.reason}"
 
 
 def _table(outcomes: Sequence[ChannelOutcome]) -> dg.TableMetadataValue:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from prefect_kitops.lineage import ModelKitLineage as ModelKitLineage
     from prefect_kitops.lineage import modelkit_lineage as modelkit_lineage
     from prefect_kitops.materialize import materialize_modelkit as materialize_modelkit
+    from prefect_kitops.promoting_all import NotPromotedError as NotPromotedError
+    from prefect_kitops.promoting_all import apromote_all_modelkits as apromote_all_modelkits
+    from prefect_kitops.promoting_all import modelkit_promotion_all as modelkit_promotion_all
+    from prefect_kitops.promoting_all import promote_all_modelkits as promote_all_modelkits
     from prefect_kitops.promotion import apromote_modelkit as apromote_modelkit
     from prefect_kitops.promotion import arollback_modelkit as arollback_modelkit
     from prefect_kitops.promotion import promote_modelkit as promote_modelkit
@@ -63,6 +67,7 @@ _HOMES = {
     "indexing": "aindex_modelkits index_modelkits",
     "lineage": "ModelKitLineage modelkit_lineage",
     "materialize": "materialize_modelkit",
+    "promoting_all": "NotPromotedError apromote_all_modelkits modelkit_promotion_all promote_all_modelkits",
     "promotion": "apromote_modelkit arollback_modelkit promote_modelkit rollback_modelkit",
     "reference": "ModelKitRef",
     "shards": "aassemble_modelkit apack_modelkit_layers assemble_modelkit pack_modelkit_layers",

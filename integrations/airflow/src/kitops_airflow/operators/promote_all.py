@@ -51,13 +51,13 @@ class KitPromoteAllOperator(PolicyOperator):
 
     def run(self, context: Any) -> dict[str, Any]:
         """Promote all, announce what moved, and return what became of all channels."""
-        from kitops_core.orchestrate.promoted import promoted_metadata
+        from kitops_core.orchestrate.promoted import outcome_text, promoted_metadata
 
         client = self.hook(context).get_conn()
         done = client.promote_all(self.policy_or_file, to=listed(self.to), dry_run=self.only_look, note=self.note)
         for one in done.outcomes:
             if one.outcome in ("refused", "failed"):
-                self.log.warning("%s of %s %s: %s", one.channel, one.kit, one.outcome, one.reason)
+                self.log.warning("%s", outcome_text(one))
             elif one.outcome == "promoted" and one.promotion is not None:
                 verb = "would have" if done.dry_run else "has"
                 self.log.info("%s of %s %s %s", one.channel, one.kit, verb, one.digest)
