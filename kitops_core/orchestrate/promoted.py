@@ -9,9 +9,9 @@ from kitops_core.orchestrate.markdown import MAX_ROWS, code, plain, table
 from kitops_core.orchestrate.metadata import plain_json
 
 if TYPE_CHECKING:
-    from kitops_core.promotion.promote_all import ChannelOutcome, PromotedAll
+    from kitops_core.promotion.promote_all import ChannelOutcome, Outcome, PromotedAll
 
-TOLD = ("failed", "refused", "promoted")
+TOLD: tuple[Outcome, ...] = ("failed", "refused", "promoted")
 """The outcomes whose channels are told of one by one; of others, which most have, only how many there are."""
 
 
