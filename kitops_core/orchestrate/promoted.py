@@ -26,7 +26,7 @@ def promoted_metadata(done: PromotedAll) -> dict[str, Any]:
     counts: dict[str, int] = {}
     for one in done.outcomes:
         counts[one.outcome] = counts.get(one.outcome, 0) + 1
-    found = {outcome: [_channel(one) for one in done.having(outcome)] for outcome in TOLD}
+    found: dict[str, Any] = {outcome: [_channel(one) for one in done.having(outcome)] for outcome in TOLD}
     return {"dry_run": done.dry_run, "counts": counts, **found}
 
 
