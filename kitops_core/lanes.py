@@ -144,7 +144,7 @@ class Lanes:
         """Tell that many small tasks begin: where the servers are far they get all lanes at once."""
         with self._lock:
             if _FAR_SECONDS <= self._nearest < math.inf and not self._refused:
-                self._limit = MOST_LANES
+                self._limit = self.most
 
     def waits(self, seconds: float) -> bool:
         """Whether the processor has been waiting for the network for that long."""
