@@ -154,8 +154,10 @@ def store_kit(
     def look(_: Control) -> None:
         replaced.update(tags_now(storage, tags, control))
 
-    # Once more where it was stored for its evidence: a clean-up may have come in between.
-    run_all([lambda _: storage.keep(manifest), look], control, at_once=True)
+    before_moving: list[Callable[[Control], Any]] = [look]
+    if not evidence.statements:  # else it was kept when it was stored for them
+        before_moving.append(lambda _: storage.keep(manifest))
+    run_all(before_moving, control, at_once=True)
     for digest in {*replaced.values()} - {"", manifest.digest}:
         storage.keep_present(digest)
     moved = [tag for tag, digest in replaced.items() if digest != manifest.digest]

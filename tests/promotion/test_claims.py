@@ -16,7 +16,7 @@ from promotions import Project
 import kitops_core as kitops
 from kitops_core.oci.own_tags import claimed, is_listed, logged
 from kitops_core.promotion.result import Promotion
-from kitops_core.storage.registry import RegistryOptions
+from kitops_core.storage.registry import RegistryOptions, tags_list
 
 SETTLE = 1.0
 
@@ -148,12 +148,12 @@ def test_whatever_the_order_who_is_told_that_it_is_done_has_not_been_overwritten
 
 def test_a_list_of_tags_that_lacks_our_own_claim_proves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     old: list[str] = []
-    real = kitops.storage.registry.repository.list_tags  # type: ignore[attr-defined]
+    real = tags_list.list_tags
 
     def list_tags(*given: Any) -> Iterator[str]:
         return iter([tag for tag in real(*given) if not claimed(tag, "prod") or old.append(tag)])  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr("kitops_core.storage.registry.repository.list_tags", list_tags)
+    monkeypatch.setattr("kitops_core.storage.registry.tags_list.list_tags", list_tags)
     promotion = world.promote(1)
     world.rest()
     assert outcomes(promotion) == ["done"]

@@ -26,7 +26,7 @@ from referrers_server import Handler, Repository
 from kitops_core.events import Control
 from kitops_core.lanes import at_most
 from kitops_core.promotion.gates.candidate import Candidate
-from kitops_core.storage.registry import backoff, referrers_list, repository, swap, transport
+from kitops_core.storage.registry import backoff, referrers_list, repository, swap, tags_list, transport
 from kitops_core.storage.registry.connections import Connections
 from kitops_core.storage.registry.http_head import Head, Headers
 from kitops_core.storage.registry.http_response import Response
@@ -225,7 +225,7 @@ def interleaved(*, api: bool, drops_untagged: bool) -> Iterator[Model]:
     pools = SimpleNamespace(request=model.request, close=lambda: None, connections=Connections())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "Pools", lambda options: pools)
-        for module in (swap, referrers_list, repository, backoff):
+        for module in (swap, referrers_list, tags_list, repository, backoff):
             patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: model.now), raising=False)
         # The same again each time, and not the same for all: writers that wait equally long would stay in step.
         chance = Random(0)
