@@ -176,11 +176,12 @@ class KitVerbs:
             after: The second kit.
             where: Which storage; see :class:`Client`.
             files: Read the layers that both have with other bytes, and say which files differ; of safetensors, GGUF
-                and zip-based formats which tensors or members, and what they say besides.
+                and zip-based formats which tensors or members, and what they say besides. Of uncompressed layers over
+                64 MiB in a registry, the headers of these alone are read, unchecked, where the registry sends parts.
 
         Raises:
             NotFoundError: One of them is not there.
-            IntegrityError: A layer that was read is not what its digest says.
+            IntegrityError: A layer that was read whole is not what its digest says.
         """
         from kitops_core.kits.diff import diff
 

@@ -1,7 +1,7 @@
 """What a file of weights is made of: each tensor or member by its name and a hash, apart from what is said about them.
 
 Two exports of one model often differ in a date or an order alone; this tells that apart from other weights. A file is
-read once, front to back.
+read once, front to back; or only as far as its header goes, which tells tensors of another type or shape.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 from kitops_core.files.gguf import MAX_HEADER_BYTES, GgufHeader
 from kitops_core.files.onnx import read_onnx
@@ -37,26 +37,31 @@ class FileParts:
 
     Attributes:
         format: What it was read as, or an empty string where it is only hashed.
-        digest: Of the whole file.
+        digest: Of the whole file; of where each tensor is where only the header was read.
         said: What it says besides its parts, in words: metadata by name, dates of members.
-        parts: Tensors or members by name: a hash of each with its type and shape.
+        parts: Tensors or members by name: what is known of each, such as its type and shape.
+        hashes: Tensors by name: a hash of each.
         nodes: What is computed with them, of ONNX: nodes by name, a hash of each.
+        header_only: Whether only the header was read, and so no hashes are known.
     """
 
     format: Format
     digest: str
     said: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[str, str] = field(default_factory=dict)
+    header_only: bool = False
 
 
-def read_parts(name: str, size: int, chunks: Iterable[memoryview]) -> FileParts:
+def read_parts(name: str, size: int, chunks: Iterable[memoryview], *, header_only: bool = False) -> FileParts:
     """Read a file.
 
     Args:
         name: Its name, by whose ending its format is known.
         size: How many bytes it has.
         chunks: The file from its beginning; each is looked at before the next is asked for.
+        header_only: Of safetensors and GGUF, read no further than the header goes.
     """
     kind = _SUFFIXES.get(name.rpartition(".")[2].lower(), "")
     whole = hashlib.sha256()
@@ -69,6 +74,7 @@ def read_parts(name: str, size: int, chunks: Iterable[memoryview]) -> FileParts:
     stream = hashed()
     said: dict[str, str] | None = {}
     parts: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     nodes: dict[str, str] = {}
     if kind == "onnx":
         read = read_onnx(stream, size)
@@ -77,33 +83,61 @@ def read_parts(name: str, size: int, chunks: Iterable[memoryview]) -> FileParts:
     elif kind == "zip":
         said = _zip(stream, parts)
     elif kind:
-        said = _tensors(stream, size, _safetensors if kind == "safetensors" else _gguf, parts)
+        start = bytearray()
+        header = _header(stream, size, _safetensors if kind == "safetensors" else _gguf, start)
+        said = header[0] if header else None
+        if header:
+            parts = {tensor.name: tensor.about for tensor in header[1]}
+            if header_only:
+                return FileParts(kind, _layout(header[1]), header[0], parts, header_only=True)
+            hashes = _hashes(start, stream, header[1])
     for _ in stream:  # what follows
         pass
     digest = f"sha256:{whole.hexdigest()}"
-    return FileParts("", digest) if said is None else FileParts(kind, digest, said, parts, nodes)
+    return FileParts("", digest) if said is None else FileParts(kind, digest, said, parts, hashes, nodes)
+
+
+def seen_to_differ(before: FileParts, after: FileParts) -> bool:
+    """Whether two files differ in what was read of them; where that is all of both, whether they differ."""
+    if not (before.header_only or after.header_only):
+        return before.digest != after.digest
+    moved = before.header_only and after.header_only and before.digest != after.digest
+    seen = [(file.format, file.parts, file.said) for file in (before, after)]
+    return moved or seen[0] != seen[1]
 
 
 def differences(before: FileParts, after: FileParts) -> list[str]:
-    """What differs between two files, a sentence each; none where they are the same bytes."""
-    if before.digest == after.digest:
+    """What differs between two files, a sentence each; none where they are the same bytes.
+
+    Where only the header of one was read, the last one says so, and nothing is said of hashes.
+    """
+    header_only = before.header_only or after.header_only
+    if before.digest == after.digest and not header_only:
         return []
     if not before.format or before.format != after.format:
         return ["other bytes"]
-    what = "members" if before.format == "zip" else "tensors"
-    lines = [*_named(before.parts, after.parts, what)]
+    what, by, unread = (
+        ("members", "", "contents") if before.format == "zip" else ("tensors", " in type or shape", "values")
+    )
+    old, new = (
+        {name: (about, "" if header_only else file.hashes.get(name, "")) for name, about in file.parts.items()}
+        for file in (before, after)
+    )
+    lines = [*_named(old, new, what, by if header_only else "")]
     if before.nodes or after.nodes:
         lines += _named(before.nodes, after.nodes, "nodes")
     for name in dict.fromkeys([*before.said, *after.said]):
         was, now = before.said.get(name, "(none)"), after.said.get(name, "(none)")
         if was != now:
             lines.append(f"{name}: {was} → {now}")
-    if all(line.startswith("the same") for line in lines):
+    if all(line.startswith("the same") for line in lines) and seen_to_differ(before, after):
         lines.append("another order or layout")
+    if header_only:
+        lines.append(f"{unread} were not read")
     return lines
 
 
-def _named(before: Mapping[str, str], after: Mapping[str, str], what: str) -> Iterator[str]:
+def _named(before: Mapping[str, object], after: Mapping[str, object], what: str, by: str = "") -> Iterator[str]:
     """What was added, removed and changed, by name; or that nothing was."""
     same = True
     for change, names in (
@@ -113,7 +147,8 @@ def _named(before: Mapping[str, str], after: Mapping[str, str], what: str) -> It
     ):
         if names:
             same = False
-            yield f"{len(names)} of {len(after)} {what} {change}: {_some(names)}"
+            how = f"{change}{by}" if change == "changed" else change
+            yield f"{len(names)} of {len(after)} {what} {how}: {_some(names)}"
     if same:
         yield f"the same {len(after)} {what}"
 
@@ -133,14 +168,16 @@ class _Tensor:
     end: int
 
 
-def _tensors(
-    stream: Iterator[memoryview],
-    size: int,
-    read_header: Callable[[bytes, int], tuple[dict[str, str], list[_Tensor]] | None],
-    parts: dict[str, str],
-) -> dict[str, str] | None:
-    """Hash each tensor by itself; what the header says, or ``None`` where it cannot be read."""
-    start = bytearray()
+_Header = tuple[dict[str, str], list[_Tensor]]
+
+
+def _header(
+    stream: Iterator[memoryview], size: int, read_header: Callable[[bytes, int], _Header | None], start: bytearray
+) -> _Header | None:
+    """What the header says, and the tensors in their order in the file; ``None`` where it cannot be read.
+
+    What was read of the stream meanwhile is added to ``start``.
+    """
     due = 0
     header = None
     for chunk in stream:
@@ -157,16 +194,25 @@ def _tensors(
     if header is None:
         return None
     said, tensors = header
-    left = sorted(tensors, key=lambda tensor: (tensor.begin, tensor.end))
-    if any(one.end > two.begin for one, two in pairwise(left)) or (left and left[-1].end > size):
+    tensors = sorted(tensors, key=lambda tensor: (tensor.begin, tensor.end))
+    if any(one.end > two.begin for one, two in pairwise(tensors)) or (tensors and tensors[-1].end > size):
         return None  # no writer makes such a file
-    hashes = {tensor.name: hashlib.sha256() for tensor in left}
+    return said, tensors
+
+
+def _layout(tensors: list[_Tensor]) -> str:
+    return "layout:" + hashlib.sha256(repr(tensors).encode()).hexdigest()
+
+
+def _hashes(start: bytearray, stream: Iterator[memoryview], tensors: list[_Tensor]) -> dict[str, str]:
+    """Hash each tensor by itself, of which ``start`` and then ``stream`` have the bytes."""
+    hashes = {tensor.name: hashlib.sha256() for tensor in tensors}
     at, index = 0, 0
 
     def take(chunk: memoryview) -> None:
         nonlocal at, index
-        while index < len(left) and left[index].begin < at + len(chunk):
-            tensor = left[index]
+        while index < len(tensors) and tensors[index].begin < at + len(chunk):
+            tensor = tensors[index]
             hashes[tensor.name].update(chunk[max(0, tensor.begin - at) : max(0, tensor.end - at)])
             if tensor.end > at + len(chunk):
                 break
@@ -176,8 +222,7 @@ def _tensors(
     take(memoryview(start))
     for chunk in stream:
         take(chunk)
-    parts.update({tensor.name: f"{tensor.about} {hashes[tensor.name].hexdigest()}" for tensor in left})
-    return dict(said)
+    return {name: hash.hexdigest() for name, hash in hashes.items()}
 
 
 def _safetensors(data: bytes, size: int) -> tuple[dict[str, str], list[_Tensor]] | None:
@@ -188,7 +233,7 @@ def _safetensors(data: bytes, size: int) -> tuple[dict[str, str], list[_Tensor]]
             _Tensor(name, f"{one['dtype']} {one['shape']}", *(begin + int(at) for at in one["data_offsets"]))
             for name, one in header.items()
         ]
-    except (ValueError, TypeError, KeyError, AttributeError):  # also where there is none
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):  # also where there is none
         return None
     return said, tensors
 
@@ -217,17 +262,73 @@ def _gguf_value(kind: int, raw: bytes) -> str:
     return f"a list with sha256 {hashlib.sha256(raw).hexdigest()[:12]}"
 
 
+class Seekable(Protocol):
+    """What a zip is read from: a file, or parts of one."""
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go elsewhere."""
+
+    def read(self, count: int = ..., /) -> bytes:
+        """So many bytes."""
+
+
+class _Limited:
+    """A zip whose directory is not too long for memory, whatever the zip says of it."""
+
+    def __init__(self, file: Seekable) -> None:
+        self.tell, self.seek = file.tell, file.seek
+        self._file = file
+
+    def read(self, count: int = -1, /) -> bytes:
+        if count > MAX_HEADER_BYTES:
+            raise zipfile.BadZipFile
+        return self._file.read(count)
+
+
+def read_directory(name: str, file: Seekable) -> FileParts | None:
+    """What the directory at a zip's end says, read alone; ``None`` where it is no zip by its name or its bytes.
+
+    Args:
+        name: Its name, by whose ending its format is known.
+        file: The file; few of its bytes are read, most of them at its end.
+    """
+    if _SUFFIXES.get(name.rpartition(".")[2].lower()) != "zip":
+        return None
+    members = _members(file)
+    if members is None:
+        return None
+    order = hashlib.sha256(repr([(member.filename, member.header_offset) for member in members]).encode()).hexdigest()
+    return FileParts("zip", f"layout:{order}", _dates(members), _checksums(members), header_only=True)
+
+
 def _zip(stream: Iterator[memoryview], parts: dict[str, str]) -> dict[str, str] | None:
     """Members by their checksums; a zip is read from its end, so it is kept meanwhile."""
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as kept:
         for chunk in stream:
             kept.write(chunk)
-        try:
-            with zipfile.ZipFile(kept) as archive:
-                members = archive.infolist()
-        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, struct.error):
-            return None
-    parts.update({member.filename: f"{member.file_size} {member.CRC:08x}" for member in members})
+        members = _members(kept)
+    if members is None:
+        return None
+    parts.update(_checksums(members))
+    return _dates(members)
+
+
+def _members(file: Seekable) -> list[zipfile.ZipInfo] | None:
+    try:
+        with zipfile.ZipFile(_Limited(file)) as archive:
+            return archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, struct.error):
+        return None
+
+
+def _checksums(members: list[zipfile.ZipInfo]) -> dict[str, str]:
+    return {member.filename: f"{member.file_size} {member.CRC:08x}" for member in members}
+
+
+def _dates(members: list[zipfile.ZipInfo]) -> dict[str, str]:
     dates = sorted({"{}-{:02}-{:02} {:02}:{:02}:{:02}".format(*member.date_time) for member in members})
     return {"dates of members": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"} if dates else {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from kitops_core.errors import IntegrityError, InvalidInputError, UnsafeLayerError
@@ -73,9 +73,24 @@ class TarReader:
         UnsafeLayerError: An entry is a link, a device, or anything else but a file or directory.
     """
 
-    def __init__(self, stream: Readable, where: str, *, buffer_bytes: int = READ_BYTES) -> None:
-        """Read ``stream``; ``where`` names the layer in errors, ``buffer_bytes`` is a multiple of 512."""
+    def __init__(
+        self,
+        stream: Readable,
+        where: str,
+        *,
+        buffer_bytes: int = READ_BYTES,
+        skip: Callable[[int], int] | None = None,
+    ) -> None:
+        """Read a tar.
+
+        Args:
+            stream: Its bytes.
+            where: What names the layer in errors.
+            buffer_bytes: How much is read at a time, a multiple of 512.
+            skip: Passes over so many bytes of the stream, unread, and says how many there were.
+        """
         self._stream = stream
+        self._pass_over = skip
         self._where = where
         self._buffer = bytearray(buffer_bytes)
         self._view = memoryview(self._buffer)
@@ -125,6 +140,11 @@ class TarReader:
         self._at = at + count
         self._left -= count
         return self._view[at : at + count]
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the stream come before the next one of the current entry."""
+        return self._before + self._at
 
     def drain(self) -> None:
         """Read to the end of the stream without looking at it, so that whoever checks it can finish."""
@@ -194,6 +214,13 @@ class TarReader:
             self._extended = True
 
     def _skip(self, count: int) -> None:
+        if self._pass_over is not None:
+            count -= self._end - self._at
+            self._at = self._end
+            if self._pass_over(count) < count:
+                raise self._truncated()
+            self._before += count
+            return
         while count:
             if self._at == self._end:
                 self._fill()

@@ -98,6 +98,12 @@ class Storage(Protocol):
             NotFoundError: It is not there.
         """
 
+    def open_parts(self, descriptor: Descriptor, control: Control) -> Callable[[int, int], bytes | None] | None:
+        """What gives a blob's bytes from one place up to another, unchecked; ``None`` where all of it is at hand.
+
+        It gives ``None`` where a registry sends no parts, and fewer bytes only where the blob ends.
+        """
+
     def write_blob(
         self,
         source: BlobSource,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kitops_core.cli.options import kit_argument, new_command
-from kitops_core.cli.output import answer, answer_json, answer_rows, note_storage, plain_value, size_text
+from kitops_core.cli.output import answer, answer_json, answer_rows, note, note_storage, plain_value, size_text
 from kitops_core.cli.settings import Settings
 
 
@@ -18,8 +18,9 @@ def command(settings: Settings, before: str, after: str, files: bool, as_json: b
 
     Of two indexes it says which variants differ.
 
-    No layer is fetched, unless with --files. Looks in the local store first, then in the registry; local:// or
-    remote:// before a reference decides. The exit code is 0 whether they differ or not.
+    No layer is fetched, unless with --files, and of large ones in a registry then the headers alone. Looks in the
+    local store first, then in the registry; local:// or remote:// before a reference decides. The exit code is 0
+    whether they differ or not.
     """
     from kitops_core.cli.transfer import connect
 
@@ -50,6 +51,8 @@ def command(settings: Settings, before: str, after: str, files: bool, as_json: b
     )
     what = "kits" if result.variants else "layers"
     answer(f"{size_text(result.shared_size)} in {what} that both have")
+    if any(change.header_only for change in result.files):
+        note(settings, "Of large files in a registry only headers were read, unchecked: pull both kits to compare all.")
 
 
 def _sizes(before: int, after: int) -> str:

@@ -127,6 +127,9 @@ class DirectoryStorage(ABC):
         """Whether the blob is there, with the size the descriptor says."""
         return self._blobs.has(descriptor)
 
+    def open_parts(self, descriptor: Descriptor, control: Control) -> None:  # noqa: B027 - a blob is at hand
+        """``None``: a blob is at hand, and read whole."""
+
     def open_blob(self, descriptor: Descriptor, control: Control) -> BlobReader:
         """Read a blob, checked while it is read.
 

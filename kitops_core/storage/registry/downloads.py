@@ -130,6 +130,11 @@ def download_blob(endpoint: Endpoint, descriptor: Descriptor, control: Control) 
         NotFoundError: The registry does not have it.
         DeniedError, RegistryError: The registry refused or failed.
     """
+    return Download(serve_blob(endpoint, descriptor), control)
+
+
+def serve_blob(endpoint: Endpoint, descriptor: Descriptor) -> Served:
+    """A blob, of which nothing was asked for yet."""
     doing = f"read the blob {descriptor.digest} of {endpoint.name}"
     url = endpoint.url(f"blobs/{descriptor.digest}")
     transport = endpoint.transport
@@ -145,7 +150,7 @@ def download_blob(endpoint: Endpoint, descriptor: Descriptor, control: Control) 
     def send(url: str, headers: Mapping[str, str], control: Control) -> Response:
         return transport.send("GET", url, headers, control=control)
 
-    served = Served(
+    return Served(
         url,
         ask,
         send,
@@ -154,4 +159,3 @@ def download_blob(endpoint: Endpoint, descriptor: Descriptor, control: Control) 
         server=endpoint.registry,
         options=transport.options,
     )
-    return Download(served, control)

@@ -10,6 +10,8 @@ from kitops_core.storage.registry.endpoint import Endpoint
 from kitops_core.storage.registry.manifests import ManifestApi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kitops_core.oci.blob import BlobReader
     from kitops_core.oci.manifest import Descriptor
     from kitops_core.storage.registry.referrers_list import Referrers
@@ -59,3 +61,9 @@ class Parts:
         from kitops_core.storage.registry.downloads import download_blob
 
         return BlobReader(download_blob(self._endpoint, descriptor, control), descriptor, self._endpoint.name)
+
+    def parts_of(self, descriptor: Descriptor, control: Control) -> Callable[[int, int], bytes | None]:
+        """Parts of one of its blobs; see :func:`~.blob_parts.blob_parts`."""
+        from kitops_core.storage.registry.blob_parts import blob_parts
+
+        return blob_parts(self._endpoint, descriptor, control)

@@ -138,7 +138,8 @@ class RegistryRepository:
             check_tag(tag)
         if manifest.subject is None and not kept:
             self.keep(manifest)
-        self._put(manifest, tags)
+        for tag in tags:
+            self._manifests.put(RawManifest.of(manifest, self.name), tag)
         from kitops_core.oci.manifest import Manifest
 
         if isinstance(manifest, Manifest) and manifest.subject is not None:
@@ -157,7 +158,7 @@ class RegistryRepository:
         """
         name = tag or kept_tag(manifest.digest)
         try:
-            self._put(manifest, [name])
+            self._manifests.put(RawManifest.of(manifest, self.name), name)
         except ConflictError:  # it is there, and the registry's tags are immutable
             if self._manifests.look(name, self._control)[0] != manifest.digest:
                 raise
@@ -188,16 +189,11 @@ class RegistryRepository:
         """Store manifests that have a subject, so that we find them; what is given back lists them for other tools.
 
         Raises:
-            InvalidInputError, IntegrityError, DeniedError, RegistryError: As for :meth:`put_referrers`; what is given
-                back raises ``UnlistedError`` and the latter two.
+            KitOpsError: As for :meth:`put_referrers`; ``UnlistedError`` only by what is given back.
         """
         for manifest in manifests:
             RawManifest.of(manifest, self.name)
         return self._parts.referrers.put_unlisted(manifests)
-
-    def _put(self, manifest: AnyManifest, tags: Sequence[str]) -> None:
-        for tag in tags:
-            self._manifests.put(RawManifest.of(manifest, self.name), tag)
 
     def holds(self, manifest: AnyManifest) -> bool:
         """Whether a manifest is here; the registry is trusted to have its blobs then.
@@ -219,6 +215,10 @@ class RegistryRepository:
             DeniedError, RegistryError: The registry refused or failed; also while reading.
         """
         return self._parts.read(descriptor, control)
+
+    def open_parts(self, descriptor: Descriptor, control: Control) -> Callable[[int, int], bytes | None]:
+        """What fetches parts of a blob, unchecked, and raises as :meth:`open_blob` does; ``None`` without ranges."""
+        return self._parts.parts_of(descriptor, control)
 
     def write_blob(
         self,
