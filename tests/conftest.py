@@ -120,6 +120,7 @@ def token_registry(_token_registry: TokenRegistry) -> TokenRegistry:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A stand-in for the Hugging Face Hub, as the hub that the client in this process talks to."""
+    pytest.importorskip("huggingface_hub", reason="the huggingface extra is not installed")
     with hub_server() as served:
         served.use(monkeypatch)
         yield served
