@@ -131,7 +131,7 @@ def test_what_one_task_leaves_in_an_object_store_the_next_packs_without_a_copy(
     assert airflow.xcom("two_workers", run, "evaluate") == ["model.onnx"]
     packed = airflow.xcom("two_workers", run, "pack")
     with kitops.open(f"{registry}/ml/churn@{packed['digest']}") as kit:
-        assert kit.read("model.onnx") == b"weights of a live session"
+        assert kit.read("model.onnx") == b"weights"
 
 
 def test_the_readme_leads_from_training_without_a_date_to_production(airflow: LiveAirflow, registry: str) -> None:
