@@ -19,6 +19,7 @@ from typing import Literal, Protocol
 from kitops_core.files.gguf import MAX_HEADER_BYTES, GgufHeader
 from kitops_core.files.onnx import read_onnx
 from kitops_core.files.safetensors import read_header
+from kitops_core.wording import count_text
 
 Format = Literal["safetensors", "gguf", "onnx", "zip", ""]
 _SUFFIXES: dict[str, Format] = {
@@ -117,7 +118,7 @@ def differences(before: FileParts, after: FileParts) -> list[str]:
     if not before.format or before.format != after.format:
         return ["other bytes"]
     what, by, unread = (
-        ("members", "", "contents") if before.format == "zip" else ("tensors", " in type or shape", "values")
+        ("member", "", "contents") if before.format == "zip" else ("tensor", " in type or shape", "values")
     )
     old, new = (
         {name: (about, "" if header_only else file.hashes.get(name, "")) for name, about in file.parts.items()}
@@ -125,7 +126,7 @@ def differences(before: FileParts, after: FileParts) -> list[str]:
     )
     lines = [*_named(old, new, what, by if header_only else "")]
     if before.nodes or after.nodes:
-        lines += _named(before.nodes, after.nodes, "nodes")
+        lines += _named(before.nodes, after.nodes, "node")
     for name in dict.fromkeys([*before.said, *after.said]):
         was, now = before.said.get(name, "(none)"), after.said.get(name, "(none)")
         if was != now:
@@ -148,9 +149,9 @@ def _named(before: Mapping[str, object], after: Mapping[str, object], what: str,
         if names:
             same = False
             how = f"{change}{by}" if change == "changed" else change
-            yield f"{len(names)} of {len(after)} {what} {how}: {_some(names)}"
+            yield f"{len(names)} of {count_text(len(after), what)} {how}: {_some(names)}"
     if same:
-        yield f"the same {len(after)} {what}"
+        yield f"the same {count_text(len(after), what)}"
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -16,6 +16,7 @@ from weight_files import Tensors, archive, gguf, onnx, safetensors
 import kitops_core as kitops
 from kitops_core.errors import IntegrityError
 from kitops_core.files.parts import FileParts, differences, read_parts
+from kitops_core.wording import count_text
 
 
 def parts(name: str, data: bytes, step: int = 7) -> FileParts:
@@ -49,9 +50,9 @@ def test_only_the_tensor_that_changed_is_named_however_the_file_is_read(
     changed = data.draw(st.sampled_from(sorted(tensors)))
     other = {**tensors, changed: bytes([tensors[changed][0] ^ 1]) + tensors[changed][1:]}
     one, two = (parts(name, WRITERS[name](content, 1), step) for content in (tensors, other))
-    what = "members" if name.endswith("npz") else "tensors"
-    same_nodes = ["the same 1 nodes"] if name.endswith("onnx") else []
-    assert differences(one, two) == [f"1 of {len(tensors)} {what} changed: {changed}", *same_nodes]
+    what = "member" if name.endswith("npz") else "tensor"
+    same_nodes = ["the same 1 node"] if name.endswith("onnx") else []
+    assert differences(one, two) == [f"1 of {count_text(len(tensors), what)} changed: {changed}", *same_nodes]
     assert set(one.parts) == set(tensors)
 
 
@@ -65,7 +66,7 @@ def test_the_same_tensors_are_said_to_be_the_same_whatever_else_differs(name: st
         == {
             "w.safetensors": ["epoch: 1 → 2"],
             "w.gguf": ["general.name: run 1 → run 2", "general.epoch: 1 → 2"],
-            "w.onnx": ["the same 1 nodes", "run: run 1 → run 2"],
+            "w.onnx": ["the same 1 node", "run: run 1 → run 2"],
             "w.npz": ["dates of members: 2021-01-02 03:04:06 → 2022-01-02 03:04:06"],
         }[name]
     )
@@ -137,7 +138,7 @@ def test_the_command_shows_them(tmp_path: Path) -> None:
     pack(tmp_path / "1", "1", safetensors({"a": b"1"}, {"epoch": "3"}))
     pack(tmp_path / "2", "2", safetensors({"a": b"2"}, {"epoch": "3"}))
     lines = [line.split() for line in ok("diff", "churn:1", "churn:2", "--files").out.splitlines()]
-    assert ["changed", "file", "m/w.safetensors", "1", "of", "1", "tensors", "changed:", "a"] in lines
+    assert ["changed", "file", "m/w.safetensors", "1", "of", "1", "tensor", "changed:", "a"] in lines
     assert (
         json.loads(ok("diff", "churn:1", "churn:2", "--files", "--json").out)["files"][0]["path"] == "m/w.safetensors"
     )

@@ -32,6 +32,7 @@ from kitops_core.layers.part_stream import PART_BYTES, NotByPartsError, PartStre
 from kitops_core.layers.tar_reader import TarReader
 from kitops_core.oci.manifest import Descriptor, sha256_digest
 from kitops_core.oci.media_types import LayerType
+from kitops_core.wording import count_text
 
 MIB = 1024 * 1024
 LARGE = os.urandom(2 * MIB)
@@ -94,14 +95,14 @@ def test_of_a_large_model_little_is_read_and_it_is_said_that_values_were_not(pai
     one, two = f"{pair.repository}:1", f"{pair.repository}:2"
     ran = ok("diff", f"remote://{one}", f"remote://{two}", "--files")
     lines = [line.split() for line in ran.out.splitlines()]
-    assert ["unread", "file", "m/w.safetensors", "the", "same", "1", "tensors"] in lines
+    assert ["unread", "file", "m/w.safetensors", "the", "same", "1", "tensor"] in lines
     assert "pull both kits to compare all" in ran.err
     assert 2 * PART_BYTES <= sum(moved) <= 3 * PART_BYTES
     faults.every = None
     kitops.pull(one)
     kitops.pull(two)
     ran = ok("diff", one, two, "--files")
-    assert "1 of 1 tensors changed: a" in ran.out
+    assert "1 of 1 tensor changed: a" in ran.out
     assert "pull" not in ran.err
 
 
@@ -353,6 +354,6 @@ def test_headers_tell_what_the_whole_tells_but_for_values(name: str, one: Tensor
         if seen_to_differ(before, after):
             assert seen_to_differ(*whole)
             changed = {line for line in lines if " changed:" not in line and line != "another order or layout"}
-            assert changed - {f"the same {len(two)} tensors"} <= set(differences(*whole))
+            assert changed - {f"the same {count_text(len(two), 'tensor')}"} <= set(differences(*whole))
         else:
-            assert lines == {f"the same {len(one)} tensors"}
+            assert lines == {f"the same {count_text(len(one), 'tensor')}"}
