@@ -146,6 +146,8 @@ def prefect_cluster() -> Iterator[Cluster]:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "RAY_USAGE_STATS_ENABLED": "0",
+            # What serves the first client imports all of Ray, which takes longer than half a minute on a cold disk.
+            "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         }
         own = stack.enter_context(machines(root, "server", "one", "two", environment={**s3.environment, **quiet}))
