@@ -55,12 +55,12 @@ def log_tag(tag: str, number: int, record: str) -> str:
         number: Which move of that tag it was; there may be several with one number.
         record: The record's digest.
     """
-    return f"{_PREFIX}log-{cut(tag)}-{number}-{_short(record)}"
+    return f"{_PREFIX}log-{cut(tag)}-{number}-{short(record)}"
 
 
 def claim_tag(tag: str, number: int, record: str) -> str:
     """The tag of the record of a move that is about to be made; see :func:`log_tag`."""
-    return f"{_PREFIX}claim-{cut(tag)}-{number}-{_short(record)}"
+    return f"{_PREFIX}claim-{cut(tag)}-{number}-{short(record)}"
 
 
 def logged(own_tag: str, tag: str) -> Logged | None:
@@ -77,14 +77,20 @@ def logs_of(own_tags: Iterable[str]) -> dict[str, list[Logged]]:
     """What all log tags say, by the tag that was moved, as far as a log tag has it; see :func:`cut`."""
     logs: dict[str, list[Logged]] = {}
     for own in own_tags:
-        if (found := re.fullmatch(_OF_A_MOVE, own)) and found["kind"] == "log":
-            logs.setdefault(found["tag"], []).append(Logged(own, int(found["number"]), found["short"]))
+        kind, moved, said = _read(own)
+        if said is not None and kind == "log":
+            logs.setdefault(moved, []).append(said)
     return logs
 
 
 def cut(tag: str) -> str:
     """As much of a moved tag as its log tags have."""
     return tag[:_LONGEST_TAG]
+
+
+def short(record: str) -> str:
+    """As much of a record's digest as its log tag has."""
+    return record.partition(":")[2][:12]
 
 
 def is_own_tag(tag: str) -> bool:
@@ -98,11 +104,13 @@ def is_listed(tag: str) -> bool:
 
 
 def _of_a_move(kind: str, own_tag: str, tag: str) -> Logged | None:
+    *what, said = _read(own_tag)
+    return said if what == [kind, cut(tag)] else None
+
+
+def _read(own_tag: str) -> tuple[str, str, Logged | None]:
+    """The kind of a tag of a move, what it has of the moved tag, and what it says; empty where it is another tag."""
     found = re.fullmatch(_OF_A_MOVE, own_tag)
-    if found is None or found["kind"] != kind or found["tag"] != cut(tag):
-        return None
-    return Logged(own_tag, int(found["number"]), found["short"])
-
-
-def _short(digest: str) -> str:
-    return digest.partition(":")[2][:12]
+    if found is None:
+        return "", "", None
+    return found["kind"], found["tag"], Logged(own_tag, int(found["number"]), found["short"])

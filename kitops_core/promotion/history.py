@@ -18,7 +18,7 @@ from kitops_core.errors import IntegrityError, NotFoundError
 from kitops_core.events import Control
 from kitops_core.evidence.predicate_types import PROMOTION
 from kitops_core.evidence.statements import read_evidence, read_referrer
-from kitops_core.oci.own_tags import Logged, logged
+from kitops_core.oci.own_tags import Logged, logged, short
 from kitops_core.parallel import run_all
 from kitops_core.promotion.places import Places
 from kitops_core.promotion.policy import PromotionPolicy
@@ -231,15 +231,15 @@ class HistoryReader:
             return next(iter(records), None)
         log = self._logged()
         shorts = {entry.short for entry in log}
-        known = [record for record in records if _short(record) in shorts]
+        known = [record for record in records if short(record.record) in shorts]
         records = [record for record in records if not known or record.number >= known[0].number]
         if len(records) < 2:
             return records[0]
 
         def left_out(head: PromotionRecord) -> int:
-            return len(shorts - {_short(record) for record in self._walk(head)})
+            return len(shorts - {short(record.record) for record in self._walk(head)})
 
-        return min(records, key=lambda record: (left_out(record), -record.number, _short(record) not in shorts))
+        return min(records, key=lambda record: (left_out(record), -record.number, short(record.record) not in shorts))
 
     def _walk(self, head: PromotionRecord | None) -> Iterator[PromotionRecord]:
         return iter(()) if head is None else (self._named_gap(record) for record in walk_records(head, self._before))
@@ -285,10 +285,10 @@ class HistoryReader:
 
     def _of(self, entry: Logged) -> PromotionRecord | None:
         """The record of a log tag, ``None`` where it does not count, or is not the one that the tag says."""
-        known = [one for one in self._named.values() if one and _short(one) == entry.short]
-        known += [one for records in self._on.values() for one in records if _short(one) == entry.short]
+        known = [one for one in self._named.values() if one and short(one.record) == entry.short]
+        known += [one for records in self._on.values() for one in records if short(one.record) == entry.short]
         record = known[0] if known else self._read(entry.tag)
-        return record if record and (record.number, _short(record)) == (entry.number, entry.short) else None
+        return record if record and (record.number, short(record.record)) == (entry.number, entry.short) else None
 
     def _beside(self, record: PromotionRecord, line: Sequence[PromotionRecord]) -> PromotionRecord:
         """A move that is not in the line, marked; but not where another record of the same move is."""
@@ -333,10 +333,6 @@ class HistoryReader:
             return None
         found = records_of([evidence], evidence.subject, self._keys, self._channel, self._reference)
         return next(iter(found), None)
-
-
-def _short(record: PromotionRecord) -> str:
-    return record.record.partition(":")[2][:12]
 
 
 def is_kit(name: str) -> bool:

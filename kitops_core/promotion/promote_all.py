@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from kitops_core.errors import CancelledError, GateRefusedError, KitOpsError, RegistryError
 from kitops_core.events import Control
-from kitops_core.oci.own_tags import Logged, cut, logs_of
+from kitops_core.oci.own_tags import Logged, cut, logs_of, short
 from kitops_core.parallel import run_all
 from kitops_core.promotion.move import Move
 from kitops_core.promotion.places import Places
@@ -201,7 +201,7 @@ class _Kit:
             return False
         last = max(one.number for one in found)
         attached = places.readings.reader(storage, digest, self._session.control).get().referrers
-        shorts = {one.digest.partition(":")[2][:12] for one in attached}
+        shorts = {short(one.digest) for one in attached}
         return any(one.short in shorts for one in found if one.number == last)
 
 

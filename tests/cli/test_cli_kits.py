@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_runner import kit, ok
+from cli_runner import kit, ok, write_project
 
 from kitops_core import ModelKitRecord
 
@@ -14,12 +14,7 @@ from kitops_core import ModelKitRecord
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A directory with a model, code and documentation, and no Kitfile."""
-    root = tmp_path / "my-model"
-    (root / "src").mkdir(parents=True)
-    (root / "model.safetensors").write_bytes(bytes(5000))
-    (root / "src" / "train.py").write_text("print('training')\n")
-    (root / "README.md").write_text("# A model\n")
-    return root
+    return write_project(tmp_path / "my-model")
 
 
 class TestInit:

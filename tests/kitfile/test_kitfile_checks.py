@@ -2,11 +2,11 @@
 
 import json
 import re
-import textwrap
 from typing import Any, get_args, get_origin
 
 import pytest
 from golden_cases import load_case, load_cases
+from kitfile_texts import problems_of
 from pydantic import BaseModel
 
 from kitops_core.errors import IntegrityError, KitfileError
@@ -24,23 +24,6 @@ from kitops_core.kitfile.fields import KITFILE
 from kitops_core.kitfile.validation import check_kitfile
 
 PACKED = load_cases(fails=False)
-
-
-def parse(text):
-    return Kitfile.parse(textwrap.dedent(text), "Kitfile")
-
-
-def problems_of(text):
-    with pytest.raises(KitfileError) as caught:
-        check_kitfile(parse(text).data(), "Kitfile")
-    assert caught.value.exit_code == 3
-    return list(caught.value.problems)
-
-
-def parameters(value):
-    """What the config holds for a free-form YAML value."""
-    config = parse(f"model:\n  parameters: {value}\n").to_config({}).decode()
-    return config.removeprefix('{"manifestVersion":"","package":{},"model":{"parameters":').removesuffix("}}")
 
 
 # --- validation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -99,3 +100,8 @@ class Events:
     def of(self, phase: str) -> list[Event]:
         """Those of one phase."""
         return [event for event in self.all if event.phase == phase]
+
+
+def error_body(code: str, message: str) -> bytes:
+    """What a registry says of an error, as the distribution spec has it."""
+    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
@@ -78,3 +79,12 @@ def _modules(args: tuple[object, ...], when: str, stdin: str = "") -> set[str]:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, input=stdin)
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
+
+
+def write_project(root: Path) -> Path:
+    """A directory with a model, code and documentation, and no Kitfile."""
+    (root / "src").mkdir(parents=True)
+    (root / "model.safetensors").write_bytes(bytes(5000))
+    (root / "src" / "train.py").write_text("print('training')\n")
+    (root / "README.md").write_text("# A model\n")
+    return root

@@ -5,33 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from blob_tools import Bytes, fast, put_kit, some_bytes
+from credential_files import AUTH, helper, new, write_json
 from fault_proxy import change, fault_proxy, forward_proxy
 from registry_fixture import PASSWORD, USERNAME, Served
 
 from kitops_core.errors import DeniedError
 from kitops_core.events import Control
-from kitops_core.storage.registry import RegistryOptions, RegistryRepository
+from kitops_core.storage.registry import RegistryOptions
 
 DATA = some_bytes(300_000)
-AUTH = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
-
-
-def new(address: str, options: RegistryOptions, name: str = "") -> RegistryRepository:
-    return RegistryRepository(address, name or f"auth/{uuid4().hex}", options)
-
-
-def write_json(path: Path, data: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data))
-    return path
 
 
 # --- Basic -----------------------------------------------------------------------------------------------------
@@ -89,13 +77,6 @@ def test_credentials_are_found_wherever_tools_keep_them(
     repository = new(auth_registry.address, options)
     put_kit(repository, ("v1",))
     repository.close()
-
-
-def helper(directory: Path, name: str, body: str) -> None:
-    """A real credential helper: a program ``docker-credential-<name>`` on PATH."""
-    path = directory / f"docker-credential-{name}"
-    path.write_text(f"#!{sys.executable} -S\nimport sys, json\nserver = sys.stdin.read()\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
 @pytest.mark.parametrize("kind", ["credHelpers", "credsStore"])

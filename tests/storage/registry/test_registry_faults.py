@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
+from blob_tools import Bytes, Events, describe, error_body, fast, put_kit, read, some_bytes
 from fault_proxy import Fault, FaultProxy, Reply, answer, change, corrupt, cut, delay, drop, fault_proxy, lose_answer
 
 from kitops_core.errors import (
@@ -29,10 +28,6 @@ def repository(faults: FaultProxy) -> Iterator[RegistryRepository]:
     repository = RegistryRepository(faults.address, f"faults/{uuid4().hex}", fast())
     yield repository
     repository.close()
-
-
-def error_body(code: str, message: str) -> bytes:
-    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 
 
 # --- uploads ---------------------------------------------------------------------------------------------------

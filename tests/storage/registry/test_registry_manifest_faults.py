@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from blob_tools import Bytes, Events, describe, fast, put_kit, some_bytes
+from blob_tools import Bytes, Events, describe, error_body, fast, put_kit, some_bytes
 from fault_proxy import Fault, FaultProxy, answer, change, corrupt
 
 from kitops_core.errors import (
@@ -37,10 +37,6 @@ def repository(faults: FaultProxy) -> Iterator[RegistryRepository]:
     repository = RegistryRepository(faults.address, f"faults/{uuid4().hex}", fast())
     yield repository
     repository.close()
-
-
-def error_body(code: str, message: str) -> bytes:
-    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 
 
 def test_an_altered_manifest_is_noticed_by_tag_and_by_digest(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import stat
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 from blob_tools import Bytes, Events, describe, fast, put_kit, read, some_bytes
+from credential_files import AUTH, helper, new, write_json
 from fault_proxy import answer, change, fault_proxy
 from registry_fixture import HTPASSWD, PASSWORD, USERNAME, Served, TokenRegistry, serve_registry
 from token_server import IDENTITY_TOKEN
@@ -25,29 +24,9 @@ from kitops_core.events import Control
 from kitops_core.reference import Reference
 from kitops_core.registries import Registries
 from kitops_core.session import Session
-from kitops_core.storage.registry import RegistryOptions, RegistryRepository, auth
+from kitops_core.storage.registry import RegistryOptions, auth
 
 DATA = some_bytes(300_000)
-
-
-AUTH = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
-
-
-def new(address: str, options: RegistryOptions, name: str = "") -> RegistryRepository:
-    return RegistryRepository(address, name or f"auth/{uuid4().hex}", options)
-
-
-def write_json(path: Path, data: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data))
-    return path
-
-
-def helper(directory: Path, name: str, body: str) -> None:
-    """A real credential helper: a program ``docker-credential-<name>`` on PATH."""
-    path = directory / f"docker-credential-{name}"
-    path.write_text(f"#!{sys.executable} -S\nimport sys, json\nserver = sys.stdin.read()\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
 def test_a_token_is_asked_for_what_is_done(token_registry: TokenRegistry) -> None:

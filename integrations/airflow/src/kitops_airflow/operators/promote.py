@@ -231,9 +231,8 @@ class KitPromoteOperator(_Promoter, KitReader):
         except LostRaceError as lost:
             if not lost.found or not reference.endswith(f"@{lost.found}"):
                 raise
-            promotion = promote(
-                expect=lost.found
-            )  # an earlier try of this task moved it, and ended before it was noted
+            # An earlier try of this task moved it, and ended before that was noted.
+            promotion = promote(expect=lost.found)
         place = policy.target(reference) if reference in policy.channels else parse_reference(reference)
         candidate = place.with_digest(promotion.digest)
         self.used(str(candidate), promotion.digest)
